@@ -1,0 +1,30 @@
+/*
+ * Time, as an argument: engines get a keel_clock, tests give them a fake one.
+ */
+#ifndef KEEL_BASE_CLOCK_H
+#define KEEL_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define KEEL_NS_PER_S 1000000000ull
+#define KEEL_NS_PER_MS 1000000ull
+#define KEEL_NS_PER_US 1000ull
+
+uint64_t keel_clock_monotonic(void); /* ns, never goes back, stops for nobody */
+uint64_t keel_clock_realtime(void);  /* ns since 1970, may jump */
+
+struct keel_clock {
+    uint64_t (*monotonic)(const struct keel_clock *clock);
+    uint64_t (*realtime)(const struct keel_clock *clock);
+};
+extern const struct keel_clock keel_clock_system;
+
+/* A clock that stands still until it is told otherwise. */
+struct keel_fake_clock {
+    struct keel_clock clock;
+    uint64_t monotonic_ns, realtime_ns;
+};
+void keel_fake_clock_init(struct keel_fake_clock *fake, uint64_t realtime_ns);
+void keel_fake_clock_advance(struct keel_fake_clock *fake, uint64_t ns);
+
+#endif

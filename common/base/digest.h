@@ -1,0 +1,24 @@
+/*
+ * Digests and keyed digests, through libcrypto. The only file of base with a foreign library.
+ */
+#ifndef KEEL_BASE_DIGEST_H
+#define KEEL_BASE_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum keel_digest {
+    KEEL_MD5, KEEL_SHA1, KEEL_SHA224, KEEL_SHA256, KEEL_SHA384, KEEL_SHA512
+};
+#define KEEL_DIGEST_MAX 64
+
+size_t keel_digest_size(enum keel_digest kind);
+/* out has keel_digest_size bytes. 0, KEEL_ENOMEM, or KEEL_ENOTSUP (not in this libcrypto). */
+int keel_digest(enum keel_digest kind, const void *bytes, size_t n, uint8_t *out);
+int keel_hmac(enum keel_digest kind, const void *key, size_t key_size, const void *bytes, size_t n,
+              uint8_t *out);
+/* Compares in constant time. */
+bool keel_equal_secret(const void *a, const void *b, size_t n);
+
+#endif

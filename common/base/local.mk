@@ -1,0 +1,14 @@
+
+nobase_keelinclude_HEADERS += \
+	common/base/addr.h \
+	common/base/buf.h \
+	common/base/clock.h \
+	common/base/digest.h \
+	common/base/err.h \
+	common/base/hash.h \
+	common/base/list.h \
+	common/base/mem.h \
+	common/base/rand.h \
+	common/base/str.h \
+	common/base/wire.h
+common_libkeel_la_SOURCES += common/base/err.c

@@ -1,0 +1,58 @@
+/*
+ * Datagram sockets in batches: recvmmsg in, a whole batch to the protocol, sendmmsg out.
+ */
+#ifndef KEEL_RUNTIME_DGRAM_H
+#define KEEL_RUNTIME_DGRAM_H
+
+#include "common/base/addr.h"
+#include "common/runtime/loop.h"
+
+#define KEEL_DGRAM_BATCH 64
+
+struct keel_datagram {
+    uint8_t *bytes;          /* valid during on_batch only */
+    uint32_t size;
+    bool truncated;          /* longer than the receive buffer */
+    struct keel_addr peer;   /* who sent it */
+    struct keel_addr local;  /* our address it came to (IP_PKTINFO when the socket asks for it) */
+    uint32_t interface;      /* index it came in on; 0 when not asked for */
+};
+
+struct keel_dgram_options {
+    uint32_t receive_size; /* longest datagram taken; default 4096 */
+    uint32_t send_size;    /* longest reply; default 65535 is not: 4096 */
+    bool packet_info;      /* fill local and interface; replies leave from the address asked */
+};
+
+struct keel_dgram;
+typedef void (*keel_dgram_on_batch)(struct keel_dgram *d, struct keel_datagram *batch,
+                                    unsigned count);
+
+/* Returns new, reading from fd (nonblocking, bound); fd stays the caller's. NULL: no memory. */
+struct keel_dgram *keel_dgram_new(struct keel_loop *loop, int fd,
+                                  const struct keel_dgram_options *options,
+                                  keel_dgram_on_batch on_batch, void *arg);
+void keel_dgram_free(struct keel_dgram *d);
+void *keel_dgram_arg(const struct keel_dgram *d);
+int keel_dgram_fd(const struct keel_dgram *d);
+void keel_dgram_pause(struct keel_dgram *d);
+void keel_dgram_resume(struct keel_dgram *d);
+
+/* Room for one reply of up to *size bytes (set to the room there is, at least send_size). Inside
+ * on_batch the replies of a batch leave in one sendmmsg when it returns; outside of it, when the
+ * running callback ends. Never NULL: when the batch is full it is sent first. */
+uint8_t *keel_dgram_reserve(struct keel_dgram *d, size_t *size);
+/* Queues what was reserved: size bytes to `to->peer`, from `to->local` where it is known. `to` may
+ * be the received datagram itself, or one that the caller filled in. */
+void keel_dgram_commit(struct keel_dgram *d, const struct keel_datagram *to, size_t size);
+/* The same with a copy. */
+void keel_dgram_send(struct keel_dgram *d, const struct keel_datagram *to, const void *bytes,
+                     size_t size);
+/* Counters since the start: datagrams in and out, not sent because the kernel was full or said
+ * an error. */
+struct keel_dgram_stats {
+    uint64_t received, sent, dropped, errors;
+};
+const struct keel_dgram_stats *keel_dgram_stats(const struct keel_dgram *d);
+
+#endif

@@ -1,0 +1,6 @@
+
+nobase_keelinclude_HEADERS += \
+	common/runtime/dgram.h \
+	common/runtime/loop.h \
+	common/runtime/stream.h \
+	common/runtime/timer.h

@@ -1,0 +1,33 @@
+/*
+ * Control commands: a unix socket per daemon, one JSON request a line, one JSON reply a line.
+ *
+ *     {"command": "zone-reload", "args": ["example.org"]}
+ *     {"ok": true, "result": ...}            {"ok": false, "error": "no such zone"}
+ */
+#ifndef KEEL_SERVICE_CONTROL_H
+#define KEEL_SERVICE_CONTROL_H
+
+#include "common/base/err.h"
+
+#include <jansson.h>
+
+struct keel_instance;
+
+/* Who answers a protocol's command. */
+enum keel_command_scope {
+    KEEL_COMMAND_ALL, /* every worker; the reply is a list of {"worker": i, "result": ...} */
+    KEEL_COMMAND_ONE, /* the active worker (schedule single) or any one */
+};
+
+struct keel_command {
+    const char *name;     /* "zone-reload"; NULL ends the table */
+    const char *usage;    /* "ZONE" or "" */
+    const char *help;     /* one line */
+    enum keel_command_scope scope;
+    /* Runs in the worker, on its loop, and must not wait. args: a JSON array of strings, borrowed.
+     * Returns 0 and a new reference in *result (NULL: null), or an error with diag. */
+    int (*run)(struct keel_instance *instance, json_t *args, json_t **result,
+               struct keel_diag *diag);
+};
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * The record that a protocol (or an extension of one) is to the core, and the ABI that both sides
+ * check. A daemon is such a record given to keel_main; a module exports one as `keel_module`.
+ */
+#ifndef KEEL_SERVICE_MODULE_H
+#define KEEL_SERVICE_MODULE_H
+
+#include "common/base/addr.h"
+#include "common/base/err.h"
+#include "common/runtime/dgram.h"
+#include "common/runtime/stream.h"
+#include "common/service/conf.h"
+#include "common/service/control.h"
+#include "common/service/metric.h"
+
+#define KEEL_ABI_MAJOR 1
+#define KEEL_ABI_MINOR 0
+
+/* A descriptor that the master opens and keeps for the protocol. */
+enum keel_endpoint_kind {
+    KEEL_ENDPOINT_TCP = 1,  /* listening; connections come to on_connect */
+    KEEL_ENDPOINT_UDP,      /* bound; datagrams come to on_batch */
+    KEEL_ENDPOINT_UNIX,     /* listening unix stream */
+    KEEL_ENDPOINT_UNIX_DGRAM,
+    KEEL_ENDPOINT_PACKET,   /* AF_PACKET on `interface`: handed over raw in on_descriptor */
+};
+struct keel_endpoint {
+    enum keel_endpoint_kind kind;
+    struct keel_addr addr;     /* TCP, UDP; port 0: any free one, the same for all workers */
+    char interface[16];        /* UDP: SO_BINDTODEVICE; PACKET: its interface; "" none. An
+                                  interface that does not exist yet is waited for. */
+    char path[108];            /* UNIX, UNIX_DGRAM */
+    bool tls;                  /* TCP: streams begin with a handshake */
+    bool broadcast;            /* UDP: SO_BROADCAST */
+    bool packet_info;          /* UDP: local address and interface of each datagram */
+    int tag;                   /* the protocol's own number for it */
+};
+/* What configure returns beside its settings. */
+struct keel_endpoints {
+    struct keel_endpoint *items; /* heap; keel_endpoints_add grows it */
+    unsigned count;
+};
+int keel_endpoints_add(struct keel_endpoints *list, const struct keel_endpoint *endpoint);
+/* Adds a TCP (and, with udp, a UDP) endpoint for each value of a KEEL_OPT_LISTEN option; "tls"
+ * behind an address makes it TLS, other words are an error with file and line. */
+int keel_endpoints_add_listen(struct keel_endpoints *list, const struct keel_conf *conf,
+                              const char *option, bool tcp, bool udp, struct keel_diag *diag);
+
+/* One protocol at work in one process. Public fields are for the protocol to read. */
+struct keel_instance {
+    const struct keel_protocol *protocol;
+    struct keel_loop *loop;
+    void *settings;              /* what configure returned; immutable */
+    void *state;                 /* what start left here */
+    struct keel_metrics metrics; /* of this process, by the protocol's table */
+    const char *name;            /* "dnsd" */
+    const char *state_dir;       /* absolute; exists, writable after the sandbox */
+    unsigned worker;             /* index 0..workers-1 */
+    unsigned workers;
+    bool draining;               /* finish: answer, then close (HTTP: Connection: close) */
+    void *host;                  /* private to the core */
+};
+
+/* A connection of the core's: embed it first in the protocol's own; connection_size says how big
+ * that is. The core allocates (cleared), starts the stream with the record's stream ops, counts
+ * it, applies limits, closes it at the end of a drain, and frees it after on_close. */
+struct keel_connection {
+    struct keel_stream stream;
+    struct keel_instance *instance;
+    const struct keel_endpoint *endpoint;
+    struct keel_list node; /* the core's list of all connections */
+};
+static inline struct keel_connection *keel_connection_of(struct keel_stream *s)
+{
+    return KEEL_CONTAINER(s, struct keel_connection, stream);
+}
+
+/* What a one-liner option of the command line becomes: configuration text. */
+struct keel_cli_option {
+    const char *name;     /* "zone": --zone ARG; NULL ends the table */
+    const char *argument; /* "NAME=FILE" for --help; NULL: none is taken */
+    const char *help;
+    /* Appends configuration text to out. KEEL_EINVAL with diag when arg is wrong. */
+    int (*apply)(const char *arg, struct keel_buf *out, struct keel_diag *diag);
+};
+
+/* File-system rights that a worker keeps behind Landlock. */
+struct keel_access {
+    char **read, **write; /* heap lists of paths; keel_access_add fills them */
+    unsigned reads, writes;
+};
+int keel_access_add(struct keel_access *access, const char *path, bool write);
+
+enum keel_schedule { /* the order of the choices of option `schedule` */
+    KEEL_SCHEDULE_KERNEL, KEEL_SCHEDULE_ROUND_ROBIN, KEEL_SCHEDULE_LEAST, KEEL_SCHEDULE_SINGLE
+};
+
+struct keel_protocol {
+    /* The ABI: the host reads no further than `size`. */
+    uint32_t size;       /* sizeof(struct keel_protocol) */
+    uint16_t abi_major;  /* KEEL_ABI_MAJOR */
+    uint16_t abi_minor;  /* KEEL_ABI_MINOR */
+    const char *name;    /* "dnsd" */
+    const char *version; /* its own */
+    const char *summary; /* one line for --help and the man page */
+
+    const struct keel_option *options;   /* beside the core's own rows */
+    const struct keel_cli_option *cli;   /* may be NULL */
+    const struct keel_metric *metrics;   /* may be NULL */
+    const struct keel_command *commands; /* may be NULL */
+    enum keel_schedule schedule;         /* default of option `schedule` */
+
+    /* Checks the whole configuration and makes the settings of it (returns new). Runs in the master
+     * (--check, start, reload) and again in each worker; opens files, binds nothing. endpoints and
+     * access may be NULL when the caller does not want them. */
+    int (*configure)(const struct keel_conf *conf, void **settings,
+                     struct keel_endpoints *endpoints, struct keel_access *access,
+                     struct keel_diag *diag);
+    void (*free_settings)(void *settings);
+
+    /* In a worker, before it says READY. With schedule single, standbys have started too: what may
+     * have one owner only (a store that is written) is opened in `activate`. */
+    int (*start)(struct keel_instance *instance, struct keel_diag *diag);
+    int (*activate)(struct keel_instance *instance, struct keel_diag *diag); /* may be NULL */
+    /* Stop taking new work; the core has stopped accepting. May be NULL. */
+    void (*drain)(struct keel_instance *instance);
+    /* Number of things under way that a drain waits for, beside the connections. May be NULL. */
+    unsigned (*busy)(struct keel_instance *instance);
+    void (*stop)(struct keel_instance *instance);
+
+    /* Connections. */
+    size_t connection_size; /* >= sizeof(struct keel_connection); 0: none are taken */
+    const struct keel_stream_ops *stream; /* on_close may be NULL here */
+    /* A connection was made (TLS: before its handshake; on_open tells the end of it). Set
+     * deadlines here. May be NULL. */
+    void (*on_connect)(struct keel_connection *connection);
+
+    /* Datagrams of UDP and UNIX_DGRAM endpoints. */
+    void (*on_batch)(struct keel_instance *instance, const struct keel_endpoint *endpoint,
+                     struct keel_dgram *d, struct keel_datagram *batch, unsigned count);
+    struct keel_dgram_options dgram;
+    /* A raw descriptor of a PACKET endpoint; stays the core's. May be NULL. */
+    void (*on_descriptor)(struct keel_instance *instance, const struct keel_endpoint *endpoint,
+                          int fd);
+};
+
+/* Protocols are declared with their ABI fields first: struct keel_protocol p = { KEEL_PROTOCOL, ... */
+#define KEEL_PROTOCOL                                                                              \
+    .size = sizeof(struct keel_protocol), .abi_major = KEEL_ABI_MAJOR, .abi_minor = KEEL_ABI_MINOR
+
+/* Loads PATH (a .so that exports `const struct keel_protocol keel_module`) and checks its record.
+ * The file and its directory must belong to root (or to who runs this) and be writable by nobody
+ * else. KEEL_ENOTSUP and a diag that names the differing field when it does not fit. */
+int keel_module_load(const char *path, const struct keel_protocol **out, struct keel_diag *diag);
+/* The check alone: also for records that are linked in. */
+int keel_module_check(const struct keel_protocol *record, struct keel_diag *diag);
+
+#endif

@@ -1,0 +1,3 @@
+
+nobase_keelinclude_HEADERS += \
+	common/store/store.h
