@@ -11,3 +11,10 @@ include tests/unit/httpd/local.mk
 include tests/fuzz/local.mk
 include tests/system/local.mk
 include tests/bench/local.mk
+
+# What the build with sanitizers runs: the unit tests and the replay of the fuzz corpora.
+check-unit:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter tests/unit/% tests/fuzz/%,$(TESTS))'
+.PHONY: check-unit
+
+EXTRA_DIST += tests/support/packages.sh tests/support/build.sh
