@@ -4,3 +4,7 @@ nobase_keelinclude_HEADERS += \
 	common/runtime/loop.h \
 	common/runtime/stream.h \
 	common/runtime/timer.h
+nobase_keelinclude_HEADERS += \
+	common/runtime/child.h \
+	common/runtime/offload.h \
+	common/runtime/packet.h

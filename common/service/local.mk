@@ -6,3 +6,4 @@ nobase_keelinclude_HEADERS += \
 	common/service/log.h \
 	common/service/metric.h \
 	common/service/module.h
+common_libkeel_la_SOURCES += common/service/metric.c common/service/module.c
