@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A histogram's cells: one a bucket (not cumulative), then the sum in ns, then the count. The
@@ -153,8 +154,8 @@ static void put_head(struct keel_buf *out, const struct keel_metric *row, int fa
     keel_buf_printf(out, "\n# TYPE %.*s %s\n", family, row->name, kinds[row->kind]);
 }
 
-int keel_metric_print(const struct keel_metric *table, const uint16_t *offsets,
-                      const uint64_t *sum, bool openmetrics, struct keel_buf *out)
+int keel_metric_print(const struct keel_metric *table, const uint16_t *offsets, const uint64_t *sum,
+                      bool openmetrics, struct keel_buf *out)
 {
     unsigned rows = keel_metric_rows(table);
     for (unsigned i = 0; i < rows; i++) {

@@ -40,8 +40,7 @@ static bool listens_already(const struct keel_endpoints *list, const struct keel
 }
 
 static int add_listen_value(struct keel_endpoints *list, const struct keel_conf *conf,
-                            const char *option, unsigned i, unsigned kinds,
-                            struct keel_diag *diag)
+                            const char *option, unsigned i, unsigned kinds, struct keel_diag *diag)
 {
     const struct keel_value *value = keel_conf_at(conf, option, i);
     struct keel_endpoint e = {.addr = value->addr};
@@ -134,10 +133,10 @@ static int check_required(const struct keel_protocol *r, struct keel_diag *diag)
         const char *field;
         bool present;
     } required[] = {
-        {"name", r->name && *r->name}, {"version", r->version != NULL},
-        {"summary", r->summary != NULL}, {"options", r->options != NULL},
+        {"name", r->name && *r->name},       {"version", r->version != NULL},
+        {"summary", r->summary != NULL},     {"options", r->options != NULL},
         {"configure", r->configure != NULL}, {"free_settings", r->free_settings != NULL},
-        {"start", r->start != NULL}, {"stop", r->stop != NULL},
+        {"start", r->start != NULL},         {"stop", r->stop != NULL},
     };
     for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
         if (!required[i].present)
