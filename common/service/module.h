@@ -68,7 +68,8 @@ struct keel_connection {
     struct keel_stream stream;
     struct keel_instance *instance;
     const struct keel_endpoint *endpoint;
-    struct keel_list node; /* the core's list of all connections */
+    struct keel_list node; /* the core's list of all connections, oldest first */
+    uint64_t opened_ns;    /* monotonic */
 };
 static inline struct keel_connection *keel_connection_of(struct keel_stream *s)
 {
@@ -118,6 +119,10 @@ struct keel_protocol {
                      struct keel_diag *diag);
     void (*free_settings)(void *settings);
 
+    /* The TLS context for connections of a TLS endpoint; borrowed from the settings. May be NULL
+     * when no endpoint has TLS. */
+    struct keel_tls_context *(*tls)(void *settings, const struct keel_endpoint *endpoint);
+
     /* In a worker, before it says READY. With schedule single, standbys have started too: what may
      * have one owner only (a store that is written) is opened in `activate`. */
     int (*start)(struct keel_instance *instance, struct keel_diag *diag);
@@ -134,6 +139,9 @@ struct keel_protocol {
     /* A connection was made (TLS: before its handshake; on_open tells the end of it). Set
      * deadlines here. May be NULL. */
     void (*on_connect)(struct keel_connection *connection);
+    /* When connections run out: may this one be closed to make room? NULL: when it is older than
+     * a second and nothing waits to be sent. */
+    bool (*evictable)(struct keel_connection *connection);
 
     /* Datagrams of UDP and UNIX_DGRAM endpoints. */
     void (*on_batch)(struct keel_instance *instance, const struct keel_endpoint *endpoint,

@@ -1,0 +1,426 @@
+#include "common/service/host.h"
+
+#include "common/base/mem.h"
+#include "common/runtime/accept.h"
+#include "common/service/log.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* A descriptor that is served (or, in a standby, waits to be). */
+struct host_source {
+    struct keel_list node;
+    struct keel_host *host;
+    unsigned endpoint, slot;
+    int fd;
+    bool serving;
+    struct keel_acceptor acceptor; /* listening ones */
+    struct keel_dgram *dgram;      /* datagram ones */
+};
+
+struct keel_host {
+    struct keel_instance instance;
+    struct keel_host_options options;
+    struct keel_slot private_slot, *slot;
+    struct keel_stream_ops ops; /* the protocol's, with our on_close */
+    struct keel_slab slab;
+    struct keel_list sources;
+    struct keel_list connections;
+    bool active, draining;
+    struct keel_timer drain_tick;
+    uint64_t drain_until_ns;
+    void (*on_drained)(void *arg);
+    void *on_drained_arg;
+};
+
+/* How often a drain looks whether everything ended. */
+#define DRAIN_TICK (20 * KEEL_NS_PER_MS)
+/* How many of the oldest connections are asked whether they can go. */
+#define EVICT_SCAN 64
+
+static unsigned default_connections(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < 128)
+        return 64;
+    /* an eighth for files, children and upstreams */
+    rlim_t n = limit.rlim_cur > 1u << 20 ? 1u << 20 : limit.rlim_cur;
+    return (unsigned)(n - (n / 8 < 64 ? 64 : n / 8));
+}
+
+struct keel_instance *keel_host_instance(struct keel_host *host)
+{
+    return &host->instance;
+}
+
+unsigned keel_host_connections(const struct keel_host *host)
+{
+    return (unsigned)host->slab.live;
+}
+
+bool keel_host_active(const struct keel_host *host)
+{
+    return host->active;
+}
+
+void keel_host_each_connection(struct keel_host *host,
+                               int (*visit)(void *arg, struct keel_connection *c), void *arg)
+{
+    keel_list_for_safe(node, &host->connections)
+    {
+        if (visit(arg, KEEL_CONTAINER(node, struct keel_connection, node)) != 0)
+            return;
+    }
+}
+
+/* --- connections --- */
+
+static void host_on_close(struct keel_stream *s, enum keel_stream_end why)
+{
+    struct keel_connection *c = keel_connection_of(s);
+    struct keel_host *host = c->instance->host;
+    if (host->options.protocol->stream->on_close)
+        host->options.protocol->stream->on_close(s, why);
+    keel_list_remove(&c->node);
+    keel_slab_free(&host->slab, c);
+    keel_slot_set(&host->slot->live, host->slab.live);
+}
+
+static bool may_evict(struct keel_host *host, struct keel_connection *c, uint64_t now)
+{
+    if (now - c->opened_ns < KEEL_NS_PER_S)
+        return false;
+    if (host->options.protocol->evictable)
+        return host->options.protocol->evictable(c);
+    return keel_stream_pending(&c->stream) == 0;
+}
+
+/* Closes the oldest connection that nobody would miss. Those that must stay move to the back, so
+ * that the next search starts behind them. */
+static bool evict_one(struct keel_host *host)
+{
+    uint64_t now = keel_loop_now(host->options.loop);
+    for (unsigned i = 0; i < EVICT_SCAN && !keel_list_empty(&host->connections); i++) {
+        struct keel_list *node = host->connections.next;
+        struct keel_connection *c = KEEL_CONTAINER(node, struct keel_connection, node);
+        if (may_evict(host, c, now)) {
+            keel_slot_set(&host->slot->evicted, host->slot->evicted + 1);
+            keel_stream_close(&c->stream);
+            return true;
+        }
+        keel_list_remove(node);
+        keel_list_push_back(&host->connections, node);
+    }
+    return false;
+}
+
+static void take_connection(struct keel_host *host, unsigned endpoint, int fd,
+                            const struct keel_addr *peer)
+{
+    const struct keel_protocol *p = host->options.protocol;
+    const struct keel_endpoint *e = &host->options.endpoints[endpoint];
+    struct keel_connection *c = keel_slab_alloc(&host->slab);
+    if (!c) {
+        close(fd);
+        return;
+    }
+    memset(c, 0, p->connection_size);
+    c->instance = &host->instance;
+    c->endpoint = e;
+    c->opened_ns = keel_loop_now(host->options.loop);
+    struct keel_tls_context *tls = e->tls && p->tls ? p->tls(host->options.settings, e) : NULL;
+    if (keel_stream_start(&c->stream, host->options.loop, fd, &host->ops, peer, tls) != 0) {
+        close(fd);
+        keel_slab_free(&host->slab, c);
+        return;
+    }
+    keel_list_push_back(&host->connections, &c->node);
+    keel_slot_set(&host->slot->accepted, host->slot->accepted + 1);
+    keel_slot_set(&host->slot->live, host->slab.live);
+    if (p->on_connect)
+        p->on_connect(c);
+}
+
+void keel_host_take_connection(struct keel_host *host, unsigned endpoint, int fd)
+{
+    struct sockaddr_storage from;
+    socklen_t size = sizeof from;
+    struct keel_addr peer = {0};
+    if (endpoint >= host->options.endpoint_count) {
+        close(fd);
+        return;
+    }
+    if (getpeername(fd, (struct sockaddr *)&from, &size) == 0)
+        keel_addr_from_sockaddr(&peer, (struct sockaddr *)&from, size);
+    if (host->slab.live >= host->options.max_connections && !evict_one(host))
+        keel_warning("accept", "connection limit reached", "limit=%u",
+                     host->options.max_connections);
+    take_connection(host, endpoint, fd, &peer);
+}
+
+static void source_on_accept(struct keel_acceptor *a, int fd, const struct keel_addr *peer)
+{
+    struct host_source *source = KEEL_CONTAINER(a, struct host_source, acceptor);
+    take_connection(source->host, source->endpoint, fd, peer);
+}
+
+static unsigned source_room(struct keel_acceptor *a)
+{
+    struct keel_host *host = KEEL_CONTAINER(a, struct host_source, acceptor)->host;
+    unsigned limit = host->options.max_connections;
+    while (host->slab.live + KEEL_ACCEPT_BATCH > limit && evict_one(host))
+        ;
+    if (host->slab.live < limit)
+        return limit - (unsigned)host->slab.live;
+    keel_warning("accept", "connection limit reached", "limit=%u", limit);
+    return 0;
+}
+
+static bool source_on_full(struct keel_acceptor *a, int error)
+{
+    struct host_source *source = KEEL_CONTAINER(a, struct host_source, acceptor);
+    errno = error;
+    keel_warning("accept", "cannot accept", "error=%m");
+    return evict_one(source->host);
+}
+
+/* --- descriptors --- */
+
+static void source_on_batch(struct keel_dgram *d, struct keel_datagram *batch, unsigned count)
+{
+    struct host_source *source = keel_dgram_arg(d);
+    struct keel_host *host = source->host;
+    host->options.protocol->on_batch(&host->instance, &host->options.endpoints[source->endpoint],
+                                     d, batch, count);
+}
+
+static void source_pause(struct host_source *source)
+{
+    if (!source->serving)
+        return;
+    source->serving = false;
+    if (source->dgram)
+        keel_dgram_free(source->dgram);
+    else if (source->acceptor.on_accept)
+        keel_acceptor_stop(&source->acceptor);
+    source->dgram = NULL;
+}
+
+static void source_free(struct host_source *source)
+{
+    source_pause(source);
+    close(source->fd);
+    keel_list_remove(&source->node);
+    keel_free(source);
+}
+
+static int source_start(struct host_source *source)
+{
+    struct keel_host *host = source->host;
+    const struct keel_protocol *p = host->options.protocol;
+    const struct keel_endpoint *e = &host->options.endpoints[source->endpoint];
+    struct keel_dgram_options dgram = p->dgram;
+    int err = 0;
+    switch (e->kind) {
+    case KEEL_ENDPOINT_TCP:
+    case KEEL_ENDPOINT_UNIX:
+        if (p->connection_size == 0)
+            return KEEL_ENOTSUP;
+        source->acceptor.on_accept = source_on_accept;
+        source->acceptor.room = source_room;
+        source->acceptor.on_full = source_on_full;
+        err = keel_acceptor_start(&source->acceptor, host->options.loop, source->fd);
+        break;
+    case KEEL_ENDPOINT_UDP:
+    case KEEL_ENDPOINT_UNIX_DGRAM:
+        if (!p->on_batch)
+            return KEEL_ENOTSUP;
+        dgram.packet_info = e->packet_info;
+        source->dgram =
+            keel_dgram_new(host->options.loop, source->fd, &dgram, source_on_batch, source);
+        if (!source->dgram)
+            err = KEEL_ENOMEM;
+        break;
+    case KEEL_ENDPOINT_PACKET:
+        if (p->on_descriptor)
+            p->on_descriptor(&host->instance, e, source->fd);
+        break;
+    }
+    source->serving = err == 0;
+    return err;
+}
+
+static struct host_source *source_find(struct keel_host *host, unsigned endpoint, unsigned slot)
+{
+    keel_list_for(node, &host->sources)
+    {
+        struct host_source *source = KEEL_CONTAINER(node, struct host_source, node);
+        if (source->endpoint == endpoint && source->slot == slot)
+            return source;
+    }
+    return NULL;
+}
+
+int keel_host_serve(struct keel_host *host, unsigned endpoint, unsigned slot, int fd)
+{
+    if (endpoint >= host->options.endpoint_count || host->draining ||
+        source_find(host, endpoint, slot)) {
+        close(fd);
+        return host->draining ? KEEL_ECANCELED : KEEL_EEXIST;
+    }
+    struct host_source *source = keel_calloc(1, sizeof *source);
+    if (!source) {
+        close(fd);
+        return KEEL_ENOMEM;
+    }
+    source->host = host;
+    source->endpoint = endpoint;
+    source->slot = slot;
+    source->fd = fd;
+    keel_list_push_back(&host->sources, &source->node);
+    int err = host->active ? source_start(source) : 0;
+    if (err)
+        source_free(source);
+    return err;
+}
+
+void keel_host_release(struct keel_host *host, unsigned endpoint, unsigned slot)
+{
+    struct host_source *source = source_find(host, endpoint, slot);
+    if (source)
+        source_free(source);
+}
+
+static void close_sources(struct keel_host *host)
+{
+    keel_list_for_safe(node, &host->sources)
+        source_free(KEEL_CONTAINER(node, struct host_source, node));
+}
+
+static void close_connections(struct keel_host *host)
+{
+    keel_list_for_safe(node, &host->connections)
+        keel_stream_close(&KEEL_CONTAINER(node, struct keel_connection, node)->stream);
+}
+
+/* --- life --- */
+
+static void on_drain_tick(struct keel_timer *timer)
+{
+    struct keel_host *host = KEEL_CONTAINER(timer, struct keel_host, drain_tick);
+    const struct keel_protocol *p = host->options.protocol;
+    unsigned busy = keel_host_connections(host) + (p->busy ? p->busy(&host->instance) : 0);
+    if (busy > 0 && keel_loop_now(host->options.loop) < host->drain_until_ns)
+        return;
+    if (busy > 0)
+        keel_notice("drain", "deadline passed, closing the rest", "left=%u", busy);
+    keel_timer_stop(timer);
+    close_connections(host);
+    host->on_drained(host->on_drained_arg);
+}
+
+void keel_host_drain(struct keel_host *host, uint64_t deadline_ns, void (*on_drained)(void *arg),
+                     void *arg)
+{
+    const struct keel_protocol *p = host->options.protocol;
+    uint64_t until = keel_loop_now(host->options.loop) + deadline_ns;
+    if (host->draining) { /* asked again, to hurry */
+        if (until < host->drain_until_ns)
+            host->drain_until_ns = until;
+        return;
+    }
+    host->draining = host->instance.draining = true;
+    host->drain_until_ns = until;
+    host->on_drained = on_drained;
+    host->on_drained_arg = arg;
+    close_sources(host);
+    if (p->drain)
+        p->drain(&host->instance);
+    keel_timer_start(&host->drain_tick, KEEL_NS_PER_MS, DRAIN_TICK);
+}
+
+static int start_sources(struct keel_host *host, struct keel_diag *diag)
+{
+    keel_list_for_safe(node, &host->sources)
+    {
+        struct host_source *source = KEEL_CONTAINER(node, struct host_source, node);
+        int err = source->serving ? 0 : source_start(source);
+        if (err)
+            return keel_diag_set(diag, err, "cannot serve a descriptor: %s", keel_strerror(err));
+    }
+    return 0;
+}
+
+int keel_host_activate(struct keel_host *host, struct keel_diag *diag)
+{
+    const struct keel_protocol *p = host->options.protocol;
+    if (host->active || host->draining)
+        return 0;
+    int err = p->activate ? p->activate(&host->instance, diag) : 0;
+    if (err)
+        return err;
+    host->active = true;
+    return start_sources(host, diag);
+}
+
+int keel_host_new(const struct keel_host_options *options, struct keel_host **out,
+                  struct keel_diag *diag)
+{
+    const struct keel_protocol *p = options->protocol;
+    struct keel_host *host = keel_calloc(1, sizeof *host);
+    if (!host)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    host->options = *options;
+    host->slot = options->slot ? options->slot : &host->private_slot;
+    if (host->options.max_connections == 0)
+        host->options.max_connections = default_connections();
+    host->instance = (struct keel_instance){
+        .protocol = p,
+        .loop = options->loop,
+        .settings = options->settings,
+        .metrics = options->metrics,
+        .name = p->name,
+        .state_dir = options->state_dir,
+        .worker = options->worker,
+        .workers = options->workers,
+        .host = host,
+    };
+    if (p->stream) {
+        host->ops = *p->stream;
+        host->ops.on_close = host_on_close;
+    }
+    keel_slab_init(&host->slab, p->connection_size ? p->connection_size : sizeof(struct keel_connection),
+                   32);
+    keel_list_init(&host->sources);
+    keel_list_init(&host->connections);
+    keel_timer_init(&host->drain_tick, options->loop, "drain", on_drain_tick);
+
+    int err = p->start ? p->start(&host->instance, diag) : 0;
+    if (err) {
+        keel_slab_fini(&host->slab);
+        keel_free(host);
+        return err;
+    }
+    if (options->active)
+        err = keel_host_activate(host, diag);
+    if (err) {
+        keel_host_free(host);
+        return err;
+    }
+    *out = host;
+    return 0;
+}
+
+void keel_host_free(struct keel_host *host)
+{
+    if (!host)
+        return;
+    keel_timer_stop(&host->drain_tick);
+    close_sources(host);
+    close_connections(host);
+    if (host->options.protocol->stop)
+        host->options.protocol->stop(&host->instance);
+    keel_slab_fini(&host->slab);
+    keel_free(host);
+}

@@ -1,0 +1,55 @@
+/*
+ * The host of one protocol in one process: it turns descriptors into connections and datagrams for
+ * the protocol's record, counts and limits them, and drains. Several can live on one loop.
+ */
+#ifndef KEEL_SERVICE_HOST_H
+#define KEEL_SERVICE_HOST_H
+
+#include "common/service/module.h"
+#include "common/service/segment.h"
+
+struct keel_host;
+
+struct keel_host_options {
+    struct keel_loop *loop;
+    const struct keel_protocol *protocol;
+    void *settings;                        /* borrowed */
+    const struct keel_endpoint *endpoints; /* borrowed */
+    unsigned endpoint_count;
+    const char *state_dir;
+    unsigned worker, workers;
+    struct keel_slot *slot;   /* borrowed; NULL: a private one */
+    struct keel_metrics metrics;
+    unsigned max_connections; /* 0: derived from the descriptor limit */
+    bool active;              /* false: a warm standby, which serves nothing yet */
+};
+
+/* Starts the protocol (its `start`, and `activate` when active). Returns new in *out. */
+int keel_host_new(const struct keel_host_options *options, struct keel_host **out,
+                  struct keel_diag *diag);
+/* Closes everything and stops the protocol. */
+void keel_host_free(struct keel_host *host);
+struct keel_instance *keel_host_instance(struct keel_host *host);
+
+/* From standby to active. The error is the protocol's. */
+int keel_host_activate(struct keel_host *host, struct keel_diag *diag);
+bool keel_host_active(const struct keel_host *host);
+
+/* Serves descriptor fd (takes it, also on error) for an endpoint; `slot` is the master's number
+ * for it. */
+int keel_host_serve(struct keel_host *host, unsigned endpoint, unsigned slot, int fd);
+/* Stops serving it and closes it; nothing when it is not served. */
+void keel_host_release(struct keel_host *host, unsigned endpoint, unsigned slot);
+/* A connection that somebody else accepted; takes fd. */
+void keel_host_take_connection(struct keel_host *host, unsigned endpoint, int fd);
+
+/* Stops accepting; on_drained(arg) follows (never from inside this call) once all connections and
+ * the protocol's own work ended, at the latest after deadline_ns, when the rest is closed. */
+void keel_host_drain(struct keel_host *host, uint64_t deadline_ns, void (*on_drained)(void *arg),
+                     void *arg);
+unsigned keel_host_connections(const struct keel_host *host);
+/* Visits connections, oldest first, until visit returns non-zero. */
+void keel_host_each_connection(struct keel_host *host,
+                               int (*visit)(void *arg, struct keel_connection *c), void *arg);
+
+#endif

@@ -1,0 +1,263 @@
+#include "common/service/manifest.h"
+
+#include "common/base/mem.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void keel_manifest_init(struct keel_manifest *m)
+{
+    *m = (struct keel_manifest){
+        .channel = -1, .segment = -1, .control = -1, .log = -1, .log_level = -1};
+}
+
+void keel_manifest_fini(struct keel_manifest *m)
+{
+    keel_free(m->conf_file);
+    keel_free(m->conf_text);
+    keel_free(m->overrides);
+    keel_free(m->endpoints.items);
+    keel_free(m->fds);
+    keel_free(m->counters);
+    keel_manifest_init(m);
+}
+
+int keel_manifest_add_fd(struct keel_manifest *m, unsigned endpoint, unsigned slot, int fd)
+{
+    struct keel_manifest_fd *grown =
+        keel_realloc(m->fds, (m->fd_count + 1) * sizeof(struct keel_manifest_fd));
+    if (!grown)
+        return KEEL_ENOMEM;
+    m->fds = grown;
+    m->fds[m->fd_count++] = (struct keel_manifest_fd){endpoint, slot, fd};
+    return 0;
+}
+
+static json_t *endpoint_to_json(const struct keel_endpoint *e)
+{
+    char addr[KEEL_ADDR_TEXT] = "";
+    if (e->kind == KEEL_ENDPOINT_TCP || e->kind == KEEL_ENDPOINT_UDP)
+        keel_addr_format(addr, sizeof addr, &e->addr);
+    return json_pack("{s:i s:s s:s s:s s:b s:b s:b s:i}", "kind", (int)e->kind, "addr", addr,
+                     "interface", e->interface, "path", e->path, "tls", e->tls, "broadcast",
+                     e->broadcast, "packet-info", e->packet_info, "tag", e->tag);
+}
+
+static json_t *manifest_head(const struct keel_manifest *m)
+{
+    json_t *endpoints = json_array(), *fds = json_array();
+    for (unsigned i = 0; i < m->endpoints.count; i++)
+        json_array_append_new(endpoints, endpoint_to_json(&m->endpoints.items[i]));
+    for (unsigned i = 0; i < m->fd_count; i++)
+        json_array_append_new(fds, json_pack("[i,i,i]", (int)m->fds[i].endpoint,
+                                             (int)m->fds[i].slot, m->fds[i].fd));
+    return json_pack("{s:i s:i s:i s:i s:i s:b s:i s:i s:i s:i s:i s:s? s:s? s:I s:I s:I s:o s:o}",
+                     "role", (int)m->role, "generation", (int)m->generation, "worker",
+                     (int)m->worker, "workers", (int)m->workers, "slot", (int)m->slot, "active",
+                     m->active, "channel", m->channel, "segment", m->segment, "control",
+                     m->control, "log", m->log, "log-level", m->log_level, "conf-file",
+                     m->conf_file, "counters", m->counters, "started", (json_int_t)m->started_ns,
+                     "conf-size", (json_int_t)(m->conf_text ? (ssize_t)strlen(m->conf_text) : -1),
+                     "overrides-size",
+                     (json_int_t)(m->overrides ? (ssize_t)strlen(m->overrides) : -1), "endpoints",
+                     endpoints, "fds", fds);
+}
+
+static int write_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t w = write(fd, p, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w <= 0)
+            return KEEL_ESYS;
+        p += w;
+        n -= (size_t)w;
+    }
+    return 0;
+}
+
+int keel_manifest_write(const struct keel_manifest *m)
+{
+    json_t *head = manifest_head(m);
+    char *line = head ? json_dumps(head, JSON_COMPACT) : NULL;
+    json_decref(head);
+    if (!line)
+        return KEEL_ENOMEM;
+    int fd = memfd_create("keel-manifest", 0);
+    int err = fd < 0 ? KEEL_ESYS : write_all(fd, line, strlen(line));
+    if (!err)
+        err = write_all(fd, "\n", 1);
+    if (!err && m->conf_text)
+        err = write_all(fd, m->conf_text, strlen(m->conf_text));
+    if (!err && m->overrides)
+        err = write_all(fd, m->overrides, strlen(m->overrides));
+    free(line);
+    if (err && fd >= 0)
+        close(fd);
+    return err ? err : fd;
+}
+
+/* An integer of the head, inside its range; else *bad. */
+static int head_int(const json_t *head, const char *key, int min, int max, bool *bad)
+{
+    const json_t *v = json_object_get(head, key);
+    json_int_t n = json_integer_value(v);
+    if (!json_is_integer(v) || n < min || n > max) {
+        *bad = true;
+        return min;
+    }
+    return (int)n;
+}
+
+static bool head_bool(const json_t *head, const char *key, bool *bad)
+{
+    const json_t *v = json_object_get(head, key);
+    if (!json_is_boolean(v))
+        *bad = true;
+    return json_is_true(v);
+}
+
+/* Copies a text into a fixed field; too long is bad. */
+static void head_text(const json_t *head, const char *key, char *out, size_t size, bool *bad)
+{
+    const char *text = json_string_value(json_object_get(head, key));
+    if (!text || strlen(text) >= size) {
+        *bad = true;
+        return;
+    }
+    memcpy(out, text, strlen(text) + 1);
+}
+
+static char *head_copy(const json_t *head, const char *key, bool *bad)
+{
+    const json_t *v = json_object_get(head, key);
+    if (json_is_null(v))
+        return NULL;
+    char *copy = json_is_string(v) ? keel_strdup(json_string_value(v)) : NULL;
+    if (!copy)
+        *bad = true;
+    return copy;
+}
+
+static void parse_endpoint(const json_t *item, struct keel_manifest *m, bool *bad)
+{
+    struct keel_endpoint e = {0};
+    char addr[KEEL_ADDR_TEXT];
+    e.kind = (enum keel_endpoint_kind)head_int(item, "kind", KEEL_ENDPOINT_TCP,
+                                               KEEL_ENDPOINT_PACKET, bad);
+    head_text(item, "addr", addr, sizeof addr, bad);
+    head_text(item, "interface", e.interface, sizeof e.interface, bad);
+    head_text(item, "path", e.path, sizeof e.path, bad);
+    e.tls = head_bool(item, "tls", bad);
+    e.broadcast = head_bool(item, "broadcast", bad);
+    e.packet_info = head_bool(item, "packet-info", bad);
+    e.tag = head_int(item, "tag", INT_MIN, INT_MAX, bad);
+    if (*bad)
+        return;
+    if (addr[0] && keel_addr_parse(&e.addr, keel_str(addr), 0, NULL) != 0)
+        *bad = true;
+    else if (keel_endpoints_add(&m->endpoints, &e) != 0)
+        *bad = true;
+}
+
+static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
+{
+    m->role = (enum keel_role)head_int(head, "role", KEEL_ROLE_WORKER, KEEL_ROLE_MASTER, bad);
+    m->generation = (unsigned)head_int(head, "generation", 0, INT_MAX, bad);
+    m->workers = (unsigned)head_int(head, "workers", 0, 100000, bad);
+    m->worker = (unsigned)head_int(head, "worker", 0, 100000, bad);
+    m->slot = (unsigned)head_int(head, "slot", 0, INT_MAX, bad);
+    m->active = head_bool(head, "active", bad);
+    m->channel = head_int(head, "channel", -1, INT_MAX, bad);
+    m->segment = head_int(head, "segment", -1, INT_MAX, bad);
+    m->control = head_int(head, "control", -1, INT_MAX, bad);
+    m->log = head_int(head, "log", -1, INT_MAX, bad);
+    m->log_level = head_int(head, "log-level", -1, 100, bad);
+    m->started_ns = (uint64_t)json_integer_value(json_object_get(head, "started"));
+    m->conf_file = head_copy(head, "conf-file", bad);
+    m->counters = head_copy(head, "counters", bad);
+
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(head, "endpoints"), i, item)
+    {
+        if (!*bad)
+            parse_endpoint(item, m, bad);
+    }
+    json_array_foreach(json_object_get(head, "fds"), i, item)
+    {
+        int endpoint, slot, fd;
+        if (*bad)
+            return;
+        if (json_unpack(item, "[i,i,i!]", &endpoint, &slot, &fd) != 0 || endpoint < 0 ||
+            (unsigned)endpoint >= m->endpoints.count || slot < 0 || fd < 0 ||
+            keel_manifest_add_fd(m, (unsigned)endpoint, (unsigned)slot, fd) != 0)
+            *bad = true;
+    }
+}
+
+/* Cuts the next raw part off the rest; a size of -1 means that there is none. */
+static char *take_text(const json_t *head, const char *key, const char **rest, size_t *left,
+                       bool *bad)
+{
+    const json_t *v = json_object_get(head, key);
+    json_int_t size = json_integer_value(v);
+    if (!json_is_integer(v) || size < -1 || (size > 0 && (uint64_t)size > *left)) {
+        *bad = true;
+        return NULL;
+    }
+    if (size < 0)
+        return NULL;
+    char *copy = keel_strndup(*rest, (size_t)size);
+    if (!copy)
+        *bad = true;
+    *rest += size;
+    *left -= (size_t)size;
+    return copy;
+}
+
+int keel_manifest_parse(const void *bytes, size_t size, struct keel_manifest *m,
+                        struct keel_diag *diag)
+{
+    keel_manifest_init(m);
+    const char *text = bytes;
+    const char *end = size ? memchr(text, '\n', size) : NULL;
+    json_t *head = end ? json_loadb(text, (size_t)(end - text), 0, NULL) : NULL;
+    bool bad = !json_is_object(head);
+    if (!bad) {
+        const char *rest = end + 1;
+        size_t left = size - (size_t)(rest - text);
+        parse_head(head, m, &bad);
+        if (!bad)
+            m->conf_text = take_text(head, "conf-size", &rest, &left, &bad);
+        if (!bad)
+            m->overrides = take_text(head, "overrides-size", &rest, &left, &bad);
+        if (left != 0)
+            bad = true;
+    }
+    json_decref(head);
+    if (!bad)
+        return 0;
+    keel_manifest_fini(m);
+    return keel_diag_set(diag, KEEL_EINVAL, "the manifest is damaged");
+}
+
+int keel_manifest_read(int fd, struct keel_manifest *m, struct keel_diag *diag)
+{
+    struct stat st;
+    keel_manifest_init(m);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+        st.st_size > KEEL_MANIFEST_LIMIT)
+        return keel_diag_set(diag, KEEL_EINVAL, "descriptor %d is no manifest", fd);
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED)
+        return keel_diag_set(diag, KEEL_ESYS, "cannot map the manifest: %s", strerror(errno));
+    int err = keel_manifest_parse(map, (size_t)st.st_size, m, diag);
+    munmap(map, (size_t)st.st_size);
+    return err;
+}
