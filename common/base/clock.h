@@ -10,7 +10,7 @@
 #define KEEL_NS_PER_MS 1000000ull
 #define KEEL_NS_PER_US 1000ull
 
-uint64_t keel_clock_monotonic(void); /* ns, never goes back, stops for nobody */
+uint64_t keel_clock_monotonic(void); /* ns, never goes back */
 uint64_t keel_clock_realtime(void);  /* ns since 1970, may jump */
 
 struct keel_clock {

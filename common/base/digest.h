@@ -8,13 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum keel_digest {
-    KEEL_MD5, KEEL_SHA1, KEEL_SHA224, KEEL_SHA256, KEEL_SHA384, KEEL_SHA512
-};
+enum keel_digest { KEEL_MD5, KEEL_SHA1, KEEL_SHA224, KEEL_SHA256, KEEL_SHA384, KEEL_SHA512 };
 #define KEEL_DIGEST_MAX 64
 
 size_t keel_digest_size(enum keel_digest kind);
-/* out has keel_digest_size bytes. 0, KEEL_ENOMEM, or KEEL_ENOTSUP (not in this libcrypto). */
+/* out has keel_digest_size bytes. 0, or KEEL_ENOTSUP when libcrypto refuses (FIPS, for one). */
 int keel_digest(enum keel_digest kind, const void *bytes, size_t n, uint8_t *out);
 int keel_hmac(enum keel_digest kind, const void *key, size_t key_size, const void *bytes, size_t n,
               uint8_t *out);

@@ -1,7 +1,42 @@
 #include "common/base/err.h"
 
+#include <execinfo.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Indexed by the negated code. */
+static const char *const err_texts[] = {
+    [-KEEL_OK] = "success",
+    [-KEEL_ENOMEM] = "out of memory",
+    [-KEEL_EINVAL] = "malformed input",
+    [-KEEL_ERANGE] = "number out of range",
+    [-KEEL_ETRUNC] = "input ends too early",
+    [-KEEL_ENOSPC] = "output does not fit",
+    [-KEEL_EAGAIN] = "not ready yet",
+    [-KEEL_EOF] = "closed by the peer",
+    [-KEEL_ETIMEDOUT] = "deadline passed",
+    [-KEEL_ENOENT] = "not found",
+    [-KEEL_EEXIST] = "exists already",
+    [-KEEL_EACCES] = "not permitted",
+    [-KEEL_EBUSY] = "in use",
+    [-KEEL_ESYS] = "system call failed",
+    [-KEEL_EPROTO] = "protocol violated by the peer",
+    [-KEEL_ELIMIT] = "limit reached",
+    [-KEEL_ECANCELED] = "canceled",
+    [-KEEL_ENOTSUP] = "not supported",
+    [-KEEL_ECONF] = "configuration is wrong",
+    [-KEEL_ETLS] = "TLS failed",
+};
+
+const char *keel_strerror(int err)
+{
+    const int count = sizeof err_texts / sizeof err_texts[0];
+    if (err > 0 || err <= -count)
+        return "unknown error";
+    return err_texts[-err];
+}
 
 int keel_diag_set(struct keel_diag *diag, int err, const char *fmt, ...)
 {
@@ -12,4 +47,14 @@ int keel_diag_set(struct keel_diag *diag, int err, const char *fmt, ...)
         va_end(ap);
     }
     return err;
+}
+
+void keel_panic(const char *file, int line, const char *func, const char *cond, const char *message)
+{
+    void *frames[64];
+    /* dprintf, not stdio: whatever broke may have been holding the lock of stderr */
+    dprintf(STDERR_FILENO, "panic: %s:%d: %s: %s (%s)\n", file, line, func, message, cond);
+    int depth = backtrace(frames, (int)(sizeof frames / sizeof frames[0]));
+    backtrace_symbols_fd(frames, depth, STDERR_FILENO);
+    abort();
 }

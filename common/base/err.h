@@ -9,25 +9,25 @@
 
 enum keel_err {
     KEEL_OK = 0,
-    KEEL_ENOMEM = -1,    /* no memory */
-    KEEL_EINVAL = -2,    /* malformed input */
-    KEEL_ERANGE = -3,    /* a number outside its range */
-    KEEL_ETRUNC = -4,    /* the input ends too early */
-    KEEL_ENOSPC = -5,    /* the output does not fit */
-    KEEL_EAGAIN = -6,    /* not now; try again when told */
-    KEEL_EOF = -7,       /* the peer closed */
-    KEEL_ETIMEDOUT = -8, /* the deadline passed */
-    KEEL_ENOENT = -9,    /* no such thing */
-    KEEL_EEXIST = -10,   /* exists already */
-    KEEL_EACCES = -11,   /* not permitted */
-    KEEL_EBUSY = -12,    /* in use by another */
-    KEEL_ESYS = -13,     /* a system call failed: errno says how */
-    KEEL_EPROTO = -14,   /* the peer broke the protocol */
-    KEEL_ELIMIT = -15,   /* a configured limit is reached */
-    KEEL_ECANCELED = -16,/* stopped by its owner */
-    KEEL_ENOTSUP = -17,  /* not supported here */
-    KEEL_ECONF = -18,    /* the configuration is wrong: the diag says file, line and what */
-    KEEL_ETLS = -19,     /* TLS failed: the diag or log says how */
+    KEEL_ENOMEM = -1,     /* no memory */
+    KEEL_EINVAL = -2,     /* malformed input */
+    KEEL_ERANGE = -3,     /* a number outside its range */
+    KEEL_ETRUNC = -4,     /* the input ends too early */
+    KEEL_ENOSPC = -5,     /* the output does not fit */
+    KEEL_EAGAIN = -6,     /* not now; try again when told */
+    KEEL_EOF = -7,        /* the peer closed */
+    KEEL_ETIMEDOUT = -8,  /* the deadline passed */
+    KEEL_ENOENT = -9,     /* no such thing */
+    KEEL_EEXIST = -10,    /* exists already */
+    KEEL_EACCES = -11,    /* not permitted */
+    KEEL_EBUSY = -12,     /* in use by another */
+    KEEL_ESYS = -13,      /* a system call failed: errno says how */
+    KEEL_EPROTO = -14,    /* the peer broke the protocol */
+    KEEL_ELIMIT = -15,    /* a configured limit is reached */
+    KEEL_ECANCELED = -16, /* stopped by its owner */
+    KEEL_ENOTSUP = -17,   /* not supported here */
+    KEEL_ECONF = -18,     /* the configuration is wrong: the diag says file, line and what */
+    KEEL_ETLS = -19,      /* TLS failed: the diag or log says how */
 };
 
 /* The sentence for a code; never NULL. Static storage. */
@@ -47,7 +47,7 @@ int keel_diag_set(struct keel_diag *diag, int err, const char *fmt, ...)
  * Also in release builds; the master restarts the process. */
 #define KEEL_ASSERT(cond, message)                                                                 \
     ((cond) ? (void)0 : keel_panic(__FILE__, __LINE__, __func__, #cond, message))
-void keel_panic(const char *file, int line, const char *func, const char *cond,
-                const char *message) __attribute__((noreturn));
+void keel_panic(const char *file, int line, const char *func, const char *cond, const char *message)
+    __attribute__((noreturn));
 
 #endif

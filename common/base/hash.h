@@ -17,7 +17,7 @@ uint64_t keel_hash(const struct keel_hash_key *key, const void *bytes, size_t n)
  * hash and an equality; values are borrowed pointers. */
 struct keel_table {
     struct keel_table_slot *slots;
-    size_t mask;  /* slots - 1; 0 and slots NULL while empty */
+    size_t mask; /* slots - 1; 0 and slots NULL while empty */
     size_t count;
 };
 typedef int (*keel_table_equal)(const void *value, const void *key, size_t key_size);

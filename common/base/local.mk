@@ -1,4 +1,3 @@
-
 nobase_keelinclude_HEADERS += \
 	common/base/addr.h \
 	common/base/buf.h \
@@ -11,4 +10,13 @@ nobase_keelinclude_HEADERS += \
 	common/base/rand.h \
 	common/base/str.h \
 	common/base/wire.h
-common_libkeel_la_SOURCES += common/base/err.c
+common_libkeel_la_SOURCES += \
+	common/base/addr.c \
+	common/base/buf.c \
+	common/base/clock.c \
+	common/base/digest.c \
+	common/base/err.c \
+	common/base/hash.c \
+	common/base/mem.c \
+	common/base/rand.c \
+	common/base/str.c

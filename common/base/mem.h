@@ -27,9 +27,9 @@ uint64_t keel_mem_count(void);
 /* Arena: bump allocation in chunks, freed all at once. Pointers stay valid until reset or fini. */
 struct keel_arena_chunk;
 struct keel_arena {
-    uint8_t *next, *end;            /* free room in the current chunk */
+    uint8_t *next, *end;             /* free room in the current chunk */
     struct keel_arena_chunk *chunks; /* newest first */
-    size_t chunk_size;              /* size of a new chunk */
+    size_t chunk_size;               /* size of a new chunk */
 };
 /* No memory is taken before the first allocation. chunk_size 0 means 4096. */
 void keel_arena_init(struct keel_arena *arena, size_t chunk_size);
@@ -47,11 +47,11 @@ char *keel_arena_printf(struct keel_arena *arena, const char *fmt, ...)
 
 /* Slab: objects of one size with a free list. Not cleared. */
 struct keel_slab {
-    size_t size;      /* of one object, rounded up to 16 */
+    size_t size; /* of one object, rounded up to 16 */
     unsigned per_chunk;
     void *free_list;
     void *chunks;
-    size_t live;      /* objects handed out */
+    size_t live; /* objects handed out */
 };
 void keel_slab_init(struct keel_slab *slab, size_t object_size, unsigned per_chunk);
 void keel_slab_fini(struct keel_slab *slab);

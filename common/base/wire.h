@@ -20,7 +20,7 @@ struct keel_reader {
 static inline void keel_reader_init(struct keel_reader *r, const void *bytes, size_t size)
 {
     r->start = r->next = bytes;
-    r->end = r->start + size;
+    r->end = size > 0 ? r->start + size : r->start; /* NULL + 0 is undefined in C */
     r->bad = false;
 }
 static inline size_t keel_reader_left(const struct keel_reader *r)
@@ -89,7 +89,7 @@ struct keel_writer {
 static inline void keel_writer_init(struct keel_writer *w, void *bytes, size_t size)
 {
     w->start = w->next = bytes;
-    w->end = w->start + size;
+    w->end = size > 0 ? w->start + size : w->start; /* NULL + 0 is undefined in C */
     w->bad = false;
 }
 static inline size_t keel_writer_left(const struct keel_writer *w)
