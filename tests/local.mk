@@ -17,4 +17,4 @@ check-unit:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter tests/unit/% tests/fuzz/%,$(TESTS))'
 .PHONY: check-unit
 
-EXTRA_DIST += tests/support/packages.sh tests/support/build.sh
+EXTRA_DIST += tests/support/packages.sh tests/support/build.sh tests/support/dhcp_client.py
