@@ -3,7 +3,8 @@ check_PROGRAMS += tests/support/load
 tests_support_load_SOURCES = tests/support/load.c
 tests_support_load_CPPFLAGS = -D_GNU_SOURCE $(AM_CPPFLAGS)
 
-SYSTEM_TESTS = tests/system/test_install.py \
+SYSTEM_TESTS = tests/system/test_conf.py \
+	tests/system/test_install.py \
 	tests/system/test_keel.py \
 	tests/system/test_layers.py
 TESTS += $(SYSTEM_TESTS)

@@ -49,7 +49,7 @@ def pkg_config(*args):
 
 
 def headers():
-    """Each installed header compiles by itself, also as C++ would be asking too much."""
+    """Each installed header compiles by itself."""
     top = installed('includedir', 'keel')
     flags = pkg_config('--cflags')
     names = sorted(os.path.relpath(os.path.join(folder, name), top)
