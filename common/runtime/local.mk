@@ -1,7 +1,15 @@
-
+common_libkeel_la_SOURCES += \
+	common/runtime/dgram.c \
+	common/runtime/loop.c \
+	common/runtime/loop_private.h \
+	common/runtime/sock.c \
+	common/runtime/stream_private.h \
+	common/runtime/stream_queue.c \
+	common/runtime/timer.c
 nobase_keelinclude_HEADERS += \
 	common/runtime/dgram.h \
 	common/runtime/loop.h \
+	common/runtime/sock.h \
 	common/runtime/stream.h \
 	common/runtime/timer.h
 nobase_keelinclude_HEADERS += \

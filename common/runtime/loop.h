@@ -20,17 +20,19 @@ struct keel_loop;
 /* Control work runs before traffic when both are ready. */
 enum keel_priority { KEEL_PRIORITY_CONTROL = 0, KEEL_PRIORITY_TRAFFIC = 1 };
 
-/* Returns new; NULL when memory or descriptors are out. */
+/* Returns new; NULL when memory or descriptors are out. Ignores SIGPIPE when nobody handles it:
+ * whoever starts other programs gives them the default back. */
 struct keel_loop *keel_loop_new(void);
 /* Everything started on it must have been stopped. */
 void keel_loop_free(struct keel_loop *loop);
 /* Runs until keel_loop_stop. 0 or KEEL_ESYS. */
 int keel_loop_run(struct keel_loop *loop);
 void keel_loop_stop(struct keel_loop *loop);
-/* One turn; waits at most wait_ns for something to happen. For tests and nested waits. */
+/* One turn; waits at most wait_ns for something to happen. For tests and tools. KEEL_EBUSY inside a
+ * callback: who must wait there waits on a loop of its own. */
 int keel_loop_turn(struct keel_loop *loop, uint64_t wait_ns);
 
-/* Monotonic ns at the start of the running callback: free to call. */
+/* Monotonic ns at the start of the running callback: free to call. Outside of one: the clock. */
 uint64_t keel_loop_now(const struct keel_loop *loop);
 /* Realtime ns, refreshed at most once a callback. */
 uint64_t keel_loop_realtime(struct keel_loop *loop);
@@ -62,7 +64,7 @@ struct keel_io {
 int keel_io_start(struct keel_io *io, struct keel_loop *loop, int fd, short what,
                   enum keel_priority priority, const char *name,
                   void (*on_ready)(struct keel_io *io, short what));
-/* Other interest, same descriptor. 0 or KEEL_ESYS. */
+/* Other interest, same descriptor; 0: deaf, but not stopped. 0 or KEEL_ESYS. */
 int keel_io_change(struct keel_io *io, short what);
 /* Safe when stopped; safe inside its own callback. */
 void keel_io_stop(struct keel_io *io);

@@ -6,13 +6,15 @@
 
 #include "common/runtime/loop.h"
 
-/* Embedded. Fires once, or every repeat_ns after the first. */
+/* Embedded. Fires once, or every repeat_ns after the first; never early, a few ms late at most
+ * while the loop is free. */
 struct keel_timer {
     struct event ev;
     struct keel_loop *loop; /* NULL before the first start */
     void (*on_timer)(struct keel_timer *timer);
     uint64_t repeat_ns;
-    const char *name;
+    uint64_t due_ns;
+    const char *name; /* static text for the lag table */
 };
 void keel_timer_init(struct keel_timer *timer, struct keel_loop *loop, const char *name,
                      void (*on_timer)(struct keel_timer *timer));
