@@ -3,9 +3,21 @@ check_PROGRAMS += tests/support/load
 tests_support_load_SOURCES = tests/support/load.c
 tests_support_load_CPPFLAGS = -D_GNU_SOURCE $(AM_CPPFLAGS)
 
-SYSTEM_TESTS = tests/system/test_conf.py \
+SYSTEM_TESTS = tests/system/test_abuse.py \
+	tests/system/test_balance.py \
+	tests/system/test_conf.py \
+	tests/system/test_hang.py \
 	tests/system/test_install.py \
 	tests/system/test_keel.py \
-	tests/system/test_layers.py
+	tests/system/test_kill.py \
+	tests/system/test_layers.py \
+	tests/system/test_reload.py \
+	tests/system/test_upgrade.py
 TESTS += $(SYSTEM_TESTS)
-EXTRA_DIST += $(SYSTEM_TESTS) tests/support/tap.py tests/system/keel.py tests/system/fake_daemon.py
+EXTRA_DIST += $(SYSTEM_TESTS) tests/support/tap.py tests/system/keel.py tests/system/core.py \
+	tests/system/fake_daemon.py tests/system/soak
+
+# An hour of kills, reloads and upgrades.
+soak: all $(check_PROGRAMS)
+	$(AM_TESTS_ENVIRONMENT) $(PYTHON3) $(srcdir)/tests/system/soak
+.PHONY: soak
