@@ -161,8 +161,8 @@ static bool split_port(struct keel_str text, struct keel_str *host, struct keel_
 static int parse_host(struct keel_addr *a, struct keel_str host, bool bracketed,
                       struct keel_str text, struct keel_diag *diag)
 {
-    struct keel_str bare, zone = host;
-    keel_str_split(&zone, '%', &bare);
+    struct keel_str bare = host, zone = host;
+    keel_str_split(&zone, '%', &bare); /* leaves zone.p NULL when there is no % */
     if (!bracketed && keel_str_equal(host, KEEL_STR("*"))) {
         keel_addr_any(a, AF_INET6, 0);
         return 0;

@@ -39,7 +39,9 @@ int keel_hmac(enum keel_digest kind, const void *key, size_t key_size, const voi
     digest_check_kind(kind);
     if (key_size > INT_MAX)
         return KEEL_ERANGE;
-    if (!HMAC(digests[kind].md(), key, (int)key_size, bytes, n, out, NULL))
+    /* libcrypto refuses NULL for an empty key or text */
+    if (!HMAC(digests[kind].md(), key ? key : "", (int)key_size, bytes ? bytes : (const void *)"",
+              n, out, NULL))
         return KEEL_ENOTSUP;
     return 0;
 }

@@ -19,8 +19,9 @@ struct keel_reader {
 
 static inline void keel_reader_init(struct keel_reader *r, const void *bytes, size_t size)
 {
-    r->start = r->next = bytes;
-    r->end = size > 0 ? r->start + size : r->start; /* NULL + 0 is undefined in C */
+    /* an empty input may be NULL, on which C allows no arithmetic: any other address will do */
+    r->start = r->next = bytes ? bytes : (const uint8_t *)r;
+    r->end = r->start + size;
     r->bad = false;
 }
 static inline size_t keel_reader_left(const struct keel_reader *r)
@@ -88,8 +89,8 @@ struct keel_writer {
 
 static inline void keel_writer_init(struct keel_writer *w, void *bytes, size_t size)
 {
-    w->start = w->next = bytes;
-    w->end = size > 0 ? w->start + size : w->start; /* NULL + 0 is undefined in C */
+    w->start = w->next = bytes ? bytes : (uint8_t *)w; /* as in keel_reader_init */
+    w->end = w->start + size;
     w->bad = false;
 }
 static inline size_t keel_writer_left(const struct keel_writer *w)
