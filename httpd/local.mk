@@ -1,0 +1,18 @@
+# The daemon's parts as a library that only the build sees, so that tests link the same objects.
+noinst_LTLIBRARIES += httpd/libhttpd.la
+httpd_libhttpd_la_SOURCES = \
+	httpd/wire/chars.c httpd/wire/chars.h \
+	httpd/wire/status.c httpd/wire/status.h \
+	httpd/wire/field.c httpd/wire/field.h \
+	httpd/wire/head.c httpd/wire/head.h \
+	httpd/wire/body.c httpd/wire/body.h \
+	httpd/wire/date.c httpd/wire/date.h \
+	httpd/wire/etag.c httpd/wire/etag.h \
+	httpd/wire/range.c httpd/wire/range.h \
+	httpd/wire/path.c httpd/wire/path.h \
+	httpd/wire/mime.c httpd/wire/mime.h \
+	httpd/request/condition.c httpd/request/condition.h \
+	httpd/request/route.c httpd/request/route.h \
+	httpd/request/request.c httpd/request/request.h \
+	httpd/conn/h1.c httpd/conn/h1.h
+httpd_libhttpd_la_LIBADD = common/libkeel.la

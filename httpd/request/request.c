@@ -1,0 +1,93 @@
+#include "httpd/request/request.h"
+
+#include <stdio.h>
+
+#include "httpd/wire/path.h"
+#include "httpd/wire/status.h"
+
+void http_clock_set(struct http_clock *clock, uint64_t realtime_ns, uint64_t monotonic_ns)
+{
+    int64_t second = (int64_t)(realtime_ns / 1000000000u);
+    clock->now_ns = monotonic_ns;
+    if (second == clock->second && clock->date[0])
+        return;
+    clock->second = second;
+    http_date_format(clock->date, second);
+}
+
+void http_request_init(struct http_request *request)
+{
+    memset(request, 0, sizeof *request);
+    keel_arena_init(&request->arena, 16384);
+}
+
+void http_request_fini(struct http_request *request)
+{
+    keel_arena_fini(&request->arena);
+}
+
+int http_request_prepare(struct http_request *request, const struct http_sites *sites,
+                         const struct http_clock *clock)
+{
+    const struct http_head *head = &request->head;
+    keel_arena_reset(&request->arena);
+    request->clock = clock;
+    request->site = http_route_site(sites, http_span_str(head, head->host));
+    request->query = http_span_str(head, head->query);
+    request->path = http_span_str(head, head->path);
+    if (request->path.n > 0 && !http_path_is_normal(request->path)) {
+        char *out = keel_arena_alloc(&request->arena, request->path.n + 1);
+        if (!out)
+            return -503;
+        int n = http_path_normalise(request->path, out);
+        if (n < 0)
+            return -400;
+        request->path = (struct keel_str){out, (size_t)n};
+    }
+    request->location = http_route_location(request->site, request->path);
+    return 0;
+}
+
+static void out_of_memory(struct http_response *response)
+{
+    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nServer: keel\r\n"
+                               "Content-Length: 0\r\n\r\n";
+    *response = (struct http_response){
+        .status = 503, .head = {text, sizeof text - 3}, .close = true, .joined = true};
+}
+
+void http_response_plain(struct http_response *response, struct http_request *request,
+                         unsigned status, struct keel_str extra)
+{
+    struct keel_str reason = http_status_reason(status);
+    size_t body = reason.n + 5; /* "404 Not Found\n" */
+    bool bare = status == 304 || status < 200;
+    char content[96] = "";
+    if (!bare)
+        snprintf(content, sizeof content,
+                 "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n", body);
+    char *text = keel_arena_printf(
+        &request->arena, "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\n%s%.*s\r\n%u %s\n",
+        status, reason.p, HTTP_DATE_SIZE, request->clock->date, content, (int)extra.n,
+        extra.n ? extra.p : "", status, reason.p);
+    if (!text) {
+        out_of_memory(response);
+        return;
+    }
+    size_t head = strlen(text) - body;
+    *response = (struct http_response){.status = status, .joined = true};
+    response->head = (struct keel_str){text, head - 2};
+    if (request->head.method != HTTP_HEAD && !bare)
+        response->body = (struct keel_str){text + head, body};
+}
+
+void http_response_redirect(struct http_response *response, struct http_request *request,
+                            unsigned status, struct keel_str location)
+{
+    char *field =
+        keel_arena_printf(&request->arena, "Location: %.*s\r\n", (int)location.n, location.p);
+    if (field)
+        http_response_plain(response, request, status, keel_str(field));
+    else
+        out_of_memory(response);
+}

@@ -1,0 +1,65 @@
+/*
+ * A request as handlers see it, whatever version of HTTP brought it, and the response they give.
+ *
+ * One request object per worker is enough while requests are answered as they are read: its arena
+ * is reset, not freed, so that a request allocates nothing once the worker is warm.
+ */
+#ifndef HTTPD_REQUEST_REQUEST_H
+#define HTTPD_REQUEST_REQUEST_H
+
+#include "common/base/mem.h"
+#include "httpd/request/route.h"
+#include "httpd/wire/date.h"
+#include "httpd/wire/head.h"
+
+/* The time of a request, and the text of its Date field, made anew once a second. */
+struct http_clock {
+    int64_t second;  /* realtime, since 1970 */
+    uint64_t now_ns; /* monotonic */
+    char date[HTTP_DATE_SIZE];
+};
+void http_clock_set(struct http_clock *clock, uint64_t realtime_ns, uint64_t monotonic_ns);
+
+struct http_request {
+    struct http_head head; /* borrows the received bytes */
+    struct keel_str path;  /* decoded and normalised; empty for "*" and CONNECT */
+    struct keel_str query;
+    const struct http_site *site;
+    const struct http_location *location;
+    const struct http_clock *clock;
+    struct keel_arena arena; /* dies with the request */
+};
+
+/* What goes back. All pieces are borrowed and stay valid until the sender returns; for later use
+ * it holds their owner. */
+struct http_response {
+    unsigned status;
+    struct keel_str head; /* status line to the last field line, each with CRLF. Without Connection;
+                             the empty line stands behind it in memory, but is not counted */
+    struct keel_str body; /* in memory */
+    bool joined;          /* the body stands in memory right behind the empty line */
+    bool close;           /* end the connection after it */
+    int file;             /* file_size > 0: the body is this part of it */
+    uint64_t file_at, file_size;
+    void (*hold)(void *owner);    /* keeps the pieces for one release more; NULL: they cannot be */
+    void (*release)(void *owner); /* kept and are copied */
+    void *owner;
+};
+
+void http_request_init(struct http_request *request);
+void http_request_fini(struct http_request *request);
+/* Completes a request whose head was parsed: path, query, site, location. Forgets the one before.
+ * 0, or the negative status: -400, -503 (no memory). */
+int http_request_prepare(struct http_request *request, const struct http_sites *sites,
+                         const struct http_clock *clock);
+
+/* Builds a small response in the arena: status, `extra` (whole field lines, or empty) and a line
+ * of text as the body. The body is left out, but counted, for HEAD. When memory is out the
+ * response has status 503 and static text. */
+void http_response_plain(struct http_response *response, struct http_request *request,
+                         unsigned status, struct keel_str extra);
+/* A redirection to `location`, a URI reference that is properly encoded. */
+void http_response_redirect(struct http_response *response, struct http_request *request,
+                            unsigned status, struct keel_str location);
+
+#endif

@@ -1,0 +1,50 @@
+#include "httpd/request/route.h"
+
+#include <stdlib.h>
+
+static const struct http_location plain = {.prefix = {"/", 1}};
+
+static bool is_named(const struct http_site *site, struct keel_str host)
+{
+    if (keel_str_equal_nocase(site->name, host))
+        return true;
+    for (unsigned i = 0; i < site->alias_count; i++)
+        if (keel_str_equal_nocase(site->aliases[i], host))
+            return true;
+    return false;
+}
+
+const struct http_site *http_route_site(const struct http_sites *sites, struct keel_str host)
+{
+    if (sites->count == 1)
+        return &sites->items[0];
+    if (host.n > 1 && host.p[host.n - 1] == '.')
+        host.n--;
+    for (unsigned i = 0; i < sites->count; i++)
+        if (is_named(&sites->items[i], host))
+            return &sites->items[i];
+    return &sites->items[sites->fallback];
+}
+
+const struct http_location *http_route_location(const struct http_site *site, struct keel_str path)
+{
+    for (unsigned i = 0; i < site->location_count; i++) {
+        const struct http_location *location = &site->locations[i];
+        if (path.n >= location->prefix.n &&
+            memcmp(path.p, location->prefix.p, location->prefix.n) == 0)
+            return location;
+    }
+    return &plain;
+}
+
+static int longer_first(const void *a, const void *b)
+{
+    const struct http_location *x = a, *y = b;
+    return (x->prefix.n < y->prefix.n) - (x->prefix.n > y->prefix.n);
+}
+
+void http_route_sort(struct http_site *site)
+{
+    if (site->location_count > 1)
+        qsort(site->locations, site->location_count, sizeof *site->locations, longer_first);
+}

@@ -1,0 +1,45 @@
+/*
+ * Sites and their locations: which rules a request falls under, by host, then by path. Compiled
+ * from the configuration once; immutable.
+ */
+#ifndef HTTPD_REQUEST_ROUTE_H
+#define HTTPD_REQUEST_ROUTE_H
+
+#include "common/base/str.h"
+
+/* The most specific location whose prefix begins the path decides. */
+struct http_location {
+    struct keel_str prefix;      /* "/listing/" */
+    bool autoindex;              /* list directories that have no index file */
+    unsigned redirect;           /* status 301, 302, 307 or 308; 0: none */
+    struct keel_str redirect_to; /* stands for the prefix */
+};
+
+struct http_site {
+    struct keel_str name;     /* lower case */
+    struct keel_str *aliases; /* its other names */
+    unsigned alias_count;
+    unsigned id;            /* 0, 1, ... */
+    const char *root;       /* directory; NULL: this site has no files */
+    int root_fd;            /* O_PATH, or -1 */
+    struct keel_str *index; /* file names to try in a directory, in order */
+    unsigned index_count;
+    bool hidden;                     /* serve names that begin with '.' */
+    struct http_location *locations; /* longest prefix first */
+    unsigned location_count;
+};
+
+struct http_sites {
+    struct http_site *items;
+    unsigned count;
+    unsigned fallback; /* the site of hosts that have none: the one marked default, or the first */
+};
+
+/* host without port, any case; a trailing dot is looked over. Never NULL; count must not be 0. */
+const struct http_site *http_route_site(const struct http_sites *sites, struct keel_str host);
+/* Never NULL: a path under no location gets a plain one. */
+const struct http_location *http_route_location(const struct http_site *site, struct keel_str path);
+/* Sorts locations so that the first match is the longest. */
+void http_route_sort(struct http_site *site);
+
+#endif

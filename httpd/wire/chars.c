@@ -1,0 +1,58 @@
+#include "httpd/wire/chars.h"
+
+#define T HTTP_CHAR_TOKEN
+#define V HTTP_CHAR_VALUE
+#define U HTTP_CHAR_TARGET
+#define H HTTP_CHAR_HOST
+
+const uint8_t http_chars[256] = {
+    ['\t'] = V,
+    [' '] = V,
+    ['!'] = T | V | U | H,
+    ['"'] = V | U,
+    ['#'] = T | V,
+    ['$' ... '\''] = T | V | U | H,
+    ['(' ... ')'] = V | U | H,
+    ['*' ... '+'] = T | V | U | H,
+    [','] = V | U | H,
+    ['-' ... '.'] = T | V | U | H,
+    ['/'] = V | U,
+    ['0' ... '9'] = T | V | U | H,
+    [':'] = V | U,
+    [';'] = V | U | H,
+    ['<'] = V | U,
+    ['='] = V | U | H,
+    ['>' ... '@'] = V | U,
+    ['A' ... 'Z'] = T | V | U | H,
+    ['[' ... ']'] = V | U,
+    ['^'] = T | V | U,
+    ['_'] = T | V | U | H,
+    ['`'] = T | V | U,
+    ['a' ... 'z'] = T | V | U | H,
+    ['{'] = V | U,
+    ['|'] = T | V | U,
+    ['}'] = V | U,
+    ['~'] = T | V | U | H,
+    [0x80 ... 0xff] = V,
+};
+
+bool http_list_next(struct keel_str *list, struct keel_str *element)
+{
+    while (list->n > 0) {
+        const char *comma = memchr(list->p, ',', list->n);
+        size_t size = comma ? (size_t)(comma - list->p) : list->n;
+        const char *p = list->p, *end = p + size;
+        size_t taken = comma ? size + 1 : size;
+        list->p += taken;
+        list->n -= taken;
+        while (p < end && (*p == ' ' || *p == '\t'))
+            p++;
+        while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
+            end--;
+        if (p < end) {
+            *element = (struct keel_str){p, (size_t)(end - p)};
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,91 @@
+#include "httpd/wire/path.h"
+
+bool http_path_is_normal(struct keel_str raw)
+{
+    if (raw.n == 0 || raw.p[0] != '/')
+        return false;
+    for (size_t i = 0; i < raw.n; i++) {
+        if (raw.p[i] == '%')
+            return false;
+        if (raw.p[i] == '/' && i + 1 < raw.n && (raw.p[i + 1] == '/' || raw.p[i + 1] == '.'))
+            return false;
+    }
+    return true;
+}
+
+/* The segment start..n of out is complete: drops it when it is "." or "..", with its parent.
+ * Returns the new length; KEEL_EINVAL above the root. out[start - 1] is a slash. */
+static int end_segment(const char *out, size_t start, size_t n)
+{
+    if (n - start == 1 && out[start] == '.')
+        return (int)start;
+    if (n - start != 2 || out[start] != '.' || out[start + 1] != '.')
+        return (int)n;
+    if (start == 1)
+        return KEEL_EINVAL;
+    for (start--; out[start - 1] != '/'; start--)
+        ;
+    return (int)start;
+}
+
+int http_path_normalise(struct keel_str raw, char *out)
+{
+    if (raw.n == 0 || raw.p[0] != '/' || raw.n > INT32_MAX)
+        return KEEL_EINVAL;
+    size_t n = 1, segment = 1;
+    out[0] = '/';
+    for (size_t i = 1; i <= raw.n; i++) {
+        if (i == raw.n || raw.p[i] == '/') {
+            int length = end_segment(out, segment, n);
+            if (length < 0)
+                return length;
+            n = (size_t)length;
+            if (i < raw.n && out[n - 1] != '/')
+                out[n++] = '/';
+            segment = n;
+            continue;
+        }
+        char c = raw.p[i];
+        if (c == '%') {
+            int high = i + 2 < raw.n ? keel_hex_digit((uint8_t)raw.p[i + 1]) : -1;
+            int low = i + 2 < raw.n ? keel_hex_digit((uint8_t)raw.p[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return KEEL_EINVAL;
+            c = (char)(high << 4 | low);
+            i += 2;
+            if (c == '\0' || c == '/')
+                return KEEL_EINVAL;
+        }
+        out[n++] = c;
+    }
+    out[n] = '\0';
+    return (int)n;
+}
+
+bool http_path_is_hidden(struct keel_str path)
+{
+    struct keel_str known = KEEL_STR("/.well-known");
+    for (size_t i = 0; i + 1 < path.n; i++) {
+        if (path.p[i] != '/' || path.p[i + 1] != '.')
+            continue;
+        bool well_known = i == 0 && path.n >= known.n && memcmp(path.p, known.p, known.n) == 0 &&
+                          (path.n == known.n || path.p[known.n] == '/');
+        if (!well_known)
+            return true;
+    }
+    return false;
+}
+
+int http_path_encode(struct keel_buf *out, struct keel_str path)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    int err = 0;
+    for (size_t i = 0; i < path.n && err == 0; i++) {
+        uint8_t c = (uint8_t)path.p[i];
+        bool plain = keel_is_digit(c) || (keel_to_lower(c) >= 'a' && keel_to_lower(c) <= 'z') ||
+                     (c != 0 && strchr("-._~/!$&'()*+,;=@", c));
+        char escape[3] = {'%', digits[c >> 4], digits[c & 15]};
+        err = plain ? keel_buf_append(out, &path.p[i], 1) : keel_buf_append(out, escape, 3);
+    }
+    return err;
+}

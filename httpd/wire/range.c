@@ -1,0 +1,48 @@
+#include "httpd/wire/range.h"
+
+#include "httpd/wire/chars.h"
+
+/* Digits at *p; false when there are none. Saturates: a position beyond any file is just that. */
+static bool position(const char **p, const char *end, uint64_t *out)
+{
+    const char *start = *p;
+    uint64_t n = 0;
+    for (; *p < end && keel_is_digit(**p); (*p)++)
+        n = n > UINT64_MAX / 16 ? UINT64_MAX / 2 : n * 10 + (uint64_t)(**p - '0');
+    *out = n;
+    return *p > start;
+}
+
+enum http_range_result http_range_parse(struct keel_str value, uint64_t size, uint64_t *at,
+                                        uint64_t *length)
+{
+    struct keel_str unit = KEEL_STR("bytes="), spec, more;
+    if (value.n < unit.n || !http_token_is((struct keel_str){value.p, 5}, KEEL_STR("bytes")) ||
+        value.p[5] != '=')
+        return HTTP_RANGE_IGNORE;
+    value.p += unit.n;
+    value.n -= unit.n;
+    if (!http_list_next(&value, &spec) || http_list_next(&value, &more))
+        return HTTP_RANGE_IGNORE;
+    const char *p = spec.p, *end = spec.p + spec.n;
+    uint64_t first, last = UINT64_MAX;
+    bool has_first = position(&p, end, &first);
+    if (p == end || *p++ != '-')
+        return HTTP_RANGE_IGNORE;
+    bool has_last = position(&p, end, &last);
+    if (p != end || (!has_first && !has_last) || (has_first && has_last && last < first))
+        return HTTP_RANGE_IGNORE;
+    if (!has_first) { /* the last so many bytes */
+        if (last == 0 || size == 0)
+            return HTTP_RANGE_UNSATISFIABLE;
+        first = last < size ? size - last : 0;
+        last = size - 1;
+    }
+    if (first >= size)
+        return HTTP_RANGE_UNSATISFIABLE;
+    if (!has_last || last >= size)
+        last = size - 1;
+    *at = first;
+    *length = last - first + 1;
+    return HTTP_RANGE_PART;
+}

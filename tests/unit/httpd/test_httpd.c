@@ -1,0 +1,15 @@
+#include "tests/support/unit.h"
+
+Suite *head_suite(void);
+Suite *body_suite(void);
+Suite *path_suite(void);
+Suite *values_suite(void);
+Suite *request_suite(void);
+Suite *h1_suite(void);
+
+int main(void)
+{
+    Suite *(*const suites[])(void) = {head_suite,   body_suite,    path_suite,
+                                      values_suite, request_suite, h1_suite};
+    return unit_main(suites, sizeof suites / sizeof *suites);
+}

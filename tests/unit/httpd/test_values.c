@@ -1,0 +1,187 @@
+/* Field values: dates, entity tags, ranges, lists. */
+#include "httpd/wire/chars.h"
+#include "httpd/wire/date.h"
+#include "httpd/wire/etag.h"
+#include "httpd/wire/range.h"
+#include "httpd/wire/status.h"
+#include "tests/support/unit.h"
+
+#define BIRTH INT64_C(784111777) /* RFC 9110's own example */
+#define NOW INT64_C(1760000000)  /* October 2025 */
+
+static const struct {
+    const char *text;
+    int64_t seconds; /* -1: refused */
+} dates[] = {
+    {"Sun, 06 Nov 1994 08:49:37 GMT", BIRTH},
+    {"Sunday, 06-Nov-94 08:49:37 GMT", BIRTH},
+    {"Sun Nov  6 08:49:37 1994", BIRTH},
+    {"Sun Nov 06 08:49:37 1994", BIRTH},
+    {"Thu, 01 Jan 1970 00:00:00 GMT", 0},
+    {"Thu, 29 Feb 2024 12:00:00 GMT", 1709208000},
+    {"Tue, 19 Jan 2038 03:14:08 GMT", 2147483648},
+    {"Fri, 31 Dec 9999 23:59:59 GMT", 253402300799},
+    {"Sat, 31 Dec 2016 23:59:60 GMT", 1483228799},
+    {"Saturday, 01-Jan-75 00:00:00 GMT", 3313526400}, /* 2075: not more than 50 years on */
+    {"Saturday, 01-Jan-76 00:00:00 GMT", 189302400},  /* 1976 */
+    {"", -1},
+    {"Sun", -1},
+    {"Sun,", -1},
+    {"Xyz, 06 Nov 1994 08:49:37 GMT", -1},
+    {"Sun, 06 Nov 1994 08:49:37", -1},
+    {"Sun, 06 Nov 1994 08:49:37 UTC", -1},
+    {"Sun, 06 Nov 1994 08:49:37 GMT ", -1},
+    {"Sun, 6 Nov 1994 08:49:37 GMT", -1},
+    {"Sun, 00 Nov 1994 08:49:37 GMT", -1},
+    {"Sun, 31 Nov 1994 08:49:37 GMT", -1},
+    {"Wed, 29 Feb 2023 12:00:00 GMT", -1},
+    {"Sun, 06 Nov 94 08:49:37 GMT", -1},
+    {"Sun, 06 Nov 1994 24:49:37 GMT", -1},
+    {"Sun, 06 Nov 1994 08:60:37 GMT", -1},
+    {"Sun, 06 Nov 1994 08:49:61 GMT", -1},
+    {"Sun, 06 nov 1994 08:49:37 GMT", -1},
+    {"Sunday, 06 Nov 1994 08:49:37 GMT", -1},
+    {"Sunday Nov  6 08:49:37 1994", -1},
+    {"1994-11-06T08:49:37Z", -1},
+};
+
+START_TEST(test_date_parse)
+{
+    int64_t seconds;
+    int err = http_date_parse(keel_str(dates[_i].text), NOW, &seconds);
+    if (dates[_i].seconds < 0)
+        ck_assert_msg(err == KEEL_EINVAL, "%s", dates[_i].text);
+    else
+        ck_assert_msg(err == 0 && seconds == dates[_i].seconds, "%s: %d %lld", dates[_i].text, err,
+                      (long long)seconds);
+}
+END_TEST
+
+START_TEST(test_date_format)
+{
+    char out[HTTP_DATE_SIZE + 1] = "";
+    http_date_format(out, BIRTH);
+    ck_assert_str_eq(out, "Sun, 06 Nov 1994 08:49:37 GMT");
+    http_date_format(out, INT64_MAX);
+    ck_assert_str_eq(out, "Fri, 31 Dec 9999 23:59:59 GMT");
+    http_date_format(out, INT64_MIN);
+    ck_assert_str_eq(out, "Mon, 01 Jan 0001 00:00:00 GMT");
+    /* there and back over some centuries, a prime step apart */
+    for (int64_t t = -2208988800; t < 7258118400; t += 7919017) {
+        int64_t back;
+        http_date_format(out, t);
+        ck_assert_int_eq(http_date_parse(keel_str(out), NOW, &back), 0);
+        ck_assert_int_eq(back, t);
+    }
+}
+END_TEST
+
+static const struct {
+    const char *list;
+    int weak, strong;
+} etags[] = {
+    {"\"a\"", 1, 1},
+    {"W/\"a\"", 1, 0},
+    {"\"b\"", 0, 0},
+    {"\"b\", \"a\"", 1, 1},
+    {"\"b\",W/\"a\"", 1, 0},
+    {",, \"b\" , ,\"a\",", 1, 1},
+    {"*", 1, 1},
+    {" * ", 1, 1},
+    {"\"\"", 0, 0},
+    {"\"a,b\"", 0, 0},
+    {"\"x\", \"a\", \"y\"", 1, 1},
+    {"", KEEL_EINVAL, KEEL_EINVAL},
+    {",", KEEL_EINVAL, KEEL_EINVAL},
+    {"a", KEEL_EINVAL, KEEL_EINVAL},
+    {"\"a", KEEL_EINVAL, KEEL_EINVAL},
+    {"w/\"a\"", KEEL_EINVAL, KEEL_EINVAL},
+    {"\"a\" \"b\"", KEEL_EINVAL, KEEL_EINVAL},
+    {"*, \"a\"", KEEL_EINVAL, KEEL_EINVAL},
+    {"W/", KEEL_EINVAL, KEEL_EINVAL},
+    {"\"a b\"", KEEL_EINVAL, KEEL_EINVAL},
+};
+
+START_TEST(test_etags)
+{
+    struct keel_str list = keel_str(etags[_i].list), tag = KEEL_STR("\"a\"");
+    ck_assert_int_eq(http_etag_list_has(list, tag, true), etags[_i].weak);
+    ck_assert_int_eq(http_etag_list_has(list, tag, false), etags[_i].strong);
+}
+END_TEST
+
+static const struct {
+    const char *value;
+    enum http_range_result result; /* of 1000 bytes */
+    uint64_t at, length;
+} ranges[] = {
+    {"bytes=0-0", HTTP_RANGE_PART, 0, 1},
+    {"bytes=0-499", HTTP_RANGE_PART, 0, 500},
+    {"BYTES=500-", HTTP_RANGE_PART, 500, 500},
+    {"bytes=-1", HTTP_RANGE_PART, 999, 1},
+    {"bytes=-2000", HTTP_RANGE_PART, 0, 1000},
+    {"bytes=999-99999999999999999999999", HTTP_RANGE_PART, 999, 1},
+    {"bytes= 1-2 ", HTTP_RANGE_PART, 1, 2},
+    {"bytes=1000-", HTTP_RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=99999999999999999999999-", HTTP_RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=-0", HTTP_RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=0-1,3-4", HTTP_RANGE_IGNORE, 0, 0},
+    {"bytes=2-1", HTTP_RANGE_IGNORE, 0, 0},
+    {"bytes=", HTTP_RANGE_IGNORE, 0, 0},
+    {"bytes=-", HTTP_RANGE_IGNORE, 0, 0},
+    {"bytes=a-b", HTTP_RANGE_IGNORE, 0, 0},
+    {"bytes=1", HTTP_RANGE_IGNORE, 0, 0},
+    {"bytes=1-2x", HTTP_RANGE_IGNORE, 0, 0},
+    {"lines=1-2", HTTP_RANGE_IGNORE, 0, 0},
+    {"", HTTP_RANGE_IGNORE, 0, 0},
+};
+
+START_TEST(test_ranges)
+{
+    uint64_t at = 0, length = 0;
+    ck_assert_int_eq(http_range_parse(keel_str(ranges[_i].value), 1000, &at, &length),
+                     ranges[_i].result);
+    ck_assert_uint_eq(at, ranges[_i].at);
+    ck_assert_uint_eq(length, ranges[_i].length);
+}
+END_TEST
+
+START_TEST(test_range_of_nothing)
+{
+    uint64_t at, length;
+    ck_assert_int_eq(http_range_parse(KEEL_STR("bytes=0-"), 0, &at, &length),
+                     HTTP_RANGE_UNSATISFIABLE);
+    ck_assert_int_eq(http_range_parse(KEEL_STR("bytes=-5"), 0, &at, &length),
+                     HTTP_RANGE_UNSATISFIABLE);
+}
+END_TEST
+
+START_TEST(test_list)
+{
+    struct keel_str list = KEEL_STR(" a ,, b c\t,d,"), element;
+    static const char *const expected[] = {"a", "b c", "d"};
+    unsigned n = 0;
+    while (http_list_next(&list, &element)) {
+        ck_assert_uint_lt(n, 3);
+        ck_assert(keel_str_equal(element, keel_str(expected[n++])));
+    }
+    ck_assert_uint_eq(n, 3);
+    ck_assert_str_eq(http_status_reason(404).p, "Not Found");
+    ck_assert_str_eq(http_status_reason(999).p, "Unknown");
+}
+END_TEST
+
+Suite *values_suite(void);
+Suite *values_suite(void)
+{
+    Suite *s = suite_create("httpd/wire/values");
+    TCase *t = tcase_create("values");
+    tcase_add_loop_test(t, test_date_parse, 0, sizeof dates / sizeof *dates);
+    tcase_add_test(t, test_date_format);
+    tcase_add_loop_test(t, test_etags, 0, sizeof etags / sizeof *etags);
+    tcase_add_loop_test(t, test_ranges, 0, sizeof ranges / sizeof *ranges);
+    tcase_add_test(t, test_range_of_nothing);
+    tcase_add_test(t, test_list);
+    suite_add_tcase(s, t);
+    return s;
+}
