@@ -14,7 +14,11 @@
 #include <stdint.h>
 
 enum keel_log_level {
-    KEEL_LOG_ERROR, KEEL_LOG_WARNING, KEEL_LOG_NOTICE, KEEL_LOG_INFO, KEEL_LOG_DEBUG
+    KEEL_LOG_ERROR,
+    KEEL_LOG_WARNING,
+    KEEL_LOG_NOTICE,
+    KEEL_LOG_INFO,
+    KEEL_LOG_DEBUG
 };
 enum keel_log_format { KEEL_LOG_TEXT, KEEL_LOG_JSON };
 enum keel_log_target { KEEL_LOG_STDERR, KEEL_LOG_FILE, KEEL_LOG_SYSLOG, KEEL_LOG_JOURNAL };
@@ -23,8 +27,9 @@ struct keel_log_options {
     enum keel_log_level level;
     enum keel_log_format format;
     enum keel_log_target target;
-    const char *file;    /* KEEL_LOG_FILE: its path */
-    int fd;              /* KEEL_LOG_FILE: already open (workers get it from the master), or -1 */
+    const char *file;    /* KEEL_LOG_FILE: its path. SYSLOG, JOURNAL: the socket; NULL: the usual */
+    int fd;              /* KEEL_LOG_FILE: already open and taken (workers get it from the master);
+                            0 or -1: none */
     const char *daemon;  /* "dnsd" */
     const char *process; /* "master", "0", "keeper" */
 };
@@ -43,6 +48,9 @@ int keel_log_level_parse(const char *text, enum keel_log_level *out);
 const char *keel_log_level_name(enum keel_log_level level);
 /* Lines written, held back, and not written because the target failed. */
 void keel_log_counts(uint64_t *written, uint64_t *suppressed, uint64_t *lost);
+
+/* Once a second from a timer: reports messages that were held back and did not come again. */
+void keel_log_tick(void);
 
 /* area, message and fields are literals (the message's address is its rate-limit key).
  * Conversions: %s %d %u %ld %lu %lld %llu %zu %zd %x %c %f %m (errno text), and %.*s. */

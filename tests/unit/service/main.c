@@ -1,0 +1,9 @@
+#include "tests/support/unit.h"
+
+Suite *conf_suite(void);
+
+int main(void)
+{
+    Suite *(*const suites[])(void) = {conf_suite};
+    return unit_main(suites, sizeof suites / sizeof suites[0]);
+}
