@@ -20,12 +20,13 @@
 enum keel_child_kind {
     KEEL_CHILD_NULL = 0, /* /dev/null */
     KEEL_CHILD_FD,       /* a descriptor of ours, duplicated; stays the caller's */
-    KEEL_CHILD_STREAM,   /* the other end of a stream of ours */
+    KEEL_CHILD_STREAM,   /* the other end of a stream of ours: a unix socket, so that a half
+                            close reaches the child (who cannot open /dev/stdin anew) */
 };
 struct keel_child_io {
     enum keel_child_kind kind;
-    int fd;                           /* KEEL_CHILD_FD */
-    struct keel_stream *stream;       /* KEEL_CHILD_STREAM: started by spawn; the owner's memory */
+    int fd;                     /* KEEL_CHILD_FD */
+    struct keel_stream *stream; /* KEEL_CHILD_STREAM: started by spawn; the owner's memory */
     const struct keel_stream_ops *ops;
 };
 
@@ -36,8 +37,8 @@ struct keel_child_limit {
 };
 
 struct keel_child_options {
-    /* NULL-terminated. argv[0] with a slash is the program's path; without, it is looked for in
-     * the PATH of `env` (or in /usr/local/bin:/usr/bin:/bin). */
+    /* NULL-terminated. argv[0] with a slash is the program's path (seen from cwd); without, it is
+     * looked for in the PATH of `env`, or in /usr/local/bin:/usr/bin:/bin. */
     const char *const *argv;
     const char *const *env; /* "NAME=value", NULL-terminated; NULL: an empty environment */
     const char *cwd;        /* NULL: ours */
@@ -46,34 +47,34 @@ struct keel_child_options {
     unsigned more_count;              /* at most KEEL_CHILD_MORE */
     const struct keel_child_limit *limits;
     unsigned limit_count;
-    uint64_t deadline_ns;  /* after it the child is terminated; 0: none */
-    uint64_t grace_ns;     /* from TERM to KILL; 0: 5 s */
-    bool die_with_parent;  /* killed by the kernel when the spawning thread ends */
-    bool leave_group;      /* what is left of the group when the child ends stays alive; else it
-                              is killed */
+    uint64_t deadline_ns; /* after it the child is terminated; 0: none */
+    uint64_t grace_ns;    /* from TERM to KILL; 0: 5 s */
+    bool die_with_parent; /* killed by the kernel when the spawning thread ends */
+    bool leave_group;     /* what is left of the group when the child ends stays alive; else it
+                             is killed */
 };
 #define KEEL_CHILD_MORE 4
 
 /* Embedded. */
 struct keel_child {
-    pid_t pid;  /* 0 when none runs; also the process group's id */
+    pid_t pid; /* 0 when none runs; also the process group's id */
     int pidfd;
     struct keel_io io;
     struct keel_timer timer; /* the deadline, then the grace */
     uint64_t grace_ns;
-    bool terminating, timed_out, leave_group;
+    bool terminating, leave_group;
+    bool timed_out; /* its deadline passed; to be read in on_exit */
     /* The child ended; status as of waitpid(2). Its streams end by themselves and may still hold
      * output. The keel_child can be freed or spawned again. */
     void (*on_exit)(struct keel_child *child, int status);
 };
 
-/* Starts it. 0; KEEL_ENOENT, KEEL_EACCES, KEEL_ESYS ... when the program cannot be run (exec
- * itself failed, or what comes before it), with diag; nothing is left then, and no callback of a
- * stream comes. */
+/* Starts it. 0; KEEL_ENOENT, KEEL_EACCES, KEEL_ESYS ... with diag when the program cannot be run:
+ * what comes before exec, or exec itself, failed. Nothing is left then, and no callback comes but,
+ * where memory ran out for one of several streams, on_close of those that had started. */
 int keel_child_spawn(struct keel_child *child, struct keel_loop *loop,
                      const struct keel_child_options *options,
-                     void (*on_exit)(struct keel_child *child, int status),
-                     struct keel_diag *diag);
+                     void (*on_exit)(struct keel_child *child, int status), struct keel_diag *diag);
 static inline bool keel_child_running(const struct keel_child *child)
 {
     return child->pid > 0;
@@ -90,11 +91,11 @@ size_t keel_child_format_status(char *out, size_t size, int status);
 /* Runs a program to its end, waiting here: for start-up hooks and tools, not for a serving loop.
  * Of options in, out, err and more are not looked at. */
 struct keel_child_run {
-    const void *input;     /* for stdin; may be NULL */
+    const void *input; /* for stdin; may be NULL */
     size_t input_size;
-    struct keel_buf *out;  /* stdout, stderr; may be NULL or the same. A buffer's limit is the */
-    struct keel_buf *err;  /* most that is taken. */
-    int status;            /* as of waitpid(2), when 0 was returned */
+    struct keel_buf *out; /* stdout, stderr; may be NULL or the same. A buffer's limit is the */
+    struct keel_buf *err; /* most that is taken. */
+    int status;           /* as of waitpid(2), when 0 was returned */
 };
 /* 0: it ended by itself, status says how. KEEL_ETIMEDOUT: deadline_ns (required) passed, killed.
  * KEEL_ELIMIT: it wrote more than a buffer takes, killed. Or what keel_child_spawn returns. */

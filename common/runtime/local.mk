@@ -16,3 +16,5 @@ nobase_keelinclude_HEADERS += \
 	common/runtime/child.h \
 	common/runtime/offload.h \
 	common/runtime/packet.h
+common_libkeel_la_SOURCES += common/runtime/child.c common/runtime/link.c \
+	common/runtime/offload.c common/runtime/packet.c

@@ -27,9 +27,10 @@ struct keel_job {
  * `threads` (0: 4); up to `queue` jobs (0: 256) wait for one. */
 struct keel_offload *keel_offload_new(struct keel_loop *loop, unsigned threads, unsigned queue);
 /* Waits for the running jobs; then every on_done is called, the waiting ones' with
- * KEEL_ECANCELED. */
+ * KEEL_ECANCELED. Not from on_done. */
 void keel_offload_free(struct keel_offload *pool);
-/* 0: on_done will be called. KEEL_EBUSY: the queue is full. KEEL_ESYS: no thread can be made. */
+/* 0: on_done will be called. KEEL_EBUSY: the queue is full. KEEL_ESYS: no thread can be made.
+ * KEEL_ECANCELED: the pool is being freed. */
 int keel_offload_start(struct keel_offload *pool, struct keel_job *job,
                        void (*run)(struct keel_job *job),
                        void (*on_done)(struct keel_job *job, int err));
@@ -41,13 +42,14 @@ unsigned keel_offload_busy(const struct keel_offload *pool);
 /* A read from a file at an offset. Embedded; zeroed before the first use. */
 struct keel_file_read {
     struct keel_job job;
+    struct keel_offload *pool;
     struct keel_task task; /* brings a cached read's end */
     int fd;                /* stays open until on_read */
     void *buffer;          /* borrowed until on_read */
     size_t size, done;
     off_t offset;
-    int error;             /* errno when on_read gets KEEL_ESYS */
-    bool cached;           /* it never left the loop */
+    int error;   /* errno when on_read gets KEEL_ESYS */
+    bool cached; /* it never left the loop */
     void (*on_read)(struct keel_file_read *read, int err);
 };
 /* Reads `size` bytes, or up to the end of the file: `done` says how many. What the page cache has

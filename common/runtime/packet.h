@@ -40,6 +40,9 @@ int keel_packet_open_send(struct keel_diag *diag);
  * filter (classic BPF; installed before the first packet can come). */
 int keel_packet_open(unsigned interface, const struct sock_filter *filter, unsigned filter_size,
                      struct keel_diag *diag);
+/* Receives one frame. Returns its bytes (cut to size); KEEL_EAGAIN, KEEL_ESYS. *unverified: for
+ * keel_udp_frame_parse. */
+ssize_t keel_packet_receive(int fd, uint8_t *out, size_t size, bool *unverified);
 /* The filter for UDP over IPv4 to this port, first fragments only; for keel_packet_open. Returns
  * the number of instructions, at most KEEL_UDP_FILTER_SIZE. */
 #define KEEL_UDP_FILTER_SIZE 16
@@ -54,11 +57,11 @@ int keel_packet_send_udp(int fd, unsigned interface, const struct keel_udp_frame
 struct keel_interface {
     unsigned index;
     char name[16];
-    uint16_t hardware_type;           /* ARPHRD_ETHER ... */
-    uint8_t hardware[KEEL_MAC_SIZE];  /* zeros when its address has another size */
+    uint16_t hardware_type;          /* ARPHRD_ETHER ... */
+    uint8_t hardware[KEEL_MAC_SIZE]; /* zeros when its address has another size */
     unsigned mtu;
     bool up, running, loopback;
-    unsigned addr_count;              /* IPv4 addresses; those beyond the array are left out */
+    unsigned addr_count; /* IPv4 addresses; those beyond the array are left out */
     struct {
         struct in_addr addr;
         uint8_t prefix_length;
@@ -68,8 +71,7 @@ struct keel_interface {
 int keel_interface_by_name(const char *name, struct keel_interface *out);
 int keel_interface_by_index(unsigned index, struct keel_interface *out);
 /* Calls visit for each until it returns non-zero (returned) or the end (0). */
-int keel_interface_each(int (*visit)(void *arg, const struct keel_interface *interface),
-                        void *arg);
+int keel_interface_each(int (*visit)(void *arg, const struct keel_interface *interface), void *arg);
 
 /* Follows links and IPv4 addresses (NETLINK_ROUTE). Embedded. */
 struct keel_link_watch {
