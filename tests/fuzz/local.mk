@@ -1,0 +1,20 @@
+# A target is a file fuzz_X.c with an LLVMFuzzerTestOneInput and a folder corpus/X with seeds and with
+# every input that ever crashed it. Four lines a target, as for fuzz_addr below; every target is then
+# built and replayed by `make check`, and fuzzes in a build with --enable-fuzz:
+#     tests/fuzz/fuzz_addr -max_total_time=60 NEW-FOLDER .../tests/fuzz/corpus/addr
+if FUZZ
+FUZZ_MAIN =
+else
+FUZZ_MAIN = tests/fuzz/replay.c
+endif
+FUZZ_LDFLAGS = $(AM_LDFLAGS) $(KEEL_FUZZ_LDFLAGS)
+FUZZ_LIBS = common/libkeel.la
+
+FUZZ_TARGETS += tests/fuzz/fuzz_addr
+tests_fuzz_fuzz_addr_SOURCES = tests/fuzz/fuzz_addr.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_addr_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_addr_LDADD = $(FUZZ_LIBS)
+
+check_PROGRAMS += $(FUZZ_TARGETS)
+TESTS += tests/fuzz/run-replay.sh
+EXTRA_DIST += tests/fuzz/run-replay.sh tests/fuzz/corpus
