@@ -1,6 +1,10 @@
 # Unit tests: one program an area, one Check suite a source file; TAP on stdout.
 UNIT_LIBS = common/libkeel.la $(CHECK_LIBS)
 
+# The order of the layers, from the #include lines.
+TESTS += tests/layers.sh
+EXTRA_DIST += tests/layers.sh
+
 include tests/unit/base/local.mk
 include tests/unit/runtime/local.mk
 include tests/unit/service/local.mk

@@ -7,12 +7,12 @@ FUZZ_MAIN =
 else
 FUZZ_MAIN = tests/fuzz/replay.c
 endif
-FUZZ_LDFLAGS = $(AM_LDFLAGS) $(KEEL_FUZZ_LDFLAGS)
+FUZZ_LINK = $(AM_LDFLAGS) $(KEEL_FUZZ_LDFLAGS)
 FUZZ_LIBS = common/libkeel.la
 
 FUZZ_TARGETS += tests/fuzz/fuzz_addr
 tests_fuzz_fuzz_addr_SOURCES = tests/fuzz/fuzz_addr.c $(FUZZ_MAIN)
-tests_fuzz_fuzz_addr_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_addr_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_addr_LDADD = $(FUZZ_LIBS)
 
 check_PROGRAMS += $(FUZZ_TARGETS)
