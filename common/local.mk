@@ -1,6 +1,6 @@
 lib_LTLIBRARIES += common/libkeel.la
 common_libkeel_la_SOURCES =
-common_libkeel_la_LIBADD = $(EVENT_LIBS) $(SSL_LIBS) $(LMDB_LIBS) $(CONFUSE_LIBS) \
+common_libkeel_la_LIBADD = $(EVENT_LIBS) $(SSL_LIBS) $(LMDB_LIBS) \
 	$(JANSSON_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) -ldl -lpthread
 common_libkeel_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0
 pkgconfig_DATA = common/libkeel.pc

@@ -1,9 +1,10 @@
 #include "tests/support/unit.h"
 
 Suite *conf_suite(void);
+Suite *log_suite(void);
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {conf_suite};
+    Suite *(*const suites[])(void) = {conf_suite, log_suite};
     return unit_main(suites, sizeof suites / sizeof suites[0]);
 }
