@@ -266,7 +266,7 @@ class Daemon:
 
     def __init__(self, binary, args=(), conf=None, listen=('127.0.0.1:0',), workers=1, files=None,
                  netns=None, env=None, rlimits=(), folder=None, log_level='info', wait=True,
-                 schedule=None):
+                 schedule=None, pass_fds=()):
         self.name = os.path.basename(binary)
         self.binary = binary if os.path.isabs(binary) else program(binary)
         self.folder = folder or directory()
@@ -299,7 +299,8 @@ class Daemon:
         with open(self.log_path, 'ab') as log:
             self.process = spawn(self.argv, netns=netns, cwd=self.folder, env=environment,
                                  stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                 start_new_session=True, preexec_fn=prepare)
+                                 start_new_session=True, preexec_fn=prepare,
+                                 pass_fds=pass_fds)
         self.session = self.process.pid
         self.pid = self.process.pid  # of the master; an upgrade changes it
         self.stopped = False

@@ -12,6 +12,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_kill.py \
 	tests/system/test_layers.py \
 	tests/system/test_reload.py \
+	tests/system/test_service.py \
 	tests/system/test_upgrade.py
 TESTS += $(SYSTEM_TESTS)
 EXTRA_DIST += $(SYSTEM_TESTS) tests/support/tap.py tests/system/keel.py tests/system/core.py \
