@@ -19,7 +19,7 @@ def echod(text='', workers=4, **options):
 
 def workers(daemon):
     """Rows of the `workers` command that serve now: {"worker": i, "pid": p, ...}."""
-    return [row for row in daemon.ctl('workers') if row['state'] in ('ready', 'serving', 'active')]
+    return [row for row in daemon.ctl('workers') if row['state'] in ('serving', 'active')]
 
 
 def worker_pids(daemon):

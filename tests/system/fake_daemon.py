@@ -31,7 +31,7 @@ while True:
     with client, client.makefile('rw') as stream:
         request = json.loads(stream.readline())
         if request['command'] == 'status':
-            reply = {'ok': True, 'result': {'pid': os.getpid(), 'listeners': [
+            reply = {'ok': True, 'result': {'pid': os.getpid(), 'state': 'serving', 'listeners': [
                 {'kind': 'tcp', 'address': '127.0.0.1:%d' % listening.getsockname()[1],
                  'tls': False}]}}
         elif request['command'] == 'metrics':

@@ -329,11 +329,15 @@ class Daemon:
                 raise AssertionError('%s ended with status %s before it was ready:\n%s'
                                      % (self.name, self.process.returncode, self.log()))
             try:
-                return self.status()
-            except (OSError, ValueError, EOFError, Refused) as error:
-                if time.monotonic() > deadline:
-                    raise AssertionError('%s is not ready after %g s: %s\n%s'
-                                         % (self.name, patience, error, self.log()))
+                status = self.status()
+                if status['state'] == 'serving':
+                    return status
+                error = 'it says ' + status['state']
+            except (OSError, ValueError, EOFError, Refused) as reason:
+                error = reason
+            if time.monotonic() > deadline:
+                raise AssertionError('%s is not ready after %g s: %s\n%s'
+                                     % (self.name, patience, error, self.log()))
             time.sleep(0.01)
 
     def ctl(self, command, *args, patience=PATIENCE):

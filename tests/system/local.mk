@@ -10,7 +10,6 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_install.py \
 	tests/system/test_keel.py \
 	tests/system/test_kill.py \
-	tests/system/test_layers.py \
 	tests/system/test_reload.py \
 	tests/system/test_service.py \
 	tests/system/test_upgrade.py
