@@ -3,15 +3,20 @@ common_libkeel_la_SOURCES += \
 	common/runtime/loop.c \
 	common/runtime/loop_private.h \
 	common/runtime/sock.c \
+	common/runtime/stream.c \
 	common/runtime/stream_private.h \
 	common/runtime/stream_queue.c \
-	common/runtime/timer.c
+	common/runtime/stream_tls.c \
+	common/runtime/timer.c \
+	common/runtime/tls.c \
+	common/runtime/tls_private.h
 nobase_keelinclude_HEADERS += \
 	common/runtime/dgram.h \
 	common/runtime/loop.h \
 	common/runtime/sock.h \
 	common/runtime/stream.h \
-	common/runtime/timer.h
+	common/runtime/timer.h \
+	common/runtime/tls.h
 nobase_keelinclude_HEADERS += \
 	common/runtime/child.h \
 	common/runtime/offload.h \

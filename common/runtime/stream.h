@@ -22,10 +22,11 @@ struct keel_stream_queue; /* output that the kernel did not take, or is being co
 /* Why a stream ended. */
 enum keel_stream_end {
     KEEL_END_PEER,     /* the peer closed, or everything was sent after keel_stream_finish */
-    KEEL_END_RESET,    /* the peer reset it, or a read or write failed: errno in `error` */
+    KEEL_END_RESET,    /* the peer reset it, or a read or write failed: errno in `error` (ENOMEM:
+                          memory was out; ENODATA: a file was shorter than promised) */
     KEEL_END_TIMEOUT,  /* its deadline passed */
     KEEL_END_TLS,      /* the TLS handshake or record layer failed */
-    KEEL_END_CONNECT,  /* an outgoing connection could not be made */
+    KEEL_END_CONNECT,  /* an outgoing connection could not be made: errno in `error` */
     KEEL_END_LOCAL,    /* the owner or the drain deadline closed it */
 };
 
@@ -38,11 +39,13 @@ struct keel_stream_ops {
     size_t (*on_data)(struct keel_stream *s, const uint8_t *bytes, size_t size);
     /* The peer will send no more (half close); NULL: finish our side too once the output left. */
     void (*on_eof)(struct keel_stream *s);
-    /* Connected, and for TLS the handshake is done. May be NULL. */
+    /* Connected (keel_stream_connect), and for TLS the handshake is done. May be NULL. Not called
+     * for a plain keel_stream_start, which is open when it returns. */
     void (*on_open)(struct keel_stream *s);
     /* The output queue fell below its low watermark after keel_stream_write said so. May be NULL. */
     void (*on_drained)(struct keel_stream *s);
-    /* The deadline passed. NULL: close. If it neither closes nor sets a deadline: closed. */
+    /* The deadline passed. NULL: close. If it neither finishes nor sets a deadline: closed. Not
+     * called during a handshake or after keel_stream_finish: those are closed. */
     void (*on_deadline)(struct keel_stream *s);
     /* The last callback, exactly once for each stream; the stream is unusable and its descriptor
      * closed. The owner may free the memory that embeds it. Never NULL. */
@@ -62,6 +65,11 @@ struct keel_stream {
     struct keel_tls *tls;             /* NULL: plain */
     struct keel_addr peer;
     int error;                        /* errno of KEEL_END_RESET or KEEL_END_CONNECT */
+    uint32_t high, low;               /* watermarks of the output */
+    uint32_t linger_ms;
+    uint16_t depth;                   /* callbacks of this stream that are running */
+    uint8_t interest;                 /* what io polls for */
+    uint8_t end;                      /* enum keel_stream_end, once it is closing */
 };
 
 #define KEEL_STREAM_INPUT_LIMIT 65536 /* default input_limit */
@@ -71,8 +79,11 @@ struct keel_stream {
 int keel_stream_start(struct keel_stream *s, struct keel_loop *loop, int fd,
                       const struct keel_stream_ops *ops, const struct keel_addr *peer,
                       struct keel_tls_context *tls);
-/* Connects to addr (TCP); on_open or on_close(KEEL_END_CONNECT) follows, within timeout_ns. local
- * may be NULL. With tls: client handshake, server_name for SNI and verification (may be NULL). */
+/* Connects to addr (TCP); on_open or on_close follows, within timeout_ns (0: the kernel's), never
+ * before it returns: KEEL_END_CONNECT, or KEEL_END_TLS. local may be NULL. With tls: client
+ * handshake; server_name (or else addr) is what the certificate must be for, and a name goes out
+ * as SNI. What is written before on_open waits for it. 0; KEEL_ENOMEM or KEEL_ETLS, and then no
+ * callback comes. */
 int keel_stream_connect(struct keel_stream *s, struct keel_loop *loop,
                         const struct keel_addr *addr, const struct keel_addr *local,
                         const struct keel_stream_ops *ops, uint64_t timeout_ns,
@@ -81,10 +92,11 @@ int keel_stream_connect_unix(struct keel_stream *s, struct keel_loop *loop, cons
                              const struct keel_stream_ops *ops, uint64_t timeout_ns);
 
 /* Copies. 0; KEEL_EAGAIN when the queue is above the high watermark (the bytes are queued all the
- * same; stop producing until on_drained); KEEL_ENOMEM (the stream will close). */
+ * same; stop producing until on_drained); KEEL_ENOMEM (the stream will close); KEEL_EOF when it is
+ * finished or closing (nothing is queued). */
 int keel_stream_write(struct keel_stream *s, const void *bytes, size_t size);
-/* Borrows until release(arg) is called, once, also when the stream closes. release may be NULL
- * for static bytes. */
+/* Borrows until release(arg) is called, once, also when the stream closes and when this fails.
+ * release may be NULL for static bytes. */
 int keel_stream_write_borrowed(struct keel_stream *s, const void *bytes, size_t size,
                                void (*release)(void *arg), void *arg);
 /* A range of a file by sendfile (plain) or read (TLS), in slices. Takes nothing: file must stay
@@ -96,16 +108,18 @@ size_t keel_stream_pending(const struct keel_stream *s);
 /* Watermarks of the output queue; default 256 KiB and 64 KiB. */
 void keel_stream_watermarks(struct keel_stream *s, size_t high, size_t low);
 
-/* Stops and restarts reading (backpressure). resume offers kept input again at once. */
+/* Stops and restarts reading (backpressure). resume offers kept input again when the running
+ * callback ends (called inside on_data: only when on_data used something). */
 void keel_stream_pause(struct keel_stream *s);
 void keel_stream_resume(struct keel_stream *s);
 
-/* Absolute deadline from now; 0 clears. Not extended by traffic: the owner decides what counts. */
+/* Closes (on_deadline first) after_ns from now, up to KEEL_DEADLINE_TICK later; 0 clears. Not extended by traffic: the owner decides what counts. */
 void keel_stream_deadline(struct keel_stream *s, uint64_t after_ns);
 
 /* Sends what is queued, then FIN (TLS: close_notify), then reads and drops until the peer closes
  * or linger_ns passed, then on_close. Input is not delivered any more. No reset reaches the peer
- * because of unread input. */
+ * because of unread input (with linger_ns 0 one may). A peer that stops reading is the
+ * deadline's business. */
 void keel_stream_finish(struct keel_stream *s, uint64_t linger_ns);
 /* Now: drops the queue. on_close is called before it returns unless the stream is inside a
  * callback of its own; then right after that callback. */

@@ -59,4 +59,48 @@ void keel_queue_consume(struct keel_stream_pool *pool, struct keel_stream_queue 
 /* The queue will wait for its peer: gives back memory that it does not need for that. */
 void keel_queue_settle(struct keel_stream_pool *pool, struct keel_stream_queue *q);
 
+/* The TLS side of a stream: s->tls. All of it works on the descriptor directly, with at most a few
+ * recv and one send for each call of the loop. */
+struct keel_tls_context;
+/* Makes s->tls. 0, KEEL_ENOMEM or KEEL_ETLS. */
+int keel_stream_tls_start(struct keel_stream *s, struct keel_tls_context *context, bool client,
+                          const char *server_name, const struct keel_addr *addr);
+void keel_stream_tls_free(struct keel_stream *s);
+/* The descriptor is readable (or may be): the next calls may recv again. */
+void keel_stream_tls_turn(struct keel_stream *s);
+/* 0 when done, KEEL_EAGAIN, KEEL_EOF, KEEL_ESYS (s->error), KEEL_ETLS. */
+int keel_stream_tls_handshake(struct keel_stream *s);
+/* Fills as much as there is. Bytes (> 0); KEEL_EAGAIN, KEEL_EOF, KEEL_ESYS, KEEL_ETLS when none. In
+ * *more whether another call at once may give something. */
+ssize_t keel_stream_tls_read(struct keel_stream *s, uint8_t *bytes, size_t size, bool *more);
+/* Encrypts and sends from the queue. 0 when everything left; KEEL_EAGAIN: poll for writing;
+ * KEEL_ESYS (s->error), KEEL_ETLS. */
+int keel_stream_tls_flush(struct keel_stream *s);
+/* close_notify, once; then the same results. */
+int keel_stream_tls_shutdown(struct keel_stream *s);
+/* Ciphertext that waits. */
+size_t keel_stream_tls_pending(const struct keel_stream *s);
+/* Reads a slice of the file range into out. Bytes, or KEEL_ESYS with s->error (ENODATA: the file
+ * is shorter than promised). */
+ssize_t keel_stream_read_file(struct keel_stream *s, const struct keel_piece *piece, uint8_t *out,
+                              size_t size);
+
+/* State, in keel_stream.flags. */
+enum {
+    KEEL_ST_CONNECTING = 1 << 0, /* connect is under way */
+    KEEL_ST_HANDSHAKE = 1 << 1,  /* TLS handshake is under way */
+    KEEL_ST_CLIENT = 1 << 2,     /* made by keel_stream_connect */
+    KEEL_ST_PAUSED = 1 << 3,     /* by the owner */
+    KEEL_ST_FULL = 1 << 4,       /* the owner left input_limit bytes unused */
+    KEEL_ST_EOF = 1 << 5,        /* the peer sends no more */
+    KEEL_ST_BLOCKED = 1 << 6,    /* waits for the descriptor to be writable */
+    KEEL_ST_HIGH = 1 << 7,       /* the owner was told to stop writing */
+    KEEL_ST_OFFER = 1 << 8,      /* kept input is to be offered again */
+    KEEL_ST_FINISH = 1 << 9,     /* closes once the output left */
+    KEEL_ST_FIN = 1 << 10,       /* our FIN is sent; input is read and dropped */
+    KEEL_ST_CLOSING = 1 << 11,   /* closes when the last of its callbacks returns */
+    KEEL_ST_CLOSED = 1 << 12,    /* only on_close is left */
+    KEEL_ST_PIPE = 1 << 13,      /* not a socket: read and writev */
+};
+
 #endif

@@ -1,0 +1,479 @@
+/*
+ * TLS below a stream: records in with a recv or two, records out with one send.
+ *
+ * OpenSSL reaches the descriptor through a BIO of ours. Reading asks the kernel only while a turn's
+ * allowance lasts; writing collects records in the loop's output buffer, which leaves at the end of
+ * each operation. Only ciphertext that the kernel did not take is kept on the heap.
+ */
+#include "common/runtime/stream_private.h"
+#include "common/runtime/tls_private.h"
+
+#include "common/base/mem.h"
+#include "common/service/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <sys/socket.h>
+
+#define RECVS_PER_TURN 4
+#define ENCRYPT_PER_SEND (64 * 1024)
+#define ENCRYPT_PER_TURN (256 * 1024)
+#define RECORD 16384
+/* After a pause, records that fit a packet, so that the first bytes can be used when they arrive;
+ * once a window is open, whole ones, which cost least. */
+#define SMALL_RECORD 1369
+#define SMALL_RECORDS 3
+#define PAUSE (1 * KEEL_NS_PER_S)
+/* What the records of one send can grow to. */
+_Static_assert(KEEL_LOOP_OUTPUT >= ENCRYPT_PER_SEND + 16384, "the output buffer holds a send");
+
+struct keel_tls {
+    SSL *ssl;
+    struct keel_tls_context *context;
+    struct keel_stream *stream;
+    uint8_t *out; /* ciphertext that the kernel did not take; NULL: none */
+    size_t out_size, out_sent;
+    size_t collected; /* bytes of ours in the loop's output buffer, inside an operation */
+    uint64_t last_write_ns;
+    uint8_t small_left; /* small records still to come */
+    uint8_t recvs_left; /* in this turn */
+    bool eof;
+    bool notified;  /* close_notify was made */
+    int read_error; /* errno of a recv */
+};
+
+/* ---- The BIO ---- */
+
+static int bio_read(BIO *bio, char *out, int size)
+{
+    struct keel_tls *tls = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (tls->eof || size <= 0)
+        return 0;
+    if (tls->recvs_left == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    ssize_t n = recv(keel_stream_fd(tls->stream), out, (size_t)size, 0);
+    tls->recvs_left--;
+    if (n > 0) {
+        if (n < size) /* that was all: no second call to be told so */
+            tls->recvs_left = 0;
+        return (int)n;
+    }
+    if (n == 0) {
+        tls->eof = true;
+        return 0;
+    }
+    if (errno == EAGAIN || errno == EINTR) {
+        tls->recvs_left = 0;
+        BIO_set_retry_read(bio);
+    } else {
+        tls->read_error = errno;
+    }
+    return -1;
+}
+
+/* Moves what is collected behind the ciphertext that waits already. */
+static bool keep_output(struct keel_tls *tls, const uint8_t *bytes, size_t size)
+{
+    size_t waiting = tls->out_size - tls->out_sent;
+    uint8_t *grown = keel_malloc(waiting + size);
+    if (!grown)
+        return false;
+    if (waiting > 0)
+        memcpy(grown, tls->out + tls->out_sent, waiting);
+    memcpy(grown + waiting, bytes, size);
+    keel_free(tls->out);
+    tls->out = grown;
+    tls->out_size = waiting + size;
+    tls->out_sent = 0;
+    return true;
+}
+
+static int bio_write(BIO *bio, const char *bytes, int size)
+{
+    struct keel_tls *tls = BIO_get_data(bio);
+    struct keel_loop *loop = tls->stream->io.loop;
+    BIO_clear_retry_flags(bio);
+    if (size <= 0)
+        return 0;
+    if ((size_t)size > KEEL_LOOP_OUTPUT - tls->collected) {
+        /* A chain of many certificates: rare enough for the heap. */
+        if (!keep_output(tls, loop->output, tls->collected))
+            return -1;
+        tls->collected = 0;
+        if ((size_t)size > KEEL_LOOP_OUTPUT)
+            return keep_output(tls, (const uint8_t *)bytes, (size_t)size) ? size : -1;
+    }
+    memcpy(loop->output + tls->collected, bytes, (size_t)size);
+    tls->collected += (size_t)size;
+    return size;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    struct keel_tls *tls = BIO_get_data(bio);
+    if (command == BIO_CTRL_FLUSH)
+        return 1;
+    if (command == BIO_CTRL_EOF)
+        return tls->eof;
+    return 0;
+}
+
+static int bio_create(BIO *bio)
+{
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+BIO_METHOD *keel_stream_tls_method(void)
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "keel stream");
+    if (!method)
+        return NULL;
+    BIO_meth_set_read(method, bio_read);
+    BIO_meth_set_write(method, bio_write);
+    BIO_meth_set_ctrl(method, bio_ctrl);
+    BIO_meth_set_create(method, bio_create);
+    return method;
+}
+
+/* ---- Life ---- */
+
+/* Whom the server's certificate must be for. */
+static bool expect_peer(SSL *ssl, const char *server_name, const struct keel_addr *addr)
+{
+    char text[KEEL_ADDR_TEXT];
+    unsigned char binary[16];
+    if (!server_name) {
+        keel_addr_format_host(text, sizeof text, addr);
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), text) == 1;
+    }
+    /* RFC 6066, 3: literal addresses are not sent as names. */
+    if (inet_pton(AF_INET, server_name, binary) == 1 ||
+        inet_pton(AF_INET6, server_name, binary) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name) == 1;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set1_host(ssl, server_name) == 1 && SSL_set_tlsext_host_name(ssl, server_name) == 1;
+}
+
+static SSL *ssl_new(struct keel_tls *tls, bool client, const char *server_name,
+                    const struct keel_addr *addr)
+{
+    SSL *ssl = SSL_new(tls->context->ssl[0]);
+    BIO *bio = ssl ? BIO_new(tls->context->method) : NULL;
+    if (!bio) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    BIO_set_data(bio, tls);
+    SSL_set_bio(ssl, bio, bio);
+    if (!client) {
+        SSL_set_accept_state(ssl);
+        return ssl;
+    }
+    SSL_set_connect_state(ssl);
+    if (expect_peer(ssl, server_name, addr))
+        return ssl;
+    SSL_free(ssl);
+    return NULL;
+}
+
+int keel_stream_tls_start(struct keel_stream *s, struct keel_tls_context *context, bool client,
+                          const char *server_name, const struct keel_addr *addr)
+{
+    struct keel_loop *loop = s->io.loop;
+    KEEL_ASSERT(client == context->client, "a client context connects, a server's accepts");
+    if (!loop->output)
+        loop->output = keel_malloc(KEEL_LOOP_OUTPUT);
+    struct keel_tls *tls = loop->output ? keel_calloc(1, sizeof *tls) : NULL;
+    if (!tls)
+        return KEEL_ENOMEM;
+    tls->stream = s;
+    tls->context = keel_tls_context_ref(context);
+    ERR_clear_error();
+    tls->ssl = ssl_new(tls, client, server_name, addr);
+    if (!tls->ssl) {
+        ERR_clear_error();
+        keel_tls_context_free(context);
+        keel_free(tls);
+        return KEEL_ETLS;
+    }
+    s->tls = tls;
+    return 0;
+}
+
+void keel_stream_tls_free(struct keel_stream *s)
+{
+    struct keel_tls *tls = s->tls;
+    s->tls = NULL;
+    SSL_free(tls->ssl);
+    keel_tls_context_free(tls->context);
+    keel_free(tls->out);
+    keel_free(tls);
+}
+
+/* ---- One operation: begin, OpenSSL, end ---- */
+
+static void begin(struct keel_tls *tls)
+{
+    tls->collected = 0;
+    ERR_clear_error();
+}
+
+/* Sends: 0 when all left, KEEL_EAGAIN, KEEL_ESYS. */
+static int send_bytes(struct keel_stream *s, const uint8_t *bytes, size_t size, size_t *sent)
+{
+    *sent = 0;
+    ssize_t n;
+    do
+        n = send(keel_stream_fd(s), bytes, size, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN) {
+        s->error = errno;
+        return KEEL_ESYS;
+    }
+    if (n > 0)
+        *sent = (size_t)n;
+    return *sent == size ? 0 : KEEL_EAGAIN;
+}
+
+static int send_waiting(struct keel_stream *s)
+{
+    struct keel_tls *tls = s->tls;
+    size_t sent;
+    if (!tls->out)
+        return 0;
+    int err = send_bytes(s, tls->out + tls->out_sent, tls->out_size - tls->out_sent, &sent);
+    tls->out_sent += sent;
+    if (tls->out_sent < tls->out_size)
+        return err;
+    keel_free(tls->out);
+    tls->out = NULL;
+    tls->out_size = tls->out_sent = 0;
+    return 0;
+}
+
+/* What the operation wrote leaves, or waits. 0, KEEL_EAGAIN, KEEL_ESYS. */
+static int end(struct keel_stream *s)
+{
+    struct keel_tls *tls = s->tls;
+    uint8_t *bytes = s->io.loop->output;
+    size_t sent = 0;
+    if (tls->collected == 0)
+        return tls->out ? KEEL_EAGAIN : 0;
+    int err = tls->out ? KEEL_EAGAIN : send_bytes(s, bytes, tls->collected, &sent);
+    if (err == KEEL_EAGAIN && !keep_output(tls, bytes + sent, tls->collected - sent)) {
+        s->error = ENOMEM;
+        err = KEEL_ESYS;
+    }
+    tls->collected = 0;
+    return err;
+}
+
+static void log_failure(struct keel_stream *s, const char *what)
+{
+    char reason[256], peer[KEEL_ADDR_TEXT];
+    keel_tls_error_text(reason, sizeof reason);
+    if (!keel_log_enabled(KEEL_LOG_DEBUG))
+        return;
+    keel_addr_format(peer, sizeof peer, &s->peer);
+    keel_debug("tls", "failed", "step=%s peer=%s reason=%s", what, peer, reason);
+}
+
+/* What a result <= 0 of OpenSSL means. */
+static int outcome(struct keel_stream *s, int result, const char *what)
+{
+    struct keel_tls *tls = s->tls;
+    switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return KEEL_EAGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return KEEL_EOF;
+    case SSL_ERROR_SYSCALL:
+        if (tls->read_error == 0)
+            return KEEL_EOF;
+        s->error = tls->read_error;
+        return KEEL_ESYS;
+    default:
+        if (tls->eof && SSL_in_init(tls->ssl)) {
+            ERR_clear_error();
+            return KEEL_EOF;
+        }
+        log_failure(s, what);
+        return KEEL_ETLS;
+    }
+}
+
+void keel_stream_tls_turn(struct keel_stream *s)
+{
+    s->tls->recvs_left = RECVS_PER_TURN;
+}
+
+int keel_stream_tls_handshake(struct keel_stream *s)
+{
+    struct keel_tls *tls = s->tls;
+    int err = send_waiting(s);
+    if (err == KEEL_ESYS)
+        return err;
+    begin(tls);
+    int result = SSL_do_handshake(tls->ssl);
+    err = result == 1 ? 0 : outcome(s, result, "handshake");
+    int sent = end(s); /* also when it failed: the alert */
+    if (sent == KEEL_ESYS && err == 0)
+        return KEEL_ESYS;
+    return err;
+}
+
+ssize_t keel_stream_tls_read(struct keel_stream *s, uint8_t *bytes, size_t size, bool *more)
+{
+    struct keel_tls *tls = s->tls;
+    size_t got = 0;
+    int err = 0;
+    begin(tls);
+    while (got < size) {
+        int n = SSL_read(tls->ssl, bytes + got, (int)(size - got));
+        if (n <= 0) {
+            err = outcome(s, n, "read");
+            break;
+        }
+        got += (size_t)n;
+    }
+    int sent = end(s);
+    if (sent == KEEL_ESYS && err == 0)
+        err = KEEL_ESYS;
+    /* An answer of the TLS layer itself (a key update) that waits. */
+    if (sent == KEEL_EAGAIN)
+        s->flags |= KEEL_ST_BLOCKED;
+    /* The end of the stream, or an error, comes again at the next call. */
+    *more = err != KEEL_EAGAIN;
+    return got > 0 ? (ssize_t)got : err;
+}
+
+/* ---- Writing ---- */
+
+static size_t record_size(struct keel_tls *tls)
+{
+    if (tls->small_left == 0)
+        return RECORD;
+    tls->small_left--;
+    return SMALL_RECORD;
+}
+
+/* The next record's plaintext: in place when it lies in one run, else gathered in the loop's input
+ * buffer, which nobody uses while the queue is flushed. */
+static ssize_t next_plaintext(struct keel_stream *s, size_t most, const uint8_t **bytes)
+{
+    struct keel_stream_queue *q = s->output;
+    uint8_t *buffer = s->io.loop->input;
+    struct keel_piece *file = keel_queue_front_file(q);
+    if (file) {
+        *bytes = buffer;
+        return keel_stream_read_file(s, file, buffer, most);
+    }
+    struct iovec iov[64];
+    size_t total, n = 0;
+    unsigned count = keel_queue_iovec(q, iov, 64, &total);
+    if (iov[0].iov_len >= most || count == 1) {
+        *bytes = iov[0].iov_base;
+        return (ssize_t)(iov[0].iov_len < most ? iov[0].iov_len : most);
+    }
+    for (unsigned i = 0; i < count && n < most; i++) {
+        size_t part = iov[i].iov_len < most - n ? iov[i].iov_len : most - n;
+        memcpy(buffer + n, iov[i].iov_base, part);
+        n += part;
+    }
+    *bytes = buffer;
+    return (ssize_t)n;
+}
+
+/* Encrypts up to a send's worth. 0, KEEL_ETLS or KEEL_ESYS. */
+static int encrypt(struct keel_stream *s, size_t *done)
+{
+    struct keel_tls *tls = s->tls;
+    struct keel_stream_pool *pool = s->io.loop->pool;
+    *done = 0;
+    while (s->output && s->output->size > 0 && *done < ENCRYPT_PER_SEND) {
+        const uint8_t *bytes;
+        ssize_t size = next_plaintext(s, record_size(tls), &bytes);
+        if (size < 0)
+            return (int)size;
+        int n = SSL_write(tls->ssl, bytes, (int)size);
+        if (n <= 0) {
+            int err = outcome(s, n, "write");
+            return err == KEEL_ESYS ? err : KEEL_ETLS;
+        }
+        *done += (size_t)n;
+        keel_queue_consume(pool, s->output, (size_t)n);
+        if (s->flags & KEEL_ST_CLOSING)
+            return 0;
+    }
+    return 0;
+}
+
+int keel_stream_tls_flush(struct keel_stream *s)
+{
+    struct keel_tls *tls = s->tls;
+    size_t total = 0;
+    int err = send_waiting(s);
+    if (err || !s->output)
+        return err;
+    uint64_t now = keel_loop_now(s->io.loop);
+    if (now - tls->last_write_ns > PAUSE)
+        tls->small_left = SMALL_RECORDS;
+    tls->last_write_ns = now;
+    while (s->output->size > 0) {
+        size_t done;
+        if (total >= ENCRYPT_PER_TURN)
+            return KEEL_EAGAIN; /* the others' turn */
+        begin(tls);
+        err = encrypt(s, &done);
+        int sent = end(s);
+        if (err || sent)
+            return err ? err : sent;
+        if (s->flags & KEEL_ST_CLOSING)
+            return KEEL_EAGAIN;
+        total += done;
+    }
+    return 0;
+}
+
+int keel_stream_tls_shutdown(struct keel_stream *s)
+{
+    struct keel_tls *tls = s->tls;
+    int err = send_waiting(s);
+    if (err || tls->notified)
+        return err;
+    tls->notified = true;
+    begin(tls);
+    SSL_shutdown(tls->ssl);
+    ERR_clear_error();
+    return end(s);
+}
+
+size_t keel_stream_tls_pending(const struct keel_stream *s)
+{
+    return s->tls->out_size - s->tls->out_sent;
+}
+
+/* ---- What was agreed ---- */
+
+struct keel_str keel_stream_alpn(const struct keel_stream *s)
+{
+    const unsigned char *name = NULL;
+    unsigned size = 0;
+    if (s->tls)
+        SSL_get0_alpn_selected(s->tls->ssl, &name, &size);
+    return (struct keel_str){(const char *)name, size};
+}
+
+struct keel_str keel_stream_server_name(const struct keel_stream *s)
+{
+    if (!s->tls)
+        return (struct keel_str){NULL, 0};
+    return keel_str(SSL_get_servername(s->tls->ssl, TLSEXT_NAMETYPE_host_name));
+}
