@@ -13,17 +13,18 @@ sentence() { # RULE
     case $1 in
     known) echo 'every source file stands in a folder of the plan' ;;
     path) echo 'our own headers are included by their path from the top, and exist' ;;
+    own) echo 'a source file includes its own header first, which proves that the header stands alone' ;;
     alone) echo 'the core includes nothing of a daemon' ;;
     daemon) echo 'a daemon includes of another daemon only its wire' ;;
     layer) echo 'a file includes only its own layer or a lower one' ;;
     libevent) echo 'libevent is included only in common/runtime and common/service' ;;
-    openssl) echo 'OpenSSL is included only in common/base/digest and common/runtime/tls' ;;
+    openssl) echo 'OpenSSL is included only in common/base/digest and the TLS files of common/runtime' ;;
     lmdb) echo 'lmdb.h is included only in common/store' ;;
     confuse) echo 'confuse.h is included only in common/service' ;;
     ldns) echo 'ldns is included only in dnsd' ;;
     esac
 }
-rules='known path alone daemon layer libevent openssl lmdb confuse ldns'
+rules='known path own alone daemon layer libevent openssl lmdb confuse ldns'
 
 # Prints "RULE FILE:LINE: INCLUDE" for every breach in the tree $1.
 breaches() {
@@ -55,6 +56,15 @@ breaches() {
         function breach(rule) {
             print rule " " FILENAME ":" FNR ": " $0
         }
+        # the first include of X.c is X.h, or a header with more of X in it, as X_private.h
+        function first(name) {
+            own = FILENAME
+            sub(/c$/, "h", own)
+            prefix = FILENAME # X_private.h, which then has X.h first
+            sub(/\.c$/, "_", prefix)
+            if (own in exists && own != FILENAME && name != own && index(name, prefix) != 1)
+                breach("own")
+        }
         function ours(name) {
             if (!(name in exists)) {
                 breach("path")
@@ -75,7 +85,7 @@ breaches() {
             if (name ~ /^(event2\/|event\.h|evutil\.h|evhttp\.h|evdns\.h)/ &&
                 FILENAME !~ /^common\/(runtime|service)\//)
                 breach("libevent")
-            if (name ~ /^openssl\// && FILENAME !~ /^common\/(base\/digest|runtime\/tls[a-z_]*)\.[ch]$/)
+            if (name ~ /^openssl\// && FILENAME !~ /^common\/(base\/digest|runtime\/[a-z_]*tls[a-z_]*)\.[ch]$/)
                 breach("openssl")
             if (name ~ /^lmdb\.h/ && FILENAME !~ /^common\/store\//)
                 breach("lmdb")
@@ -84,6 +94,7 @@ breaches() {
             if (name ~ /^ldns\// && FILENAME !~ /^dnsd\//)
                 breach("ldns")
         }
+        FNR == 1 { included = 0 }
         FNR == 1 && !(folder(FILENAME) in rank) { print "known " FILENAME ": no layer has this folder" }
         /^[ \t]*#[ \t]*include/ {
             name = $0
@@ -94,9 +105,13 @@ breaches() {
             sub(/[">].*/, "", name)
             if (!quoted && !angled) # a macro: nobody can tell what it brings
                 breach("path")
-            else if (name == "config.h" && quoted)
+            if (name == "config.h" && quoted)
                 next
-            else if (name == "keel.h" || name ~ /^<?(common|dnsd|dhcpd|httpd)\//)
+            if (++included == 1)
+                first(name)
+            if (!quoted && !angled)
+                next
+            if (name == "keel.h" || name ~ /^<?(common|dnsd|dhcpd|httpd)\//)
                 ours(name == "keel.h" ? "common/keel.h" : name)
             else if (quoted)
                 breach("path")
@@ -155,6 +170,7 @@ known dnsd/zone/deep/x.c #include <stddef.h>
 path common/base/y.c #include "x.h"
 path common/base/y.c #include "common/base/missing.h"
 path common/base/y.c #include HEADER
+own common/base/x.c #include <stddef.h>
 alone common/runtime/y.c #include "dnsd/wire/x.h"
 daemon httpd/serve/y.c #include "dnsd/zone/x.h"
 daemon dhcpd/serve/y.c   #  include "dnsd/zone/x.h"

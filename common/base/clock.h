@@ -10,16 +10,20 @@
 #define KEEL_NS_PER_MS 1000000ull
 #define KEEL_NS_PER_US 1000ull
 
-uint64_t keel_clock_monotonic(void); /* ns, never goes back */
-uint64_t keel_clock_realtime(void);  /* ns since 1970, may jump */
+/* Nanoseconds since some moment; never goes back, whatever is done to the date. */
+uint64_t keel_clock_monotonic(void);
+/* Nanoseconds since 1970 (UTC); jumps when the date is set. */
+uint64_t keel_clock_realtime(void);
 
+/* What an engine is lent; the functions get the clock that they stand in. */
 struct keel_clock {
     uint64_t (*monotonic)(const struct keel_clock *clock);
     uint64_t (*realtime)(const struct keel_clock *clock);
 };
 extern const struct keel_clock keel_clock_system;
 
-/* A clock that stands still until it is told otherwise. */
+/* A clock for tests: it stands still until it is advanced. Set realtime_ns to make the date jump.
+ */
 struct keel_fake_clock {
     struct keel_clock clock;
     uint64_t monotonic_ns, realtime_ns;

@@ -11,12 +11,14 @@
 enum keel_digest { KEEL_MD5, KEEL_SHA1, KEEL_SHA224, KEEL_SHA256, KEEL_SHA384, KEEL_SHA512 };
 #define KEEL_DIGEST_MAX 64
 
+/* In bytes. */
 size_t keel_digest_size(enum keel_digest kind);
-/* out has keel_digest_size bytes. 0, or KEEL_ENOTSUP when libcrypto refuses (FIPS, for one). */
+/* Write keel_digest_size bytes to out. 0, or KEEL_ENOTSUP when libcrypto refuses (MD5 under a FIPS
+ * policy, for one); keel_hmac also KEEL_ERANGE (a key above 2 GiB). */
 int keel_digest(enum keel_digest kind, const void *bytes, size_t n, uint8_t *out);
 int keel_hmac(enum keel_digest kind, const void *key, size_t key_size, const void *bytes, size_t n,
               uint8_t *out);
-/* Compares in constant time. */
+/* Takes the same time wherever two secrets differ. */
 bool keel_equal_secret(const void *a, const void *b, size_t n);
 
 #endif

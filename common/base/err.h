@@ -33,21 +33,22 @@ enum keel_err {
 /* The sentence for a code; never NULL. Static storage. */
 const char *keel_strerror(int err);
 
-/* Text of one failure, for a person. Lent by the caller, filled by the callee. */
+/* What went wrong this time, for a person. The caller lends it; the callee fills it in, and only
+ * when it fails. */
 struct keel_diag {
     char text[1024];
 };
 
-/* Formats into diag (may be NULL) and returns err, so that callers write
- * `return keel_diag_set(diag, KEEL_EINVAL, "...", ...)`. Cuts what does not fit. */
+/* Formats into diag, which may be NULL, and cuts what does not fit. Returns err, so that a failure
+ * is one line: `return keel_diag_set(diag, KEEL_EINVAL, "...", ...);` */
 int keel_diag_set(struct keel_diag *diag, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Prints the message and a backtrace to stderr and aborts: a promise inside was broken.
- * Also in release builds; the master restarts the process. */
+/* For a promise that only our own code can break: prints the message and a backtrace to stderr and
+ * aborts, in release builds too. The master then restarts the process. */
 #define KEEL_ASSERT(cond, message)                                                                 \
     ((cond) ? (void)0 : keel_panic(__FILE__, __LINE__, __func__, #cond, message))
 void keel_panic(const char *file, int line, const char *func, const char *cond, const char *message)
-    __attribute__((noreturn));
+    __attribute__((noreturn, cold));
 
 #endif

@@ -7,13 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* From getrandom(2), buffered; aborts when the kernel has none. */
+/* For secrets: from getrandom(2), by 256 bytes a call, each handed out once, also across fork.
+ * Aborts when the kernel has none. */
 void keel_rand_bytes(void *out, size_t n);
 uint64_t keel_rand_u64(void);
-/* 0 <= result < bound, without bias. */
+/* 0 <= result < bound, without bias; bound is not 0. */
 uint32_t keel_rand_below(uint32_t bound);
 
-/* xoshiro256**: reproducible, not for secrets. Engines take a pointer to one. */
+/* xoshiro256**: the same seed gives the same numbers; not for secrets. Engines are lent one. */
 struct keel_prng {
     uint64_t s[4];
 };

@@ -9,11 +9,13 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A counted piece of somebody else's bytes (borrows). */
+/* A counted piece of somebody else's bytes: it borrows them. No NUL ends it, and it may hold some.
+ */
 struct keel_str {
     const char *p;
     size_t n;
 };
+/* Of a string literal, NULs inside it included; of a C string (NULL: no bytes). */
 #define KEEL_STR(literal) ((struct keel_str){"" literal, sizeof(literal) - 1})
 static inline struct keel_str keel_str(const char *s)
 {
@@ -35,44 +37,45 @@ static inline int keel_to_lower(int c)
 {
     return c >= 'A' && c <= 'Z' ? c + 32 : c;
 }
-int keel_hex_digit(int c); /* 0..15, or -1 */
+int keel_hex_digit(int c); /* 0 to 15, or -1 */
 
-/* Whole text must be the number: 0, or KEEL_EINVAL, or KEEL_ERANGE. */
+/* The parsers below want the whole text to be the value. They return 0, KEEL_EINVAL or KEEL_ERANGE,
+ * and set the result only with 0. */
+/* Decimal digits; for i64 with a '-' before them. u64: at most max. */
 int keel_parse_u64(struct keel_str s, uint64_t max, uint64_t *out);
 int keel_parse_i64(struct keel_str s, int64_t *out);
-/* "90s", "500ms", "12h", "2h15m", "7d", "1w", "30us"; a bare number is seconds. Units w d h m s ms
- * us ns, each at most once, larger ones first. The result is in nanoseconds. KEEL_EINVAL,
- * KEEL_ERANGE. */
+/* "90s", "500ms", "12h", "2h15m", "7d": units w d h m s ms us ns, each at most once, larger ones
+ * first; a bare number is seconds. The result is in nanoseconds. */
 int keel_parse_duration(struct keel_str s, uint64_t *ns);
-/* "64k", "4g", "10m", "1t" (powers of 1024, either case); a bare number is bytes. KEEL_EINVAL,
- * KEEL_ERANGE. */
+/* "64k", "10m", "4g", "1t" (powers of 1024, in either case); a bare number is bytes. */
 int keel_parse_size(struct keel_str s, uint64_t *bytes);
-/* true false yes no on off 1 0, in any case. 0 or KEEL_EINVAL. */
+/* true false yes no on off 1 0, in any case. */
 int keel_parse_bool(struct keel_str s, bool *out);
 
-/* Exact, in the largest units, as parsing takes it (90 s: "1m30s"; 65536 bytes: "64k"). Always
- * NUL-terminated, cut where it does not fit; returns the length of what stands there. 64 bytes hold
- * any. */
+/* Formatters end their text with a NUL, cut what does not fit, and return the length of the text
+ * that stands in out, without the NUL. With size 0 they touch nothing. */
+/* Exact, in the largest units, as the parsers take it: 90 s as "1m30s", 65536 bytes as "64k". 64
+ * bytes hold any. */
 size_t keel_format_duration(char *out, size_t size, uint64_t ns);
 size_t keel_format_size(char *out, size_t size, uint64_t bytes);
 
-/* Copies untrusted bytes as printable ASCII: \" \\ \n \t \xNN; cut with "..." when it does not
- * fit. Always NUL-terminated; returns the length. */
+/* Untrusted bytes as printable ASCII: \" \\ \n \t, and \xNN for the rest. "..." shows a cut. */
 size_t keel_escape(char *out, size_t size, const void *bytes, size_t n);
-/* Hexadecimal text of bytes ("0a1b"), with an optional separator (0: none). */
+/* "0a1b", or "0a:1b" with a separator (0: none); cut between bytes. */
 size_t keel_format_hex(char *out, size_t size, const void *bytes, size_t n, char sep);
-/* Bytes of hexadecimal text, separators : - . and blanks allowed between bytes.
+/* The bytes of hexadecimal text, in which one of : - . or blanks may stand between two bytes.
  * Returns the count, KEEL_EINVAL or KEEL_ENOSPC. */
 int keel_parse_hex(struct keel_str s, uint8_t *out, size_t size);
 /* Base64 (RFC 4648, 4), with its padding and nothing between. Returns the count, KEEL_EINVAL or
  * KEEL_ENOSPC. */
 int keel_parse_base64(struct keel_str s, uint8_t *out, size_t size);
-/* Returns the length without the NUL, or KEEL_ENOSPC. */
+/* Whole or not at all: returns the length without the NUL, or KEEL_ENOSPC. */
 int keel_format_base64(char *out, size_t size, const void *bytes, size_t n);
-/* Bytes of the UTF-8 character at the front (RFC 3629), 1 to 4; 0 when there is no valid one. */
+/* The length of the UTF-8 character at the front, 1 to 4 bytes; 0 where none is valid (RFC 3629,
+ * 4). */
 size_t keel_utf8_length(const void *bytes, size_t n);
-/* JSON string with quotes (RFC 8259, 7); bytes that are not UTF-8 as \u00NN. Returns the length
- * that the whole needs, as snprintf does; cut between characters, always NUL-terminated. */
+/* A JSON string with its quotes (RFC 8259, 7); bytes that are no UTF-8 become \u00NN. Unlike the
+ * others it returns the length that the whole needs, as snprintf does; cut between characters. */
 size_t keel_format_json_string(char *out, size_t size, const void *bytes, size_t n);
 
 #endif

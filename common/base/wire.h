@@ -32,7 +32,7 @@ static inline size_t keel_reader_offset(const struct keel_reader *r)
 {
     return (size_t)(r->next - r->start);
 }
-/* True when n more bytes can be read; else marks the cursor bad. */
+/* True when n more bytes can be read; else the cursor is bad from here on. */
 static inline bool keel_reader_need(struct keel_reader *r, size_t n)
 {
     if (r->bad || keel_reader_left(r) < n) {
