@@ -91,6 +91,7 @@ struct keel_access {
     unsigned reads, writes;
 };
 int keel_access_add(struct keel_access *access, const char *path, bool write);
+void keel_access_fini(struct keel_access *access);
 
 enum keel_schedule { /* the order of the choices of option `schedule` */
     KEEL_SCHEDULE_KERNEL, KEEL_SCHEDULE_ROUND_ROBIN, KEEL_SCHEDULE_LEAST, KEEL_SCHEDULE_SINGLE

@@ -1,0 +1,256 @@
+#include "common/service/options.h"
+
+#include "common/base/mem.h"
+#include "common/service/paths.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SECONDS(n) ((int64_t)(n)*1000000000)
+
+static const struct keel_option log_rows[] = {
+    {.name = "level",
+     .type = KEEL_OPT_CHOICE,
+     .def = "info",
+     .choices = "error|warning|notice|info|debug",
+     .help = "The least important level that is written."},
+    {.name = "format",
+     .type = KEEL_OPT_CHOICE,
+     .def = "text",
+     .choices = "text|json",
+     .help = "Lines for people, or one JSON object a line."},
+    {.name = "target",
+     .type = KEEL_OPT_CHOICE,
+     .def = "stderr",
+     .choices = "stderr|file|syslog|journal",
+     .help = "Where lines go."},
+    {.name = "file",
+     .type = KEEL_OPT_PATH,
+     .help = "The file of target file; opened anew on SIGUSR1."},
+    {.type = KEEL_OPT_END},
+};
+
+const struct keel_option keel_core_options[] = {
+    {.name = "listen",
+     .type = KEEL_OPT_LISTEN,
+     .flags = KEEL_OPT_LIST,
+     .help = "Addresses to serve, \"ADDRESS:PORT\" or \"[ADDRESS]:PORT\"; the word tls behind one "
+             "makes its connections TLS. Port 0 takes a free one, which status tells."},
+    {.name = "balance",
+     .type = KEEL_OPT_STRING,
+     .def = "1",
+     .help = "Number of worker processes; auto is one for each processor."},
+    {.name = "schedule",
+     .type = KEEL_OPT_CHOICE,
+     .choices = "kernel|round-robin|least|single|default",
+     .def = "default",
+     .help = "Who gets a connection: kernel (each worker has a socket of its own), round-robin and "
+             "least (the master accepts and passes evenly, or to the worker with the fewest), "
+             "single (one worker serves, the others wait to take over). default is the daemon's "
+             "own choice."},
+    {.name = "state-dir",
+     .type = KEEL_OPT_PATH,
+     .help = "Directory of what must survive a restart; /var/lib/keel/DAEMON, or for a user the "
+             "XDG state directory."},
+    {.name = "control",
+     .type = KEEL_OPT_PATH,
+     .help = "The control socket; /run/keel/DAEMON.sock, or for a user the XDG runtime directory."},
+    {.name = "control-mode",
+     .type = KEEL_OPT_STRING,
+     .def = "0660",
+     .help = "Its permissions, octal."},
+    {.name = "user",
+     .type = KEEL_OPT_STRING,
+     .help = "User that workers become when started by root."},
+    {.name = "group",
+     .type = KEEL_OPT_STRING,
+     .help = "Their group; the user's own when not given."},
+    {.name = "sandbox",
+     .type = KEEL_OPT_BOOL,
+     .def = "true",
+     .help = "Workers give up capabilities, and all system calls and paths that they do not need."},
+    {.name = "max-connections",
+     .type = KEEL_OPT_INT,
+     .def = "0",
+     .min = 0,
+     .max = 10000000,
+     .help = "Most open connections of a worker; 0 derives it from the descriptor limit. When it "
+             "is reached, the connection that is idle longest makes room."},
+    {.name = "drain-timeout",
+     .type = KEEL_OPT_DURATION,
+     .def = "30s",
+     .min = 0,
+     .max = SECONDS(86400),
+     .help = "How long a worker that leaves may finish its connections."},
+    {.name = "start-timeout",
+     .type = KEEL_OPT_DURATION,
+     .def = "1m",
+     .min = SECONDS(1),
+     .max = SECONDS(86400),
+     .help = "How long a worker may take until it is ready; a reload that takes longer is undone."},
+    {.name = "worker-timeout",
+     .type = KEEL_OPT_DURATION,
+     .def = "10s",
+     .min = SECONDS(1),
+     .max = SECONDS(86400),
+     .help = "A worker that gives no sign of life for so long is ended and replaced. Its sockets "
+             "are served by others long before."},
+    {.name = "respawn-budget",
+     .type = KEEL_OPT_INT,
+     .def = "5",
+     .min = 0,
+     .max = 1000000,
+     .help = "Deaths for each worker in 30 seconds after which the daemon gives up; 0 never."},
+    {.name = "log",
+     .type = KEEL_OPT_SECTION,
+     .sub = log_rows,
+     .help = "The log."},
+    {.type = KEEL_OPT_END},
+};
+
+static unsigned count_rows(const struct keel_option *rows)
+{
+    unsigned n = 0;
+    while (rows && rows[n].type != KEEL_OPT_END)
+        n++;
+    return n;
+}
+
+struct keel_option *keel_options_join(const struct keel_protocol *protocol)
+{
+    unsigned core = count_rows(keel_core_options), own = count_rows(protocol->options);
+    struct keel_option *rows = keel_calloc(core + own + 1, sizeof *rows);
+    if (!rows)
+        return NULL;
+    memcpy(rows, keel_core_options, core * sizeof *rows);
+    if (own > 0)
+        memcpy(rows + core, protocol->options, own * sizeof *rows);
+    return rows;
+}
+
+static unsigned processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+static int read_workers(const struct keel_conf *conf, struct keel_core *core,
+                        struct keel_diag *diag)
+{
+    const char *text = keel_conf_str(conf, "balance");
+    uint64_t n;
+    if (strcmp(text, "auto") == 0)
+        n = processors();
+    else if (keel_parse_u64(keel_str(text), 512, &n) != 0 || n == 0)
+        return keel_conf_error(conf, "balance", diag,
+                               "\"%s\": write a number of workers from 1 to 512, or auto", text);
+    core->workers = (unsigned)n;
+    return 0;
+}
+
+static int read_user(const struct keel_conf *conf, struct keel_core *core, struct keel_diag *diag)
+{
+    core->user = keel_conf_str(conf, "user");
+    core->group = keel_conf_str(conf, "group");
+    core->uid = (uid_t)-1;
+    core->gid = (gid_t)-1;
+    if (core->user) {
+        const struct passwd *pw = getpwnam(core->user);
+        if (!pw)
+            return keel_conf_error(conf, "user", diag, "there is no user \"%s\"", core->user);
+        core->uid = pw->pw_uid;
+        core->gid = pw->pw_gid;
+    }
+    if (core->group) {
+        const struct group *gr = getgrnam(core->group);
+        if (!gr)
+            return keel_conf_error(conf, "group", diag, "there is no group \"%s\"", core->group);
+        core->gid = gr->gr_gid;
+    }
+    if (geteuid() != 0) { /* cannot change, and need not own anything else */
+        core->uid = (uid_t)-1;
+        core->gid = (gid_t)-1;
+    }
+    return 0;
+}
+
+static int read_paths(const struct keel_conf *conf, const struct keel_protocol *protocol,
+                      struct keel_core *core, struct keel_diag *diag)
+{
+    const char *state = keel_conf_str(conf, "state-dir");
+    const char *control = keel_conf_str(conf, "control");
+    int err;
+    if (!state)
+        err = keel_path_state(core->state_dir, sizeof core->state_dir, protocol->name);
+    else
+        err = strlen(state) < sizeof core->state_dir ? 0 : KEEL_ENOSPC;
+    if (err)
+        return keel_conf_error(conf, "state-dir", diag, "the path is too long");
+    if (state)
+        strcpy(core->state_dir, state);
+    if (!control)
+        err = keel_path_control(core->control, sizeof core->control, protocol->name);
+    else
+        err = strlen(control) < sizeof core->control ? 0 : KEEL_ENOSPC;
+    if (err)
+        return keel_conf_error(conf, "control", diag,
+                               "the path is longer than the %zu bytes of a socket name",
+                               sizeof core->control - 1);
+    if (control)
+        strcpy(core->control, control);
+    return 0;
+}
+
+static int read_control_mode(const struct keel_conf *conf, struct keel_core *core,
+                             struct keel_diag *diag)
+{
+    const char *text = keel_conf_str(conf, "control-mode");
+    unsigned mode = 0;
+    size_t n = strspn(text, "01234567");
+    if (n == 0 || n > 4 || text[n] != '\0')
+        return keel_conf_error(conf, "control-mode", diag, "\"%s\": write it octal, like 0660",
+                               text);
+    for (const char *p = text; *p; p++)
+        mode = mode * 8 + (unsigned)(*p - '0');
+    core->control_mode = (mode_t)mode & 0777;
+    return 0;
+}
+
+int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *protocol,
+                   struct keel_core *core, struct keel_diag *diag)
+{
+    memset(core, 0, sizeof *core);
+    int64_t schedule = keel_conf_int(conf, "schedule");
+    core->schedule = schedule > KEEL_SCHEDULE_SINGLE ? protocol->schedule
+                                                     : (enum keel_schedule)schedule;
+    core->sandbox = keel_conf_bool(conf, "sandbox");
+    core->max_connections = (unsigned)keel_conf_int(conf, "max-connections");
+    core->drain_timeout = (uint64_t)keel_conf_int(conf, "drain-timeout");
+    core->start_timeout = (uint64_t)keel_conf_int(conf, "start-timeout");
+    core->worker_timeout = (uint64_t)keel_conf_int(conf, "worker-timeout");
+    core->respawn_budget = (unsigned)keel_conf_int(conf, "respawn-budget");
+
+    const struct keel_conf *log = keel_conf_section(conf, "log");
+    core->log = (struct keel_log_options){
+        .level = log ? (enum keel_log_level)keel_conf_int(log, "level") : KEEL_LOG_INFO,
+        .format = log ? (enum keel_log_format)keel_conf_int(log, "format") : KEEL_LOG_TEXT,
+        .target = log ? (enum keel_log_target)keel_conf_int(log, "target") : KEEL_LOG_STDERR,
+        .file = log ? keel_conf_str(log, "file") : NULL,
+        .fd = -1,
+        .daemon = protocol->name,
+    };
+    if (core->log.target == KEEL_LOG_FILE && !core->log.file)
+        return keel_conf_error(log, "target", diag, "target file needs a file = \"...\" too");
+
+    int err = read_workers(conf, core, diag);
+    if (!err)
+        err = read_user(conf, core, diag);
+    if (!err)
+        err = read_paths(conf, protocol, core, diag);
+    if (!err)
+        err = read_control_mode(conf, core, diag);
+    return err;
+}

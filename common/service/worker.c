@@ -1,0 +1,336 @@
+#include "common/service/worker.h"
+
+#include "common/base/mem.h"
+#include "common/service/channel.h"
+#include "common/service/crash.h"
+#include "common/service/host.h"
+#include "common/service/log.h"
+#include "common/service/options.h"
+#include "common/service/sandbox.h"
+#include "common/service/worker_command.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+struct worker {
+    const struct keel_protocol *protocol;
+    struct keel_manifest *manifest;
+    struct keel_core core;
+    struct keel_conf *conf;
+    void *settings;
+    struct keel_access access;
+    struct keel_segment segment;
+    uint16_t *offsets; /* of the protocol's metrics */
+    struct keel_loop *loop;
+    struct keel_channel channel;
+    struct keel_host *host;
+    struct keel_timer heartbeat;
+    struct keel_signal on_term;
+    bool channel_up;
+    char sandbox[256]; /* what was reached, for status */
+};
+
+static void worker_drained(void *arg)
+{
+    struct worker *w = arg;
+    keel_loop_stop(w->loop);
+}
+
+/* --- messages of the master --- */
+
+static void take_connections(struct worker *w, struct keel_message *message)
+{
+    struct keel_slot *slot = keel_segment_slot(&w->segment, w->manifest->slot);
+    for (unsigned i = 0; i < message->fd_count && (i + 1) * 4 <= message->size; i++) {
+        uint32_t endpoint;
+        memcpy(&endpoint, message->bytes + i * 4, 4);
+        keel_slot_set(&slot->received, slot->received + 1);
+        keel_host_take_connection(w->host, endpoint, message->fds[i]);
+        message->fds[i] = -1;
+    }
+}
+
+static void activate(struct worker *w)
+{
+    struct keel_diag diag = {""};
+    if (keel_host_activate(w->host, &diag) == 0) {
+        keel_channel_send(&w->channel, KEEL_MSG_ACTIVATED, 0, 0, NULL, 0, NULL, 0);
+        return;
+    }
+    keel_error("worker", "cannot become active", "reason=%s", diag.text);
+    keel_channel_send(&w->channel, KEEL_MSG_FAILED, 1, 0, diag.text, strlen(diag.text), NULL, 0);
+    keel_loop_stop(w->loop);
+}
+
+static void run_command(struct worker *w, const struct keel_message *message)
+{
+    char *reply = keel_worker_command(w->host, w->loop, w->sandbox, message->bytes, message->size);
+    const char *p = reply ? reply : "{\"ok\":false,\"error\":\"no memory\"}";
+    size_t left = strlen(p);
+    do {
+        size_t n = left < KEEL_MESSAGE_MAX ? left : KEEL_MESSAGE_MAX;
+        left -= n;
+        keel_channel_send(&w->channel, KEEL_MSG_REPLY, message->a, left > 0, p, n, NULL, 0);
+        p += n;
+    } while (left > 0);
+    free(reply);
+}
+
+static void on_message(struct keel_channel *channel, struct keel_message *message)
+{
+    struct worker *w = KEEL_CONTAINER(channel, struct worker, channel);
+    switch (message->type) {
+    case KEEL_MSG_ADOPT:
+        if (message->fd_count == 1) {
+            keel_host_serve(w->host, message->a, message->b, message->fds[0]);
+            message->fds[0] = -1;
+        }
+        break;
+    case KEEL_MSG_RELEASE:
+        keel_host_release(w->host, message->a, message->b);
+        break;
+    case KEEL_MSG_CONNECTIONS:
+        take_connections(w, message);
+        break;
+    case KEEL_MSG_ACTIVATE:
+        activate(w);
+        break;
+    case KEEL_MSG_DRAIN:
+        keel_host_drain(w->host, (uint64_t)message->a * KEEL_NS_PER_MS, worker_drained, w);
+        break;
+    case KEEL_MSG_COMMAND:
+        run_command(w, message);
+        break;
+    case KEEL_MSG_LOG_FD:
+        if (message->fd_count == 1) {
+            keel_log_use_fd(message->fds[0]);
+            message->fds[0] = -1;
+        }
+        break;
+    case KEEL_MSG_LOG_LEVEL:
+        keel_log_set_level((enum keel_log_level)message->a);
+        break;
+    default:
+        keel_warning("worker", "unknown message from the master", "type=%u", message->type);
+    }
+}
+
+/* The master is gone: nobody would replace or reload us. Finish what is under way and leave. */
+static void on_end(struct keel_channel *channel)
+{
+    struct worker *w = KEEL_CONTAINER(channel, struct worker, channel);
+    keel_error("worker", "the master is gone, finishing", "deadline_ms=%llu",
+               (unsigned long long)(w->core.drain_timeout / KEEL_NS_PER_MS));
+    keel_host_drain(w->host, w->core.drain_timeout, worker_drained, w);
+}
+
+static void on_term(struct keel_signal *sig, int number)
+{
+    struct worker *w = KEEL_CONTAINER(sig, struct worker, on_term);
+    keel_host_drain(w->host, w->core.drain_timeout, worker_drained, w);
+}
+
+static void on_heartbeat(struct keel_timer *timer)
+{
+    struct worker *w = KEEL_CONTAINER(timer, struct worker, heartbeat);
+    struct keel_slot *slot = keel_segment_slot(&w->segment, w->manifest->slot);
+    keel_slot_set(&slot->worst_turn_ns, keel_loop_worst_turn(w->loop));
+    keel_slot_set(&slot->heartbeat_ns, keel_loop_now(w->loop));
+}
+
+/* --- start --- */
+
+static void name_process(struct worker *w, int argc, char **argv)
+{
+    char title[64];
+    snprintf(title, sizeof title, "%s[%u]", w->protocol->name, w->manifest->worker);
+    keel_crash_install(title);
+    keel_title_set(argc, argv, title);
+}
+
+static int load_configuration(struct worker *w, struct keel_diag *diag)
+{
+    const struct keel_conf_source source = {w->manifest->conf_file, w->manifest->conf_text,
+                                            w->manifest->overrides};
+    struct keel_option *rows = keel_options_join(w->protocol);
+    if (!rows)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    int err = keel_conf_load(rows, &source, &w->conf, diag);
+    keel_free(rows);
+    if (!err)
+        err = keel_core_read(w->conf, w->protocol, &w->core, diag);
+    if (!err)
+        err = w->protocol->configure(w->conf, &w->settings, NULL, &w->access, diag);
+    return err;
+}
+
+static int open_log(struct worker *w, struct keel_diag *diag)
+{
+    char process[16];
+    snprintf(process, sizeof process, "%u", w->manifest->worker);
+    w->core.log.process = process;
+    w->core.log.fd = w->manifest->log;
+    if (w->manifest->log_level >= 0)
+        w->core.log.level = (enum keel_log_level)w->manifest->log_level;
+    return keel_log_open(&w->core.log, diag);
+}
+
+static int enter_sandbox(struct worker *w, struct keel_diag *diag)
+{
+    struct keel_sandbox_report report = {0};
+    if (keel_access_add(&w->access, w->core.state_dir, true) != 0)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    const struct keel_sandbox_options options = {
+        .uid = w->core.uid,
+        .gid = w->core.gid,
+        .enabled = w->core.sandbox,
+        .access = &w->access,
+    };
+    int err = keel_sandbox_enter(&options, &report, diag);
+    if (err)
+        return err;
+    snprintf(w->sandbox, sizeof w->sandbox, "%s", report.text);
+    return 0;
+}
+
+static int attach_segment(struct worker *w, struct keel_metrics *metrics, struct keel_diag *diag)
+{
+    unsigned rows = keel_metric_rows(w->protocol->metrics);
+    w->offsets = keel_calloc(rows + 1, sizeof *w->offsets);
+    if (!w->offsets)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    unsigned cells = keel_metric_layout(w->protocol->metrics, w->offsets, rows);
+    int err = keel_segment_attach(&w->segment, w->manifest->segment, cells);
+    if (err || w->manifest->slot >= KEEL_SLOTS)
+        return keel_diag_set(diag, KEEL_EINVAL, "the shared segment does not fit");
+    metrics->cells = keel_segment_cells(&w->segment, w->manifest->slot);
+    metrics->offsets = w->offsets;
+    return 0;
+}
+
+static int start_host(struct worker *w, struct keel_diag *diag)
+{
+    struct keel_metrics metrics;
+    int err = attach_segment(w, &metrics, diag);
+    if (err)
+        return err;
+    const struct keel_host_options options = {
+        .loop = w->loop,
+        .protocol = w->protocol,
+        .settings = w->settings,
+        .endpoints = w->manifest->endpoints.items,
+        .endpoint_count = w->manifest->endpoints.count,
+        .state_dir = w->core.state_dir,
+        .worker = w->manifest->worker,
+        .workers = w->manifest->workers,
+        .slot = keel_segment_slot(&w->segment, w->manifest->slot),
+        .metrics = metrics,
+        .max_connections = w->core.max_connections,
+        .active = w->manifest->active,
+    };
+    err = keel_host_new(&options, &w->host, diag);
+    for (unsigned i = 0; i < w->manifest->fd_count && !err; i++) {
+        const struct keel_manifest_fd *f = &w->manifest->fds[i];
+        err = keel_host_serve(w->host, f->endpoint, f->slot, f->fd);
+        if (err)
+            keel_diag_set(diag, err, "cannot serve a descriptor: %s", keel_strerror(err));
+    }
+    return err;
+}
+
+static int start_loop(struct worker *w, struct keel_diag *diag)
+{
+    w->loop = keel_loop_new();
+    if (!w->loop)
+        return keel_diag_set(diag, KEEL_ENOMEM, "cannot make the event loop: %s", strerror(errno));
+    if (keel_channel_start(&w->channel, w->loop, w->manifest->channel, on_message, on_end) != 0)
+        return keel_diag_set(diag, KEEL_ESYS, "cannot use the channel: %s", strerror(errno));
+    w->channel_up = true;
+    keel_timer_init(&w->heartbeat, w->loop, "heartbeat", on_heartbeat);
+    return 0;
+}
+
+static void say_ready(struct worker *w)
+{
+    struct keel_slot *slot = keel_segment_slot(&w->segment, w->manifest->slot);
+    keel_slot_set(&slot->heartbeat_ns, keel_clock_monotonic());
+    keel_timer_start(&w->heartbeat, KEEL_HEARTBEAT, KEEL_HEARTBEAT);
+    keel_channel_send(&w->channel, KEEL_MSG_READY, 0, 0, w->sandbox, strlen(w->sandbox), NULL, 0);
+}
+
+static void say_failed(struct worker *w, const char *text)
+{
+    if (w->channel_up) {
+        keel_channel_send(&w->channel, KEEL_MSG_FAILED, 1, 0, text, strlen(text), NULL, 0);
+        keel_channel_flush(&w->channel, 1000);
+    } else {
+        keel_error("worker", "cannot start", "reason=%s", text);
+    }
+}
+
+static int worker_start(struct worker *w, struct keel_diag *diag)
+{
+    int err = start_loop(w, diag);
+    if (!err)
+        err = load_configuration(w, diag);
+    if (!err)
+        err = open_log(w, diag);
+    if (!err)
+        err = enter_sandbox(w, diag);
+    if (!err)
+        err = start_host(w, diag);
+    if (!err && keel_signal_start(&w->on_term, w->loop, SIGTERM, on_term) != 0)
+        err = keel_diag_set(diag, KEEL_ESYS, "cannot catch SIGTERM: %s", strerror(errno));
+    return err;
+}
+
+static void worker_stop(struct worker *w)
+{
+    keel_host_free(w->host);
+    if (w->channel_up) {
+        keel_channel_flush(&w->channel, 100);
+        keel_channel_stop(&w->channel);
+    }
+    if (w->loop) {
+        keel_timer_stop(&w->heartbeat);
+        keel_signal_stop(&w->on_term);
+        keel_loop_free(w->loop);
+    }
+    if (w->settings && w->protocol->free_settings)
+        w->protocol->free_settings(w->settings);
+    keel_access_fini(&w->access);
+    keel_conf_free(w->conf);
+    if (w->segment.map)
+        keel_segment_fini(&w->segment);
+    keel_free(w->offsets);
+}
+
+/* What a terminal or an operator sends to the whole group is for the master. */
+static void ignore_group_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        signal(numbers[i], SIG_IGN);
+}
+
+int keel_worker_run(const struct keel_protocol *protocol, struct keel_manifest *manifest, int argc,
+                    char **argv)
+{
+    struct worker w = {.protocol = protocol, .manifest = manifest};
+    struct keel_diag diag = {""};
+    int status = EXIT_SUCCESS;
+    ignore_group_signals();
+    name_process(&w, argc, argv);
+    if (worker_start(&w, &diag) != 0) {
+        say_failed(&w, diag.text);
+        status = KEEL_EXIT_FAILED;
+    } else {
+        say_ready(&w);
+        if (keel_loop_run(w.loop) != 0)
+            status = EXIT_FAILURE;
+    }
+    worker_stop(&w);
+    return status;
+}

@@ -1,0 +1,103 @@
+#include "common/service/worker_command.h"
+
+#include <string.h>
+
+/* Most rows of `connections`; the rest is counted. */
+#define CONNECTION_ROWS 1000
+
+static json_t *command_lag(struct keel_loop *loop)
+{
+    struct keel_lag_row rows[16];
+    unsigned n = keel_loop_lag(loop, rows, 16);
+    json_t *callbacks = json_array();
+    for (unsigned i = 0; i < n; i++) {
+        double average = rows[i].calls ? (double)rows[i].total_ns / (double)rows[i].calls : 0;
+        json_array_append_new(
+            callbacks,
+            json_pack("{s:s s:I s:f s:f s:f}", "callback", rows[i].name, "calls",
+                      (json_int_t)rows[i].calls, "total_ms", (double)rows[i].total_ns / 1e6,
+                      "average_us", average / 1e3, "worst_us", (double)rows[i].worst_ns / 1e3));
+    }
+    return json_pack("{s:f s:o}", "worst_turn_ms", (double)keel_loop_worst_turn(loop) / 1e6,
+                     "callbacks", callbacks);
+}
+
+struct connection_list {
+    json_t *rows;
+    uint64_t now_ns;
+};
+
+static int add_connection(void *arg, struct keel_connection *c)
+{
+    struct connection_list *list = arg;
+    char peer[KEEL_ADDR_TEXT] = "local", endpoint[KEEL_ADDR_TEXT] = "";
+    if (keel_addr_family(&c->stream.peer) != AF_UNSPEC)
+        keel_addr_format(peer, sizeof peer, &c->stream.peer);
+    if (c->endpoint->kind == KEEL_ENDPOINT_TCP)
+        keel_addr_format(endpoint, sizeof endpoint, &c->endpoint->addr);
+    else
+        snprintf(endpoint, sizeof endpoint, "%.70s", c->endpoint->path);
+    json_array_append_new(
+        list->rows, json_pack("{s:s s:s s:b s:f s:I}", "peer", peer, "listener", endpoint, "tls",
+                              keel_stream_is_tls(&c->stream), "age_s",
+                              (double)(list->now_ns - c->opened_ns) / 1e9, "unsent",
+                              (json_int_t)keel_stream_pending(&c->stream)));
+    return json_array_size(list->rows) >= CONNECTION_ROWS;
+}
+
+static json_t *command_connections(struct keel_host *host, struct keel_loop *loop)
+{
+    struct connection_list list = {json_array(), keel_loop_now(loop)};
+    keel_host_each_connection(host, add_connection, &list);
+    return json_pack("{s:i s:o}", "open", (int)keel_host_connections(host), "connections",
+                     list.rows);
+}
+
+static const struct keel_command *find_command(const struct keel_protocol *protocol,
+                                               const char *name)
+{
+    for (const struct keel_command *c = protocol->commands; c && c->name; c++) {
+        if (strcmp(c->name, name) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+static json_t *run(struct keel_host *host, struct keel_loop *loop, const char *sandbox,
+                   const char *name, json_t *args)
+{
+    struct keel_instance *instance = keel_host_instance(host);
+    struct keel_diag diag = {""};
+    json_t *result = NULL;
+    int err = 0;
+    const struct keel_command *command = find_command(instance->protocol, name);
+    if (strcmp(name, "lag") == 0)
+        result = command_lag(loop);
+    else if (strcmp(name, "connections") == 0)
+        result = command_connections(host, loop);
+    else if (strcmp(name, "sandbox") == 0)
+        result = json_string(sandbox);
+    else if (command)
+        err = command->run(instance, args, &result, &diag);
+    else
+        err = keel_diag_set(&diag, KEEL_ENOENT, "there is no command \"%s\"", name);
+    if (err)
+        return json_pack("{s:b s:s}", "ok", 0, "error",
+                         diag.text[0] ? diag.text : keel_strerror(err));
+    return json_pack("{s:b s:o}", "ok", 1, "result", result ? result : json_null());
+}
+
+char *keel_worker_command(struct keel_host *host, struct keel_loop *loop, const char *sandbox,
+                          const void *request, size_t size)
+{
+    json_t *root = json_loadb(request, size, 0, NULL);
+    const char *name = json_string_value(json_object_get(root, "command"));
+    json_t *args = json_object_get(root, "args");
+    json_t *none = json_array();
+    json_t *reply = run(host, loop, sandbox, name ? name : "", args ? args : none);
+    char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+    json_decref(reply);
+    json_decref(none);
+    json_decref(root);
+    return text;
+}
