@@ -17,7 +17,6 @@ struct keel_acceptor {
     struct keel_timer retry;
     int fd;      /* stays the caller's */
     bool paused;
-    unsigned batch; /* KEEL_ACCEPT_BATCH unless changed after init */
     /* Takes fd (nonblocking, CLOEXEC). */
     void (*on_accept)(struct keel_acceptor *a, int fd, const struct keel_addr *peer);
     /* Before each batch: how many may be taken now. 0: accepting pauses for KEEL_ACCEPT_RETRY. */

@@ -1,0 +1,204 @@
+/*
+ * The master process: its state, and what its parts offer each other. Private to service/.
+ *
+ *   master.c      start, signals, stop, exit status
+ *   generation.c  one configuration and its workers: spawn, ready, drain, undo
+ *   supervise.c   deaths, respawns, heartbeats, who serves whose descriptors
+ *   balance.c     accepting for the workers (schedule round-robin and least)
+ *   upgrade.c     the new binary takes over
+ *   totals.c      counters that outlive their workers; metrics as text
+ *   control.c     the control socket; master_command.c the commands
+ */
+#ifndef KEEL_SERVICE_MASTER_H
+#define KEEL_SERVICE_MASTER_H
+
+#include "common/runtime/packet.h"
+#include "common/service/channel.h"
+#include "common/service/manifest.h"
+#include "common/service/options.h"
+#include "common/service/segment.h"
+#include "common/service/sockets.h"
+
+struct keel_master;
+struct keel_control;
+
+enum keel_process_state {
+    KEEL_PROCESS_EMPTY = 0, /* no process: waits for its respawn, or is done */
+    KEEL_PROCESS_STARTING,  /* spawned, not READY yet */
+    KEEL_PROCESS_SERVING,   /* READY */
+    KEEL_PROCESS_DRAINING,  /* told to finish */
+};
+
+/* One worker of a generation. */
+struct keel_process {
+    struct keel_generation *generation;
+    unsigned index;
+    enum keel_process_state state;
+    pid_t pid;
+    struct keel_channel channel;
+    int worker_end;    /* the worker's side of the channel: what a dead one left unread is here */
+    unsigned slot;     /* in the segment */
+    uint64_t spawned_ns, ready_ns;
+    bool active;       /* schedule single: it serves */
+    bool hung;         /* heartbeat is late: siblings serve its descriptors */
+    bool warned, aborted;
+    uint64_t aborted_ns;
+    bool *has;         /* for each (endpoint, slot) number: it holds the descriptor */
+    uint64_t passed;   /* connections that the master passed to it */
+    unsigned deaths;   /* in a row, for the respawn delay */
+    struct keel_timer respawn;
+    char sandbox[256]; /* what it said with READY */
+    char failure[512]; /* what it said with FAILED */
+};
+
+enum keel_generation_state {
+    KEEL_GENERATION_STARTING = 1, /* its workers get ready; the one before it serves */
+    KEEL_GENERATION_SERVING,
+    KEEL_GENERATION_DRAINING,     /* its workers finish */
+};
+
+struct keel_generation {
+    struct keel_list node; /* in master->generations, oldest first */
+    struct keel_master *master;
+    unsigned number;
+    enum keel_generation_state state;
+    char *text;             /* of the configuration file; NULL: none */
+    struct keel_conf *conf;
+    struct keel_core core;
+    struct keel_endpoints endpoints;
+    struct keel_kept **kept; /* one for each endpoint */
+    unsigned *first_slot;    /* endpoint -> number of its slot 0; [count] is the total */
+    struct keel_process *processes;
+    unsigned count;
+    bool first;              /* nothing served before it: a failure ends the daemon */
+    struct keel_timer deadline; /* to be ready, or to be gone */
+    unsigned urgency;        /* DRAINING: 0 asked, 1 TERM sent, 2 KILL sent */
+    uint64_t started_ns;
+};
+
+/* Somebody who waits for the end of a reload or an upgrade (a control client). */
+struct keel_waiter {
+    struct keel_list node;
+    void (*settled)(struct keel_waiter *waiter, bool ok, const char *text);
+};
+
+struct keel_master {
+    const struct keel_protocol *protocol;
+    int argc;
+    char **argv;
+    char *conf_file;  /* absolute; NULL: none */
+    char *overrides;  /* NULL: none */
+    int log_level;    /* from the command line; -1: none */
+    struct keel_loop *loop;
+    struct keel_sockets sockets;
+    struct keel_segment segment;
+    uint8_t slot_used[KEEL_SLOTS];
+    struct keel_list generations;
+    struct keel_generation *serving; /* NULL before the first is ready */
+    unsigned next_generation;
+    struct keel_list waiters;        /* of the reload under way */
+    struct keel_totals *totals;
+    struct keel_control *control;
+    struct keel_balance *balance;
+    struct keel_upgrade *upgrade;
+    struct keel_signal signals[6];
+    struct keel_timer tick;          /* supervision */
+    struct keel_timer watchdog;      /* systemd's */
+    struct keel_link_watch links;
+    bool watching_links;
+    bool stopping, reload_again, handed_over;
+    int exit_status;
+    uint64_t deaths_ns[2560];        /* times of the last deaths, a ring */
+    unsigned deaths;
+    uint64_t started_realtime_ns;
+    unsigned reloads, respawns;
+    char *binary; /* the path to start a new version from */
+    int exe; /* our own binary: respawned workers are of the same version as the master */
+};
+
+/* --- generation.c --- */
+/* Loads the configuration (text, or the file anew when text is NULL) and spawns its workers. On
+ * error nothing changed; diag has file and line. */
+int keel_generation_start(struct keel_master *master, char *text, struct keel_diag *diag);
+/* Tells its workers to finish; it frees itself when the last is gone. Asked again with a shorter
+ * deadline, it hurries. */
+void keel_generation_drain(struct keel_generation *g, uint64_t deadline_ns);
+/* A process of it said READY, FAILED, or ended. */
+void keel_generation_ready(struct keel_process *p);
+void keel_generation_lost(struct keel_process *p, const char *why);
+int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *diag);
+void keel_process_message(struct keel_channel *channel, struct keel_message *message);
+const char *keel_generation_state_name(enum keel_generation_state state);
+const char *keel_process_state_name(enum keel_process_state state);
+
+/* --- supervise.c --- */
+void keel_supervise_start(struct keel_master *master);
+void keel_supervise_stop(struct keel_master *master);
+/* SIGCHLD: reaps those of ours that ended. */
+void keel_supervise_reap(struct keel_master *master);
+/* Brings descriptors to who should serve them: owners, and deputies of the dead and the hung. */
+void keel_supervise_assign(struct keel_generation *g);
+/* Schedule single: sees to it that exactly one worker is active. */
+void keel_supervise_activate(struct keel_generation *g);
+/* Can take connections now. */
+bool keel_process_healthy(const struct keel_process *p);
+
+/* --- balance.c --- */
+/* Accepts for the serving generation if its schedule says so; called when that changes. */
+int keel_balance_update(struct keel_master *master);
+void keel_balance_free(struct keel_master *master);
+/* Passes connections that a dead worker had not read yet to the others. */
+void keel_balance_pass(struct keel_master *master, unsigned endpoint, int fd);
+
+/* --- upgrade.c --- */
+/* Starts the new binary; waiters hear how it ended. */
+int keel_upgrade_start(struct keel_master *master, struct keel_diag *diag);
+/* In the new master: takes what the manifest brings. */
+int keel_upgrade_receive(struct keel_master *master, struct keel_manifest *manifest,
+                         struct keel_diag *diag);
+/* In the new master, once it serves: tells the old one to go. Nothing when there is none. */
+void keel_upgrade_takeover(struct keel_master *master);
+/* True while an old master has not left yet: schedule single waits for it. */
+bool keel_upgrade_waiting(const struct keel_master *master);
+/* In the old master: its last worker is gone. */
+void keel_upgrade_farewell(struct keel_master *master);
+/* A child that may be the new master ended. True when it was. */
+bool keel_upgrade_reaped(struct keel_master *master, pid_t pid, int status);
+void keel_upgrade_free(struct keel_master *master);
+
+/* --- totals.c --- */
+int keel_totals_new(struct keel_master *master);
+void keel_totals_free(struct keel_master *master);
+/* Adds what a dead process counted, and frees its slot. */
+void keel_totals_fold(struct keel_master *master, struct keel_process *p);
+/* All counters as a JSON object (returns new text for free(3)), and back: adds `text` minus
+ * `minus` (may be NULL). */
+char *keel_totals_save(struct keel_master *master);
+void keel_totals_add(struct keel_master *master, const char *text, const char *minus);
+int keel_totals_print(struct keel_master *master, bool openmetrics, struct keel_buf *out);
+int keel_slot_take(struct keel_master *master, unsigned *slot);
+
+/* --- control.c, master_command.c --- */
+int keel_control_start(struct keel_master *master, int inherited_fd, struct keel_diag *diag);
+void keel_control_stop(struct keel_master *master, bool keep_path);
+int keel_control_fd(const struct keel_master *master);
+/* A piece of a worker's reply; NULL bytes: the worker is gone. */
+void keel_control_reply(struct keel_process *p, uint32_t id, const void *bytes, size_t size,
+                        bool more);
+
+/* --- master.c --- */
+/* Runs the daemon; returns the exit status. text is the configuration (takes), manifest is NULL
+ * or that of an upgrade. */
+int keel_master_run(struct keel_master *master, char *text, struct keel_manifest *manifest);
+/* Reads the configuration again and replaces the workers. KEEL_EBUSY while one is under way. */
+int keel_master_reload(struct keel_master *master, struct keel_diag *diag);
+/* Leaves in order, or (fast) at once. */
+void keel_master_stop(struct keel_master *master, bool fast, int exit_status);
+void keel_master_settle(struct keel_master *master, bool ok, const char *text);
+/* The last process of a generation is gone (or an old master left): look whether we are done. */
+void keel_master_check_done(struct keel_master *master);
+/* Tells every worker. */
+void keel_master_broadcast(struct keel_master *master, uint32_t type, uint32_t a, const int *fds,
+                           unsigned fd_count);
+
+#endif

@@ -1,0 +1,394 @@
+#include "common/service/master.h"
+
+#include "common/base/mem.h"
+#include "common/runtime/child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A heartbeat later than this lets siblings serve the worker's descriptors as well: harmless when
+ * it was only busy. */
+#define LATE (600 * KEEL_NS_PER_MS)
+#define WARN KEEL_NS_PER_S
+/* From SIGABRT (which writes a backtrace) to SIGKILL. */
+#define ABORT_GRACE (5 * KEEL_NS_PER_S)
+/* After so long in good health the next death counts as the first. */
+#define HEALTHY (30 * KEEL_NS_PER_S)
+#define BUDGET_WINDOW (30 * KEEL_NS_PER_S)
+
+bool keel_process_healthy(const struct keel_process *p)
+{
+    return p->state == KEEL_PROCESS_SERVING && !p->hung;
+}
+
+/* --- who serves which descriptor --- */
+
+/* The next healthy one behind `index`, or NULL. */
+static struct keel_process *deputy_of(struct keel_generation *g, unsigned index)
+{
+    for (unsigned i = 1; i < g->count; i++) {
+        struct keel_process *p = &g->processes[(index + i) % g->count];
+        if (keel_process_healthy(p))
+            return p;
+    }
+    return NULL;
+}
+
+static bool master_accepts(const struct keel_generation *g, unsigned endpoint)
+{
+    return g->endpoints.items[endpoint].kind == KEEL_ENDPOINT_TCP &&
+           (g->core.schedule == KEEL_SCHEDULE_ROUND_ROBIN ||
+            g->core.schedule == KEEL_SCHEDULE_LEAST);
+}
+
+static void hand_over(struct keel_process *p, unsigned endpoint, unsigned slot, bool give)
+{
+    struct keel_generation *g = p->generation;
+    unsigned number = g->first_slot[endpoint] + slot;
+    if (p->has[number] == give || p->state != KEEL_PROCESS_SERVING)
+        return;
+    int fd = give ? g->kept[endpoint]->fds[slot] : -1;
+    if (keel_channel_send(&p->channel, give ? KEEL_MSG_ADOPT : KEEL_MSG_RELEASE, endpoint, slot,
+                          NULL, 0, give ? &fd : NULL, give ? 1 : 0) == 0)
+        p->has[number] = give;
+}
+
+static void assign_slot(struct keel_generation *g, unsigned endpoint, unsigned slot)
+{
+    unsigned slots = g->first_slot[endpoint + 1] - g->first_slot[endpoint];
+    bool open = slot < g->kept[endpoint]->count && !master_accepts(g, endpoint);
+    if (!open || slots == 1) { /* nobody's, or everybody's */
+        for (unsigned i = 0; i < g->count; i++)
+            hand_over(&g->processes[i], endpoint, slot, open);
+        return;
+    }
+    struct keel_process *owner = &g->processes[slot % g->count];
+    struct keel_process *deputy =
+        keel_process_healthy(owner) ? NULL : deputy_of(g, owner->index);
+    /* giving comes before taking, so that there is never nobody */
+    hand_over(owner, endpoint, slot, true);
+    if (deputy)
+        hand_over(deputy, endpoint, slot, true);
+    if (!keel_process_healthy(owner))
+        return;
+    for (unsigned i = 0; i < g->count; i++) {
+        if (i != owner->index)
+            hand_over(&g->processes[i], endpoint, slot, false);
+    }
+}
+
+void keel_supervise_assign(struct keel_generation *g)
+{
+    if (g->state == KEEL_GENERATION_DRAINING)
+        return;
+    for (unsigned e = 0; e < g->endpoints.count; e++) {
+        for (unsigned s = 0; s < g->first_slot[e + 1] - g->first_slot[e]; s++)
+            assign_slot(g, e, s);
+    }
+}
+
+static bool somebody_is_active(const struct keel_master *master)
+{
+    keel_list_for(node, &master->generations)
+    {
+        const struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
+        for (unsigned i = 0; i < g->count; i++) {
+            if (g->processes[i].pid > 0 && g->processes[i].active)
+                return true;
+        }
+    }
+    return false;
+}
+
+void keel_supervise_activate(struct keel_generation *g)
+{
+    if (g->core.schedule != KEEL_SCHEDULE_SINGLE || g->state != KEEL_GENERATION_SERVING ||
+        somebody_is_active(g->master) || keel_upgrade_waiting(g->master))
+        return;
+    for (unsigned i = 0; i < g->count; i++) {
+        struct keel_process *p = &g->processes[i];
+        if (!keel_process_healthy(p))
+            continue;
+        if (keel_channel_send(&p->channel, KEEL_MSG_ACTIVATE, 0, 0, NULL, 0, NULL, 0) != 0)
+            continue;
+        p->active = true;
+        return;
+    }
+}
+
+/* --- deaths --- */
+
+/* Deaths of all workers inside the window. */
+static unsigned recent_deaths(const struct keel_master *master, uint64_t now)
+{
+    unsigned n = 0, size = sizeof master->deaths_ns / sizeof master->deaths_ns[0];
+    unsigned kept = master->deaths < size ? master->deaths : size;
+    for (unsigned i = 0; i < kept; i++)
+        n += now - master->deaths_ns[i] <= BUDGET_WINDOW;
+    return n;
+}
+
+/* 0, 0.1, 0.2, 0.4 ... 10 s */
+static uint64_t respawn_delay(unsigned deaths)
+{
+    if (deaths <= 1)
+        return 0;
+    uint64_t delay = 100 * KEEL_NS_PER_MS;
+    for (unsigned i = 2; i < deaths && delay < 10 * KEEL_NS_PER_S; i++)
+        delay *= 2;
+    return delay < 10 * KEEL_NS_PER_S ? delay : 10 * KEEL_NS_PER_S;
+}
+
+static void plan_respawn(struct keel_process *p, uint64_t now)
+{
+    struct keel_master *master = p->generation->master;
+    unsigned budget = p->generation->core.respawn_budget * p->generation->count;
+    unsigned size = sizeof master->deaths_ns / sizeof master->deaths_ns[0];
+    master->deaths_ns[master->deaths++ % size] = now;
+    if (budget > size)
+        budget = size;
+    unsigned deaths = recent_deaths(master, now);
+    if (budget > 0 && deaths >= budget) {
+        keel_error("master", "workers die too often, giving up",
+                   "deaths=%u seconds=%u option=respawn-budget", deaths,
+                   (unsigned)(BUDGET_WINDOW / KEEL_NS_PER_S));
+        keel_master_stop(master, false, EXIT_FAILURE);
+        return;
+    }
+    if (p->ready_ns && now - p->ready_ns > HEALTHY)
+        p->deaths = 0;
+    p->deaths++;
+    keel_timer_start(&p->respawn, respawn_delay(p->deaths), 0);
+}
+
+/* What the master passed and the dead worker did not read: connections go to others. */
+static void recover_messages(struct keel_process *p)
+{
+    uint8_t space[KEEL_MESSAGE_MAX + 16];
+    int fds[KEEL_MESSAGE_FDS];
+    struct keel_message message;
+    while (keel_channel_receive(p->worker_end, &message, space, fds) == 1) {
+        for (unsigned i = 0; i < message.fd_count; i++) {
+            uint32_t endpoint;
+            if (message.type == KEEL_MSG_CONNECTIONS && (i + 1) * 4 <= message.size) {
+                memcpy(&endpoint, message.bytes + i * 4, 4);
+                keel_balance_pass(p->generation->master, endpoint, fds[i]);
+            } else {
+                close(fds[i]);
+            }
+        }
+    }
+}
+
+/* Messages that it sent before it died: FAILED says why. */
+static void read_last_words(struct keel_process *p)
+{
+    uint8_t space[KEEL_MESSAGE_MAX + 16];
+    int fds[KEEL_MESSAGE_FDS];
+    struct keel_message message;
+    while (p->channel.fd >= 0 &&
+           keel_channel_receive(p->channel.fd, &message, space, fds) == 1) {
+        keel_process_message(&p->channel, &message);
+        for (unsigned i = 0; i < message.fd_count; i++) {
+            if (fds[i] >= 0)
+                close(fds[i]);
+        }
+    }
+}
+
+static void log_death(const struct keel_process *p, const char *how)
+{
+    if (p->failure[0])
+        keel_error("master", "worker failed", "worker=%u pid=%d reason=%s", p->index, (int)p->pid,
+                   p->failure);
+    else
+        keel_error("master", "worker died", "worker=%u pid=%d how=%s", p->index, (int)p->pid, how);
+}
+
+static void process_ended(struct keel_process *p, int status)
+{
+    struct keel_generation *g = p->generation;
+    struct keel_master *master = g->master;
+    char how[64];
+    read_last_words(p);
+    enum keel_process_state was = p->state;
+    keel_child_format_status(how, sizeof how, status);
+    bool in_order = was == KEEL_PROCESS_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (!in_order)
+        log_death(p, how);
+    p->state = KEEL_PROCESS_EMPTY;
+    p->pid = 0;
+    p->active = false;
+    keel_totals_fold(master, p);
+    keel_control_reply(p, 0, NULL, 0, false);
+    recover_messages(p);
+    keel_channel_stop(&p->channel);
+    close(p->worker_end);
+    p->worker_end = -1;
+    memset(p->has, 0, g->first_slot[g->endpoints.count]);
+    if (g->state == KEEL_GENERATION_SERVING) {
+        keel_supervise_assign(g);
+        keel_supervise_activate(g);
+        plan_respawn(p, keel_clock_monotonic());
+        return;
+    }
+    keel_generation_lost(p, how);
+}
+
+static struct keel_process *find_process(struct keel_master *master, pid_t pid)
+{
+    keel_list_for(node, &master->generations)
+    {
+        struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
+        for (unsigned i = 0; i < g->count; i++) {
+            if (g->processes[i].pid == pid)
+                return &g->processes[i];
+        }
+    }
+    return NULL;
+}
+
+void keel_supervise_reap(struct keel_master *master)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct keel_process *p = find_process(master, pid);
+        if (p)
+            process_ended(p, status);
+        else
+            keel_upgrade_reaped(master, pid, status);
+    }
+}
+
+/* --- heartbeats --- */
+
+/* 'T': stopped by a signal. A stopped process cannot touch a store, so that ending it is safe. */
+static bool is_stopped(pid_t pid)
+{
+    char path[40], text[256];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return false;
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    const char *state = strrchr(text, ')');
+    return state && state[1] == ' ' && (state[2] == 'T' || state[2] == 't');
+}
+
+static void end_hung(struct keel_process *p, uint64_t now)
+{
+    if (!p->aborted) {
+        keel_error("master", "worker hangs, aborting it", "worker=%u pid=%d", p->index,
+                   (int)p->pid);
+        p->aborted = true;
+        p->aborted_ns = now;
+        kill(p->pid, SIGABRT);
+        kill(p->pid, SIGCONT); /* a stopped one would not see it */
+    } else if (now - p->aborted_ns > ABORT_GRACE) {
+        kill(p->pid, SIGKILL);
+    }
+}
+
+static void check_heartbeat(struct keel_process *p, uint64_t now)
+{
+    struct keel_generation *g = p->generation;
+    const struct keel_slot *slot = keel_segment_slot(&g->master->segment, p->slot);
+    uint64_t beat = keel_slot_get(&slot->heartbeat_ns);
+    uint64_t age = beat && beat < now ? now - beat : 0;
+    bool hung = age > LATE;
+    if (hung != p->hung) {
+        p->hung = hung;
+        keel_supervise_assign(g);
+    }
+    if (!hung) {
+        p->warned = false;
+        return;
+    }
+    if (age > WARN && !p->warned) {
+        p->warned = true;
+        keel_warning("master", "worker gives no sign of life", "worker=%u pid=%d ms=%llu",
+                     p->index, (int)p->pid, (unsigned long long)(age / KEEL_NS_PER_MS));
+    }
+    /* with one active worker nobody else may serve: a stopped one is replaced at once */
+    if (p->active && g->core.schedule == KEEL_SCHEDULE_SINGLE && is_stopped(p->pid))
+        kill(p->pid, SIGKILL);
+    if (age > g->core.worker_timeout)
+        end_hung(p, now);
+}
+
+static void on_tick(struct keel_timer *timer)
+{
+    struct keel_master *master = KEEL_CONTAINER(timer, struct keel_master, tick);
+    struct keel_generation *g = master->serving;
+    uint64_t now = keel_clock_monotonic();
+    for (unsigned i = 0; g && i < g->count; i++) {
+        struct keel_process *p = &g->processes[i];
+        if (p->state == KEEL_PROCESS_SERVING)
+            check_heartbeat(p, now);
+        else if (p->state == KEEL_PROCESS_STARTING && now - p->spawned_ns > g->core.start_timeout)
+            kill(p->pid, SIGKILL);
+    }
+}
+
+/* --- interfaces that come and go --- */
+
+static void link_changed(struct keel_generation *g, unsigned endpoint)
+{
+    struct keel_kept *kept = g->kept[endpoint];
+    struct keel_diag diag = {""};
+    struct keel_interface interface;
+    bool exists = keel_interface_by_name(kept->endpoint.interface, &interface) == 0;
+    if (exists && kept->count > 0 && kept->interface_index != interface.index) {
+        keel_sockets_close_fds(kept); /* it went and came back between two looks */
+        keel_supervise_assign(g);
+    }
+    if (exists == (kept->count > 0))
+        return;
+    if (exists) {
+        if (keel_sockets_open_late(kept, &diag) != 0)
+            keel_error("listen", "cannot serve the interface", "interface=%s reason=%s",
+                       kept->endpoint.interface, diag.text);
+        else
+            keel_notice("listen", "interface appeared", "interface=%s", kept->endpoint.interface);
+        keel_supervise_assign(g);
+        return;
+    }
+    keel_notice("listen", "interface is gone, waiting for it", "interface=%s",
+                kept->endpoint.interface);
+    keel_sockets_close_fds(kept);
+    keel_supervise_assign(g);
+}
+
+static void on_link(struct keel_link_watch *watch, unsigned index, const char *name)
+{
+    struct keel_master *master = KEEL_CONTAINER(watch, struct keel_master, links);
+    struct keel_generation *g = master->serving;
+    for (unsigned e = 0; g && e < g->endpoints.count; e++) {
+        if (g->endpoints.items[e].interface[0])
+            link_changed(g, e);
+    }
+}
+
+void keel_supervise_start(struct keel_master *master)
+{
+    keel_timer_init(&master->tick, master->loop, "supervise", on_tick);
+    keel_timer_start(&master->tick, KEEL_HEARTBEAT, KEEL_HEARTBEAT);
+    if (keel_link_watch_start(&master->links, master->loop, on_link) == 0)
+        master->watching_links = true;
+    else
+        keel_warning("master", "cannot follow interfaces", "error=%m");
+}
+
+void keel_supervise_stop(struct keel_master *master)
+{
+    keel_timer_stop(&master->tick);
+    if (master->watching_links)
+        keel_link_watch_stop(&master->links);
+    master->watching_links = false;
+}
