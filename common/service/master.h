@@ -180,7 +180,10 @@ int keel_slot_take(struct keel_master *master, unsigned *slot);
 
 /* --- control.c, master_command.c --- */
 int keel_control_start(struct keel_master *master, int inherited_fd, struct keel_diag *diag);
-void keel_control_stop(struct keel_master *master, bool keep_path);
+/* Another master has the socket now: stop listening, leave its path, answer whom we know. */
+void keel_control_leave(struct keel_master *master);
+/* Closes everything and removes the path (unless left). Settle waiters before. */
+void keel_control_stop(struct keel_master *master);
 int keel_control_fd(const struct keel_master *master);
 /* A piece of a worker's reply; NULL bytes: the worker is gone. */
 void keel_control_reply(struct keel_process *p, uint32_t id, const void *bytes, size_t size,

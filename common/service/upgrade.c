@@ -69,7 +69,7 @@ static void on_handover(struct keel_upgrade *u)
     keel_timer_stop(&u->deadline);
     snprintf(text, sizeof text, "process %d took over", (int)u->pid);
     settle_waiters(master, true, text);
-    keel_control_stop(master, true);
+    keel_control_leave(master);
     keel_master_stop(master, false, EXIT_SUCCESS);
 }
 

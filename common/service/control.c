@@ -1,0 +1,458 @@
+#include "common/service/control_server.h"
+
+#include "common/base/mem.h"
+#include "common/runtime/accept.h"
+#include "common/runtime/sock.h"
+#include "common/service/paths.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Clients at once; more wait in the kernel's queue. */
+#define CLIENTS 64
+/* How long workers may take to answer. */
+#define ASK_TIMEOUT (5 * KEEL_NS_PER_S)
+
+struct keel_control_client {
+    struct keel_stream stream;
+    struct keel_list node;
+    struct keel_control *control;
+    bool closed;       /* the stream is gone; freed when the last request is answered */
+    unsigned waiting;  /* requests under way */
+};
+
+/* One worker's part of a request. */
+struct ask_part {
+    struct keel_process *process; /* NULL: it died */
+    unsigned worker;
+    struct keel_buf text;
+    bool done;
+};
+struct ask {
+    struct keel_list node;
+    struct keel_control_client *client;
+    uint32_t id;
+    enum keel_command_scope scope;
+    unsigned count, waiting;
+    struct keel_timer timeout;
+    struct ask_part parts[];
+};
+
+struct waiter {
+    struct keel_waiter waiter;
+    struct keel_control_client *client;
+};
+
+struct keel_control {
+    struct keel_master *master;
+    int fd;
+    char path[108];
+    struct keel_acceptor acceptor;
+    struct keel_list clients;
+    unsigned client_count;
+    struct keel_list asks;
+    uint32_t next_id;
+};
+
+struct keel_master *keel_control_master(const struct keel_control_client *client)
+{
+    return client->control->master;
+}
+
+int keel_control_fd(const struct keel_master *master)
+{
+    return master->control ? master->control->fd : -1;
+}
+
+/* --- requests --- */
+
+void keel_control_request_fini(struct keel_control_request *request)
+{
+    json_decref(request->root);
+    *request = (struct keel_control_request){0};
+}
+
+static int check_request(struct keel_control_request *r, struct keel_diag *diag)
+{
+    const char *key;
+    json_t *value, *item;
+    size_t i;
+    json_object_foreach(r->root, key, value)
+    {
+        if (strcmp(key, "command") != 0 && strcmp(key, "args") != 0)
+            return keel_diag_set(diag, KEEL_EINVAL, "unknown key in the request");
+    }
+    r->command = json_string_value(json_object_get(r->root, "command"));
+    if (!r->command)
+        return keel_diag_set(diag, KEEL_EINVAL, "the request names no command");
+    r->args = json_object_get(r->root, "args");
+    if (!r->args) {
+        json_object_set_new(r->root, "args", json_array());
+        r->args = json_object_get(r->root, "args");
+    }
+    if (!json_is_array(r->args))
+        return keel_diag_set(diag, KEEL_EINVAL, "args must be a list of strings");
+    json_array_foreach(r->args, i, item)
+    {
+        if (!json_is_string(item))
+            return keel_diag_set(diag, KEEL_EINVAL, "args must be a list of strings");
+    }
+    return 0;
+}
+
+int keel_control_parse(const void *line, size_t size, struct keel_control_request *request,
+                       struct keel_diag *diag)
+{
+    json_error_t error;
+    *request = (struct keel_control_request){0};
+    request->root = json_loadb(line, size, JSON_REJECT_DUPLICATES, &error);
+    if (!request->root)
+        return keel_diag_set(diag, KEEL_EINVAL, "not a JSON request: %s", error.text);
+    int err = json_is_object(request->root)
+                  ? check_request(request, diag)
+                  : keel_diag_set(diag, KEEL_EINVAL, "the request is not an object");
+    if (err)
+        keel_control_request_fini(request);
+    return err;
+}
+
+/* --- clients --- */
+
+static void client_unref(struct keel_control_client *client)
+{
+    if (!client->closed || client->waiting > 0)
+        return;
+    keel_list_remove(&client->node);
+    keel_free(client);
+}
+
+static void client_send(struct keel_control_client *client, json_t *reply)
+{
+    char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+    json_decref(reply);
+    if (!client->closed && text) {
+        keel_stream_write(&client->stream, text, strlen(text));
+        keel_stream_write(&client->stream, "\n", 1);
+    }
+    free(text);
+}
+
+void keel_control_ok(struct keel_control_client *client, json_t *result)
+{
+    client_send(client, json_pack("{s:b s:o}", "ok", 1, "result", result ? result : json_null()));
+}
+
+void keel_control_fail(struct keel_control_client *client, const char *error)
+{
+    client_send(client, json_pack("{s:b s:s}", "ok", 0, "error", error));
+}
+
+static void handle_line(struct keel_control_client *client, const uint8_t *line, size_t size)
+{
+    struct keel_control_request request;
+    struct keel_diag diag = {""};
+    if (keel_control_parse(line, size, &request, &diag) != 0) {
+        keel_control_fail(client, diag.text);
+        return;
+    }
+    keel_master_command(client, &request);
+    keel_control_request_fini(&request);
+}
+
+static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
+{
+    struct keel_control_client *client = KEEL_CONTAINER(s, struct keel_control_client, stream);
+    size_t used = 0;
+    const uint8_t *end;
+    while (used < size && (end = memchr(bytes + used, '\n', size - used))) {
+        size_t n = (size_t)(end - bytes) - used;
+        if (n > 0)
+            handle_line(client, bytes + used, n);
+        used += n + 1;
+        if (client->closed)
+            return size;
+    }
+    if (size - used >= KEEL_CONTROL_LINE) {
+        keel_control_fail(client, "the request is too long");
+        keel_stream_finish(s, KEEL_NS_PER_S);
+        return size;
+    }
+    return used;
+}
+
+static void on_close(struct keel_stream *s, enum keel_stream_end why)
+{
+    struct keel_control_client *client = KEEL_CONTAINER(s, struct keel_control_client, stream);
+    client->closed = true;
+    client->control->client_count--;
+    client_unref(client);
+}
+
+static const struct keel_stream_ops client_ops = {
+    .name = "control",
+    .on_data = on_data,
+    .on_close = on_close,
+};
+
+static void on_accept(struct keel_acceptor *a, int fd, const struct keel_addr *peer)
+{
+    struct keel_control *control = KEEL_CONTAINER(a, struct keel_control, acceptor);
+    struct keel_control_client *client = keel_calloc(1, sizeof *client);
+    if (!client || keel_stream_start(&client->stream, control->master->loop, fd, &client_ops, peer,
+                                     NULL) != 0) {
+        close(fd);
+        keel_free(client);
+        return;
+    }
+    client->control = control;
+    client->stream.input_limit = KEEL_CONTROL_LINE + 1;
+    control->client_count++;
+    keel_list_push_back(&control->clients, &client->node);
+}
+
+static unsigned room(struct keel_acceptor *a)
+{
+    struct keel_control *control = KEEL_CONTAINER(a, struct keel_control, acceptor);
+    return control->client_count < CLIENTS ? CLIENTS - control->client_count : 0;
+}
+
+/* --- waiting for a reload or upgrade --- */
+
+static void waiter_settled(struct keel_waiter *w, bool ok, const char *text)
+{
+    struct waiter *waiter = KEEL_CONTAINER(w, struct waiter, waiter);
+    struct keel_control_client *client = waiter->client;
+    if (ok)
+        keel_control_ok(client, json_string(text));
+    else
+        keel_control_fail(client, text);
+    client->waiting--;
+    client_unref(client);
+    keel_free(waiter);
+}
+
+int keel_control_wait(struct keel_control_client *client)
+{
+    struct waiter *waiter = keel_calloc(1, sizeof *waiter);
+    if (!waiter)
+        return KEEL_ENOMEM;
+    waiter->waiter.settled = waiter_settled;
+    waiter->client = client;
+    client->waiting++;
+    keel_list_push_back(&client->control->master->waiters, &waiter->waiter.node);
+    return 0;
+}
+
+/* --- asking the workers --- */
+
+static json_t *part_reply(const struct ask_part *part)
+{
+    json_t *reply = NULL;
+    if (part->done && part->process)
+        reply = json_loadb((const char *)keel_buf_bytes(&part->text), keel_buf_size(&part->text),
+                           0, NULL);
+    if (!reply)
+        reply = json_pack("{s:b s:s}", "ok", 0, "error",
+                          part->process ? "the worker did not answer" : "the worker is gone");
+    return reply;
+}
+
+/* {"worker": i, "result": ...} for each; it fails only when all did. */
+static json_t *merge_replies(struct ask *ask)
+{
+    json_t *list = json_array(), *first = NULL;
+    bool any = false;
+    for (unsigned i = 0; i < ask->count; i++) {
+        json_t *reply = part_reply(&ask->parts[i]);
+        bool ok = json_is_true(json_object_get(reply, "ok"));
+        const char *key = ok ? "result" : "error";
+        any = any || ok;
+        json_array_append_new(list, json_pack("{s:i s:O}", "worker", (int)ask->parts[i].worker,
+                                              key, json_object_get(reply, key)));
+        if (i == 0)
+            first = json_incref(reply);
+        json_decref(reply);
+    }
+    if (!any && first) {
+        json_decref(list);
+        return first;
+    }
+    json_decref(first);
+    return json_pack("{s:b s:o}", "ok", 1, "result", list);
+}
+
+static void ask_finish(struct ask *ask)
+{
+    struct keel_control_client *client = ask->client;
+    client_send(client,
+                ask->scope == KEEL_COMMAND_ONE ? part_reply(&ask->parts[0]) : merge_replies(ask));
+    for (unsigned i = 0; i < ask->count; i++)
+        keel_buf_fini(&ask->parts[i].text);
+    keel_timer_stop(&ask->timeout);
+    keel_list_remove(&ask->node);
+    keel_free(ask);
+    client->waiting--;
+    client_unref(client);
+}
+
+static void on_timeout(struct keel_timer *timer)
+{
+    ask_finish(KEEL_CONTAINER(timer, struct ask, timeout));
+}
+
+static bool is_asked(const struct keel_process *p, enum keel_command_scope scope,
+                     enum keel_schedule schedule)
+{
+    if (!keel_process_healthy(p))
+        return false;
+    return scope == KEEL_COMMAND_ALL || schedule != KEEL_SCHEDULE_SINGLE || p->active;
+}
+
+static void ask_process(struct ask *ask, struct keel_process *p, const char *text)
+{
+    struct ask_part *part = &ask->parts[ask->count++];
+    part->process = p;
+    part->worker = p->index;
+    keel_buf_init(&part->text, 64u << 20);
+    if (keel_channel_send(&p->channel, KEEL_MSG_COMMAND, ask->id, 0, text, strlen(text), NULL, 0) ==
+        0)
+        ask->waiting++;
+    else
+        part->done = true;
+}
+
+void keel_control_ask_workers(struct keel_control_client *client,
+                              const struct keel_control_request *request,
+                              enum keel_command_scope scope)
+{
+    struct keel_control *control = client->control;
+    struct keel_generation *g = control->master->serving;
+    char *text = json_dumps(request->root, JSON_COMPACT);
+    struct ask *ask =
+        g ? keel_calloc(1, sizeof *ask + g->count * sizeof(struct ask_part)) : NULL;
+    if (!ask || !text || strlen(text) > KEEL_MESSAGE_MAX) {
+        keel_control_fail(client, !g ? "no worker serves" : !text ? "no memory" : "too long");
+        keel_free(ask);
+        free(text);
+        return;
+    }
+    ask->client = client;
+    ask->id = ++control->next_id ? control->next_id : ++control->next_id; /* 0: nobody */
+    ask->scope = scope;
+    client->waiting++;
+    keel_list_push_back(&control->asks, &ask->node);
+    keel_timer_init(&ask->timeout, control->master->loop, "control", on_timeout);
+    for (unsigned i = 0; i < g->count; i++) {
+        if (is_asked(&g->processes[i], scope, g->core.schedule) &&
+            (scope == KEEL_COMMAND_ALL || ask->count == 0))
+            ask_process(ask, &g->processes[i], text);
+    }
+    free(text);
+    keel_timer_start(&ask->timeout, ask->waiting ? ASK_TIMEOUT : 1, 0);
+}
+
+static void part_finish(struct ask *ask, struct ask_part *part)
+{
+    part->done = true;
+    if (--ask->waiting == 0)
+        ask_finish(ask);
+}
+
+void keel_control_reply(struct keel_process *p, uint32_t id, const void *bytes, size_t size,
+                        bool more)
+{
+    struct keel_control *control = p->generation->master->control;
+    if (!control)
+        return;
+    keel_list_for_safe(node, &control->asks)
+    {
+        struct ask *ask = KEEL_CONTAINER(node, struct ask, node);
+        for (unsigned i = 0; i < ask->count; i++) {
+            struct ask_part *part = &ask->parts[i];
+            if (part->process != p || part->done || (bytes && ask->id != id))
+                continue;
+            if (bytes)
+                keel_buf_append(&part->text, bytes, size);
+            else
+                part->process = NULL;
+            if (!bytes || !more)
+                part_finish(ask, part);
+            break; /* ask may be gone */
+        }
+    }
+}
+
+/* --- life --- */
+
+static int open_socket(struct keel_control *control, const struct keel_core *core,
+                       struct keel_diag *diag)
+{
+    const struct keel_sock_options options = {.mode = core->control_mode};
+    char dir[sizeof control->path];
+    snprintf(dir, sizeof dir, "%s", control->path);
+    char *slash = strrchr(dir, '/');
+    if (slash && slash != dir) {
+        *slash = '\0';
+        int err = keel_path_make(dir, 0755, (uid_t)-1, (gid_t)-1, diag);
+        if (err)
+            return err;
+    }
+    control->fd = keel_sock_listen_unix(control->path, &options, diag);
+    return control->fd < 0 ? control->fd : 0;
+}
+
+int keel_control_start(struct keel_master *master, int inherited_fd, struct keel_diag *diag)
+{
+    const struct keel_generation *g =
+        KEEL_CONTAINER(master->generations.prev, struct keel_generation, node);
+    struct keel_control *control = keel_calloc(1, sizeof *control);
+    if (!control)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    control->master = master;
+    control->fd = inherited_fd;
+    memcpy(control->path, g->core.control, sizeof control->path);
+    keel_list_init(&control->clients);
+    keel_list_init(&control->asks);
+    control->acceptor.on_accept = on_accept;
+    control->acceptor.room = room;
+    int err = inherited_fd >= 0 ? 0 : open_socket(control, &g->core, diag);
+    if (!err && keel_acceptor_start(&control->acceptor, master->loop, control->fd) != 0)
+        err = keel_diag_set(diag, KEEL_ESYS, "cannot watch the control socket");
+    if (err) {
+        keel_free(control);
+        return err;
+    }
+    master->control = control;
+    return 0;
+}
+
+void keel_control_leave(struct keel_master *master)
+{
+    struct keel_control *control = master->control;
+    if (!control || control->fd < 0)
+        return;
+    keel_acceptor_stop(&control->acceptor);
+    close(control->fd);
+    control->fd = -1;
+}
+
+void keel_control_stop(struct keel_master *master)
+{
+    struct keel_control *control = master->control;
+    if (!control)
+        return;
+    if (control->fd >= 0)
+        unlink(control->path);
+    keel_control_leave(master);
+    keel_list_for_safe(ask_node, &control->asks)
+        ask_finish(KEEL_CONTAINER(ask_node, struct ask, node));
+    keel_list_for_safe(node, &control->clients)
+    {
+        struct keel_control_client *client = KEEL_CONTAINER(node, struct keel_control_client, node);
+        if (!client->closed)
+            keel_stream_close(&client->stream);
+    }
+    master->control = NULL;
+    keel_free(control);
+}

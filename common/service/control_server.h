@@ -1,0 +1,41 @@
+/*
+ * The control socket as its parts see it. Private to service/.
+ */
+#ifndef KEEL_SERVICE_CONTROL_SERVER_H
+#define KEEL_SERVICE_CONTROL_SERVER_H
+
+#include "common/service/control.h"
+#include "common/service/master.h"
+
+struct keel_control_client;
+
+/* One request line, parsed. */
+struct keel_control_request {
+    json_t *root;        /* owns name and args */
+    const char *command;
+    json_t *args;        /* an array of strings; maybe empty */
+};
+/* Longest request line. */
+#define KEEL_CONTROL_LINE 65536
+/* Strict: an object with "command" (a string) and maybe "args" (an array of strings), nothing
+ * else. KEEL_EINVAL with diag. Free with keel_control_request_fini. */
+int keel_control_parse(const void *line, size_t size, struct keel_control_request *request,
+                       struct keel_diag *diag);
+void keel_control_request_fini(struct keel_control_request *request);
+
+/* Answers a client: takes result (NULL: null). */
+void keel_control_ok(struct keel_control_client *client, json_t *result);
+void keel_control_fail(struct keel_control_client *client, const char *error);
+/* A client that waits for the end of a reload or upgrade; it is answered by settle. */
+int keel_control_wait(struct keel_control_client *client);
+/* Sends the request to the workers that its scope names; their replies answer the client. */
+void keel_control_ask_workers(struct keel_control_client *client,
+                              const struct keel_control_request *request,
+                              enum keel_command_scope scope);
+struct keel_master *keel_control_master(const struct keel_control_client *client);
+
+/* master_command.c: runs one request. */
+void keel_master_command(struct keel_control_client *client,
+                         const struct keel_control_request *request);
+
+#endif
