@@ -23,3 +23,5 @@ nobase_keelinclude_HEADERS += \
 	common/runtime/packet.h
 common_libkeel_la_SOURCES += common/runtime/child.c common/runtime/link.c \
 	common/runtime/offload.c common/runtime/packet.c
+nobase_keelinclude_HEADERS += common/runtime/accept.h
+common_libkeel_la_SOURCES += common/runtime/accept.c

@@ -53,12 +53,8 @@ static int load(struct keel_generation *g, struct keel_diag *diag)
 {
     const struct keel_protocol *p = g->master->protocol;
     const struct keel_conf_source source = {g->master->conf_file, g->text, g->master->overrides};
-    struct keel_option *rows = keel_options_join(p);
     void *settings = NULL;
-    if (!rows)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
-    int err = keel_conf_load(rows, &source, &g->conf, diag);
-    keel_free(rows);
+    int err = keel_conf_load(g->master->rows, &source, &g->conf, diag);
     if (!err)
         err = keel_core_read(g->conf, p, &g->core, diag);
     if (!err)

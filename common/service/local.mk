@@ -24,3 +24,37 @@ common_libkeel_la_SOURCES += \
 	common/service/log_render.c \
 	common/service/log_target.c \
 	common/service/log_target.h
+common_libkeel_la_SOURCES += \
+	common/service/balance.c \
+	common/service/channel.c \
+	common/service/channel.h \
+	common/service/control.c \
+	common/service/control_server.h \
+	common/service/crash.c \
+	common/service/crash.h \
+	common/service/daemon.c \
+	common/service/generation.c \
+	common/service/host.c \
+	common/service/host.h \
+	common/service/manifest.c \
+	common/service/manifest.h \
+	common/service/master.c \
+	common/service/master.h \
+	common/service/master_command.c \
+	common/service/notify.c \
+	common/service/notify.h \
+	common/service/options.c \
+	common/service/options.h \
+	common/service/paths.c \
+	common/service/paths.h \
+	common/service/segment.c \
+	common/service/segment.h \
+	common/service/sockets.c \
+	common/service/sockets.h \
+	common/service/supervise.c \
+	common/service/totals.c \
+	common/service/upgrade.c \
+	common/service/worker.c \
+	common/service/worker.h \
+	common/service/worker_command.c \
+	common/service/worker_command.h

@@ -138,9 +138,7 @@ static void reopen_logs(struct keel_master *master)
 
 static void on_signal(struct keel_signal *sig, int number)
 {
-    /* the six stand in one array of the master */
-    struct keel_signal *first = sig - sig->index;
-    struct keel_master *master = KEEL_CONTAINER(first, struct keel_master, signals);
+    struct keel_master *master = KEEL_CONTAINER(sig, struct keel_master_signal, signal)->master;
     struct keel_diag diag = {""};
     switch (number) {
     case SIGHUP:
@@ -173,8 +171,8 @@ static int catch_signals(struct keel_master *master, struct keel_diag *diag)
     static const int numbers[] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD};
     signal(SIGPIPE, SIG_IGN);
     for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        master->signals[i].index = i;
-        if (keel_signal_start(&master->signals[i], master->loop, numbers[i], on_signal) != 0)
+        master->signals[i].master = master;
+        if (keel_signal_start(&master->signals[i].signal, master->loop, numbers[i], on_signal) != 0)
             return keel_diag_set(diag, KEEL_ESYS, "cannot catch signal %d: %s", numbers[i],
                                  strerror(errno));
     }
@@ -217,6 +215,9 @@ static int master_start(struct keel_master *master, char *text, struct keel_mani
     keel_crash_install(master->protocol->name);
 
     int err = find_binary(master, diag);
+    master->rows = keel_options_join(master->protocol);
+    if (!err && !master->rows)
+        err = keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     if (!err) {
         master->loop = keel_loop_new();
         if (!master->loop)
@@ -244,8 +245,8 @@ static int master_start(struct keel_master *master, char *text, struct keel_mani
 static void master_finish(struct keel_master *master)
 {
     for (unsigned i = 0; i < sizeof master->signals / sizeof master->signals[0]; i++) {
-        if (master->signals[i].loop)
-            keel_signal_stop(&master->signals[i]);
+        if (master->signals[i].signal.loop)
+            keel_signal_stop(&master->signals[i].signal);
     }
     if (master->loop) {
         keel_timer_stop(&master->watchdog);
@@ -262,6 +263,7 @@ static void master_finish(struct keel_master *master)
     if (master->exe >= 0)
         close(master->exe);
     keel_free(master->binary);
+    keel_free(master->rows);
 }
 
 /* A start that failed half-way may have workers already: end them before we say so. */

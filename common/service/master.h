@@ -82,10 +82,16 @@ struct keel_waiter {
     void (*settled)(struct keel_waiter *waiter, bool ok, const char *text);
 };
 
+struct keel_master_signal {
+    struct keel_signal signal;
+    struct keel_master *master;
+};
+
 struct keel_master {
     const struct keel_protocol *protocol;
     int argc;
     char **argv;
+    struct keel_option *rows; /* the core's and the protocol's; trees point into it */
     char *conf_file;  /* absolute; NULL: none */
     char *overrides;  /* NULL: none */
     int log_level;    /* from the command line; -1: none */
@@ -101,7 +107,7 @@ struct keel_master {
     struct keel_control *control;
     struct keel_balance *balance;
     struct keel_upgrade *upgrade;
-    struct keel_signal signals[6];
+    struct keel_master_signal signals[6];
     struct keel_timer tick;          /* supervision */
     struct keel_timer watchdog;      /* systemd's */
     struct keel_link_watch links;

@@ -101,6 +101,17 @@ int keel_access_add(struct keel_access *access, const char *path, bool write)
     return 0;
 }
 
+void keel_access_fini(struct keel_access *access)
+{
+    for (unsigned i = 0; i < access->reads; i++)
+        keel_free(access->read[i]);
+    for (unsigned i = 0; i < access->writes; i++)
+        keel_free(access->write[i]);
+    keel_free(access->read);
+    keel_free(access->write);
+    *access = (struct keel_access){0};
+}
+
 /* --- the record ------------------------------------------------------------------------------ */
 
 /* The record ended here in version 1.0; later versions only add behind it. */
@@ -133,10 +144,10 @@ static int check_required(const struct keel_protocol *r, struct keel_diag *diag)
         const char *field;
         bool present;
     } required[] = {
-        {"name", r->name && *r->name},       {"version", r->version != NULL},
-        {"summary", r->summary != NULL},     {"options", r->options != NULL},
-        {"configure", r->configure != NULL}, {"free_settings", r->free_settings != NULL},
-        {"start", r->start != NULL},         {"stop", r->stop != NULL},
+        {"name", r->name && *r->name},
+        {"version", r->version != NULL},
+        {"summary", r->summary != NULL},
+        {"configure", r->configure != NULL},
     };
     for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
         if (!required[i].present)

@@ -233,12 +233,12 @@ int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *pro
     core->worker_timeout = (uint64_t)keel_conf_int(conf, "worker-timeout");
     core->respawn_budget = (unsigned)keel_conf_int(conf, "respawn-budget");
 
-    const struct keel_conf *log = keel_conf_section(conf, "log");
+    const struct keel_conf *log = keel_conf_section_or_default(conf, "log");
     core->log = (struct keel_log_options){
-        .level = log ? (enum keel_log_level)keel_conf_int(log, "level") : KEEL_LOG_INFO,
-        .format = log ? (enum keel_log_format)keel_conf_int(log, "format") : KEEL_LOG_TEXT,
-        .target = log ? (enum keel_log_target)keel_conf_int(log, "target") : KEEL_LOG_STDERR,
-        .file = log ? keel_conf_str(log, "file") : NULL,
+        .level = (enum keel_log_level)keel_conf_int(log, "level"),
+        .format = (enum keel_log_format)keel_conf_int(log, "format"),
+        .target = (enum keel_log_target)keel_conf_int(log, "target"),
+        .file = keel_conf_str(log, "file"),
         .fd = -1,
         .daemon = protocol->name,
     };

