@@ -1,0 +1,13 @@
+/*
+ * The suites of the runtime layer, one a source file.
+ */
+#ifndef KEEL_TESTS_UNIT_RUNTIME_SUITES_H
+#define KEEL_TESTS_UNIT_RUNTIME_SUITES_H
+
+#include <check.h>
+
+Suite *child_suite(void);
+Suite *offload_suite(void);
+Suite *packet_suite(void);
+
+#endif
