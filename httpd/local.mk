@@ -14,5 +14,17 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/request/condition.c httpd/request/condition.h \
 	httpd/request/route.c httpd/request/route.h \
 	httpd/request/request.c httpd/request/request.h \
-	httpd/conn/h1.c httpd/conn/h1.h
+	httpd/conn/h1.c httpd/conn/h1.h \
+	httpd/handlers/listing.c httpd/handlers/listing.h \
+	httpd/handlers/resource.c httpd/handlers/resource.h \
+	httpd/handlers/cache.c httpd/handlers/cache.h \
+	httpd/handlers/redirect.c httpd/handlers/redirect.h \
+	httpd/handlers/file.c httpd/handlers/file.h \
+	httpd/serve/settings.c httpd/serve/settings.h \
+	httpd/serve/serve.c httpd/serve/serve.h \
+	httpd/options.c httpd/options.h
 httpd_libhttpd_la_LIBADD = common/libkeel.la
+
+sbin_PROGRAMS += httpd/httpd
+httpd_httpd_SOURCES = httpd/main.c
+httpd_httpd_LDADD = httpd/libhttpd.la common/libkeel.la

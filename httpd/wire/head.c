@@ -17,6 +17,10 @@ int http_head_scan(struct http_head_scan *scan, const struct http_head_limits *l
     for (;;) {
         const uint8_t *lf = memchr(bytes + scan->next, '\n', size - scan->next);
         size_t end = lf ? (size_t)(lf - bytes) : size;
+        /* what cannot begin a request (a TLS handshake, say) is told at once */
+        if (scan->lines == 0 && scan->line_at < end && bytes[scan->line_at] != '\r' &&
+            !http_is(bytes[scan->line_at], HTTP_CHAR_TOKEN))
+            return -400;
         /* the CR may already be there without its LF */
         if (end - scan->line_at > (size_t)limits->line + 1)
             return scan->lines == 0 ? -414 : -431;
@@ -24,10 +28,6 @@ int http_head_scan(struct http_head_scan *scan, const struct http_head_limits *l
             return -431;
         if (!lf) {
             scan->next = (uint32_t)size;
-            /* what cannot begin a request (a TLS handshake, say) is told at once */
-            if (scan->lines == 0 && scan->line_at < size &&
-                !http_is(bytes[scan->line_at], HTTP_CHAR_TOKEN) && bytes[scan->line_at] != '\r')
-                return -400;
             return 0;
         }
         if (end == scan->line_at || bytes[end - 1] != '\r')

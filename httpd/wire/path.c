@@ -53,9 +53,11 @@ int http_path_normalise(struct keel_str raw, char *out)
                 return KEEL_EINVAL;
             c = (char)(high << 4 | low);
             i += 2;
-            if (c == '\0' || c == '/')
+            if (c == '/')
                 return KEEL_EINVAL;
         }
+        if (c == '\0')
+            return KEEL_EINVAL;
         out[n++] = c;
     }
     out[n] = '\0';

@@ -15,6 +15,21 @@ tests_fuzz_fuzz_addr_SOURCES = tests/fuzz/fuzz_addr.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_addr_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_addr_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_http_head
+tests_fuzz_fuzz_http_head_SOURCES = tests/fuzz/fuzz_http_head.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_head_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_http_head_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_http_path
+tests_fuzz_fuzz_http_path_SOURCES = tests/fuzz/fuzz_http_path.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_path_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_http_path_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_http_values
+tests_fuzz_fuzz_http_values_SOURCES = tests/fuzz/fuzz_http_values.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_values_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_http_values_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
+
 check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += tests/fuzz/run-replay.sh
 EXTRA_DIST += tests/fuzz/run-replay.sh tests/fuzz/corpus

@@ -1,0 +1,36 @@
+/*
+ * The cache of ready-made answers about files, one per worker: found by site and path, the least
+ * recently used ones dropped when a limit is reached.
+ */
+#ifndef HTTPD_HANDLERS_CACHE_H
+#define HTTPD_HANDLERS_CACHE_H
+
+#include "common/base/hash.h"
+#include "httpd/handlers/resource.h"
+
+struct http_cache_limits {
+    uint64_t memory; /* bytes */
+    uint32_t entries;
+    uint32_t files;    /* open descriptors */
+    uint64_t valid_ns; /* how long an entry serves before the file system is asked again */
+};
+struct http_cache {
+    struct keel_table table;
+    struct keel_hash_key key;
+    struct keel_list lru; /* most recently used first */
+    struct http_cache_limits limits;
+    uint64_t memory;
+    uint32_t entries, files;
+    uint64_t hits, misses; /* a hit asked nobody */
+};
+
+void http_cache_init(struct http_cache *cache, const struct http_cache_limits *limits);
+/* Forgets everything. Entries that responses still hold live on until they are released. */
+void http_cache_flush(struct http_cache *cache);
+void http_cache_fini(struct http_cache *cache);
+/* The entry for the request's path, checked against the file system when it is older than
+ * valid_ns. Borrowed until the next call; hold it for longer. NULL: neither memory nor descriptors
+ * are left, or the file cannot be read. */
+struct http_entry *http_cache_get(struct http_cache *cache, const struct http_request *request);
+
+#endif

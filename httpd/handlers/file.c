@@ -1,0 +1,153 @@
+#include "httpd/handlers/file.h"
+
+#include "httpd/handlers/redirect.h"
+#include "httpd/request/condition.h"
+#include "httpd/wire/range.h"
+
+/* OPTIONS is answered for any path, and for "*" (RFC 9110, 9.3.7). */
+static void respond_to_method(struct http_request *request, struct http_response *response)
+{
+    struct keel_str allow = KEEL_STR("Allow: GET, HEAD, OPTIONS\r\n");
+    switch (request->head.method) {
+    case HTTP_OPTIONS:
+        http_response_plain(response, request, 200, allow);
+        break;
+    case HTTP_METHOD_OTHER:
+        http_response_plain(response, request, 501, KEEL_STR(""));
+        break;
+    default:
+        http_response_plain(response, request, 405, allow);
+    }
+}
+
+/* The same path with '/' behind it. */
+static void respond_directory(struct http_request *request, struct http_response *response)
+{
+    size_t n = request->path.n;
+    char *path = keel_arena_alloc(&request->arena, n + 1);
+    if (!path) {
+        http_response_plain(response, request, 503, KEEL_STR(""));
+        return;
+    }
+    memcpy(path, request->path.p, n);
+    path[n] = '/';
+    http_redirect_respond(request, response, 301, KEEL_STR(""), (struct keel_str){path, n + 1});
+}
+
+/* at..at+length of the entry's body. */
+static void set_body(struct http_response *response, const struct http_entry *entry, uint64_t at,
+                     uint64_t length)
+{
+    if (entry->fd >= 0) {
+        response->file = entry->fd;
+        response->file_at = at;
+        response->file_size = length;
+    } else {
+        response->body = (struct keel_str){entry->head.p + entry->head.n + 2 + at, (size_t)length};
+    }
+}
+
+static void respond_part(struct http_request *request, const struct http_entry *entry, uint64_t at,
+                         uint64_t length, struct http_response *response)
+{
+    char modified[HTTP_DATE_SIZE];
+    http_date_format(modified, entry->mtime.tv_sec);
+    char *head = keel_arena_printf(
+        &request->arena,
+        "HTTP/1.1 206 Partial Content\r\nServer: keel\r\nDate: %.*s\r\nContent-Type: %s\r\n"
+        "Content-Length: %llu\r\nContent-Range: bytes %llu-%llu/%llu\r\n"
+        "Last-Modified: %.*s\r\nETag: %.*s\r\n\r\n",
+        HTTP_DATE_SIZE, request->clock->date, entry->type.p, (unsigned long long)length,
+        (unsigned long long)at, (unsigned long long)(at + length - 1),
+        (unsigned long long)entry->size, HTTP_DATE_SIZE, modified, (int)entry->etag.n,
+        entry->etag.p);
+    if (!head) {
+        *response = (struct http_response){.close = true};
+        http_response_plain(response, request, 503, KEEL_STR(""));
+        return;
+    }
+    response->status = 206;
+    response->joined = false;
+    response->head = (struct keel_str){head, strlen(head) - 2};
+    set_body(response, entry, at, length);
+}
+
+/* Range is for GET alone (RFC 9110, 14.2). True when it was answered. */
+static bool respond_range(struct http_request *request, const struct http_entry *entry,
+                          struct http_response *response)
+{
+    uint64_t at, length;
+    if (request->head.method != HTTP_GET || !http_head_has(&request->head, HTTP_FIELD_RANGE) ||
+        entry->etag.n == 0 ||
+        !http_condition_range(&request->head, entry->etag, entry->mtime.tv_sec,
+                              request->clock->second))
+        return false;
+    switch (http_range_parse(http_head_value(&request->head, HTTP_FIELD_RANGE), entry->size, &at,
+                             &length)) {
+    case HTTP_RANGE_PART:
+        respond_part(request, entry, at, length, response);
+        return true;
+    case HTTP_RANGE_UNSATISFIABLE: {
+        char *field = keel_arena_printf(&request->arena, "Content-Range: bytes */%llu\r\n",
+                                        (unsigned long long)entry->size);
+        http_response_plain(response, request, 416, field ? keel_str(field) : KEEL_STR(""));
+        return true;
+    }
+    default:
+        return false;
+    }
+}
+
+/* True when a condition of the request decided. */
+static bool respond_condition(struct http_request *request, struct http_entry *entry,
+                              struct http_response *response)
+{
+    if (!(request->head.known & HTTP_CONDITIONAL_FIELDS) || entry->etag.n == 0)
+        return false;
+    switch (http_condition_check(&request->head, entry->etag, entry->mtime.tv_sec,
+                                 request->clock->second)) {
+    case HTTP_NOT_MODIFIED:
+        response->status = 304;
+        response->head = entry->head304;
+        return true;
+    case HTTP_FAILED:
+        http_response_plain(response, request, 412, KEEL_STR(""));
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void respond_entry(struct http_request *request, struct http_entry *entry,
+                          struct http_response *response)
+{
+    http_entry_set_date(entry, request->clock);
+    *response = (struct http_response){.status = 200,
+                                       .joined = entry->fd < 0,
+                                       .hold = http_entry_hold,
+                                       .release = http_entry_release,
+                                       .owner = entry};
+    if (respond_condition(request, entry, response) || respond_range(request, entry, response))
+        return;
+    response->head = entry->head;
+    if (request->head.method == HTTP_GET)
+        set_body(response, entry, 0, entry->size);
+}
+
+void http_file_respond(struct http_cache *cache, struct http_request *request,
+                       struct http_response *response)
+{
+    if (request->head.method != HTTP_GET && request->head.method != HTTP_HEAD) {
+        respond_to_method(request, response);
+        return;
+    }
+    struct http_entry *entry = http_cache_get(cache, request);
+    if (!entry)
+        http_response_plain(response, request, 503, KEEL_STR("Retry-After: 1\r\n"));
+    else if (entry->kind == HTTP_RESOURCE_DIRECTORY)
+        respond_directory(request, response);
+    else if (entry->status != 200)
+        http_response_plain(response, request, entry->status, KEEL_STR(""));
+    else
+        respond_entry(request, entry, response);
+}

@@ -1,0 +1,16 @@
+/*
+ * A directory as a page of HTML.
+ */
+#ifndef HTTPD_HANDLERS_LISTING_H
+#define HTTPD_HANDLERS_LISTING_H
+
+#include "common/base/buf.h"
+#include "common/base/str.h"
+
+/* Appends the page of the directory behind the open descriptor (which stays the caller's), whose
+ * decoded path is `path`, "/" at its end. hidden: names that begin with '.' too. 0, KEEL_ENOMEM,
+ * KEEL_ESYS, or KEEL_ELIMIT when it has more than HTTP_LISTING_MAX entries. */
+#define HTTP_LISTING_MAX 10000
+int http_listing_build(struct keel_buf *out, int directory, struct keel_str path, bool hidden);
+
+#endif

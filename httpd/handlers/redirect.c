@@ -1,0 +1,19 @@
+#include "httpd/handlers/redirect.h"
+
+#include "httpd/wire/path.h"
+
+void http_redirect_respond(struct http_request *request, struct http_response *response,
+                           unsigned status, struct keel_str base, struct keel_str rest)
+{
+    struct keel_buf to = {0};
+    keel_buf_append(&to, base.p, base.n);
+    http_path_encode(&to, rest);
+    if (request->query.n > 0)
+        keel_buf_printf(&to, "?%.*s", (int)request->query.n, request->query.p);
+    if (to.failed)
+        http_response_plain(response, request, 503, KEEL_STR(""));
+    else
+        http_response_redirect(response, request, status,
+                               (struct keel_str){(char *)keel_buf_bytes(&to), keel_buf_size(&to)});
+    keel_buf_fini(&to);
+}

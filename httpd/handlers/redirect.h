@@ -1,0 +1,14 @@
+/*
+ * Redirections.
+ */
+#ifndef HTTPD_HANDLERS_REDIRECT_H
+#define HTTPD_HANDLERS_REDIRECT_H
+
+#include "httpd/request/request.h"
+
+/* Redirects to `base` (a URI reference) with `rest` (a decoded path or a part of one) encoded
+ * behind it, and the request's query. */
+void http_redirect_respond(struct http_request *request, struct http_response *response,
+                           unsigned status, struct keel_str base, struct keel_str rest);
+
+#endif

@@ -1,0 +1,183 @@
+#include "httpd/options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "httpd/wire/head.h"
+
+#define SECONDS(n) ((int64_t)(n)*1000000000)
+#define UNSUPPORTED(key)                                                                           \
+    {                                                                                              \
+        .name = key, .type = KEEL_OPT_UNSUPPORTED                                                  \
+    }
+
+static const struct keel_option location_rows[] = {
+    {.name = "autoindex",
+     .type = KEEL_OPT_BOOL,
+     .def = "false",
+     .help = "List directories that have no index file."},
+    {.name = "redirect",
+     .type = KEEL_OPT_STRING,
+     .help = "\"STATUS TARGET\": redirect with status 301, 302, 307 or 308; the target stands for "
+             "the location's path, and the rest of the request's path follows it."},
+    UNSUPPORTED("proxy"),
+    UNSUPPORTED("cgi"),
+    UNSUPPORTED("fastcgi"),
+    UNSUPPORTED("job"),
+    UNSUPPORTED("status"),
+    {.type = KEEL_OPT_END},
+};
+
+static const struct keel_option site_rows[] = {
+    {.name = "default",
+     .type = KEEL_OPT_BOOL,
+     .def = "false",
+     .help = "This site answers for hosts that no site is named after. Without it the first one "
+             "does."},
+    {.name = "names",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Other host names of the site."},
+    {.name = "root",
+     .type = KEEL_OPT_PATH,
+     .help = "Directory whose files are served. Links that lead out of it are not followed."},
+    {.name = "index",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .def = "{ \"index.html\" }",
+     .help = "Files that stand for their directory; the first that exists is sent."},
+    {.name = "hidden",
+     .type = KEEL_OPT_BOOL,
+     .def = "false",
+     .help = "Serve names that begin with a dot too. /.well-known/ is always served."},
+    {.name = "certificate",
+     .type = KEEL_OPT_PATH,
+     .help = "PEM file of the site's certificate and the chain behind it, for addresses with tls."},
+    {.name = "key",
+     .type = KEEL_OPT_PATH,
+     .help = "PEM file of its private key; without it the key is looked for in the certificate's "
+             "file."},
+    {.name = "location",
+     .type = KEEL_OPT_SECTION,
+     .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
+     .sub = location_rows,
+     .help = "Rules for paths that begin with the title; the longest one that fits decides."},
+    UNSUPPORTED("compress"),
+    {.type = KEEL_OPT_END},
+};
+
+static const struct keel_option cache_rows[] = {
+    {.name = "memory",
+     .type = KEEL_OPT_SIZE,
+     .def = "64m",
+     .min = 0,
+     .max = INT64_C(1) << 40,
+     .help = "Most memory of a worker's file cache."},
+    {.name = "entries",
+     .type = KEEL_OPT_INT,
+     .def = "16384",
+     .min = 1,
+     .max = 100000000,
+     .help = "Most paths in it, those that do not exist included."},
+    {.name = "open-files",
+     .type = KEEL_OPT_INT,
+     .def = "256",
+     .min = 1,
+     .max = 1000000,
+     .help = "Most files in it that are open because they are larger than 64 KiB."},
+    {.name = "valid",
+     .type = KEEL_OPT_DURATION,
+     .def = "1s",
+     .min = 0,
+     .max = SECONDS(86400),
+     .help = "How long an entry is used before the file is looked at again."},
+    {.type = KEEL_OPT_END},
+};
+
+const struct keel_option http_options[] = {
+    {.name = "site",
+     .type = KEEL_OPT_SECTION,
+     .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
+     .sub = site_rows,
+     .help = "What is served under a host name, the title."},
+    {.name = "header-timeout",
+     .type = KEEL_OPT_DURATION,
+     .def = "10s",
+     .min = SECONDS(1),
+     .max = SECONDS(86400),
+     .help = "How long a request's header may take, however its bytes trickle in; also the TLS "
+             "handshake and the first header together."},
+    {.name = "body-timeout",
+     .type = KEEL_OPT_DURATION,
+     .def = "30s",
+     .min = SECONDS(1),
+     .max = SECONDS(86400),
+     .help = "How long the body of a request that has no use for one may take."},
+    {.name = "keepalive-timeout",
+     .type = KEEL_OPT_DURATION,
+     .def = "60s",
+     .min = SECONDS(1),
+     .max = SECONDS(86400),
+     .help = "How long a connection may wait for its next request."},
+    {.name = "send-timeout",
+     .type = KEEL_OPT_DURATION,
+     .def = "30s",
+     .min = SECONDS(1),
+     .max = SECONDS(86400),
+     .help = "How long a client may take nothing of what waits for it."},
+    {.name = "max-header-line",
+     .type = KEEL_OPT_SIZE,
+     .def = "8k",
+     .min = 256,
+     .max = HTTP_HEAD_MAX,
+     .help = "Longest request line (else 414) and header field line (else 431)."},
+    {.name = "max-header",
+     .type = KEEL_OPT_SIZE,
+     .def = "32k",
+     .min = 512,
+     .max = HTTP_HEAD_MAX,
+     .help = "Longest request header in all (else 431)."},
+    {.name = "max-header-fields",
+     .type = KEEL_OPT_INT,
+     .def = "100",
+     .min = 1,
+     .max = HTTP_FIELDS_MAX,
+     .help = "Most fields in it (else 431)."},
+    {.name = "max-discarded-body",
+     .type = KEEL_OPT_SIZE,
+     .def = "64k",
+     .min = 0,
+     .max = INT64_C(1) << 31,
+     .help = "Most bytes of a request's body that are read only to keep the connection; behind a "
+             "longer one it is closed."},
+    {.name = "file-cache",
+     .type = KEEL_OPT_SECTION,
+     .sub = cache_rows,
+     .help = "The cache of files, one in each worker."},
+    UNSUPPORTED("access-log"),
+    UNSUPPORTED("upstream"),
+    UNSUPPORTED("fastcgi"),
+    UNSUPPORTED("job"),
+    {.type = KEEL_OPT_END},
+};
+
+/* --root DIR: a site of its own, whatever the host; directories are listed. */
+static int apply_root(const char *arg, struct keel_buf *out, struct keel_diag *diag)
+{
+    char path[PATH_MAX];
+    if (!realpath(arg, path))
+        return keel_diag_set(diag, KEEL_EINVAL, "cannot open \"%s\": %s", arg, strerror(errno));
+    keel_buf_puts(out, "site \"_\" {\n  default = true\n  root = \"");
+    for (const char *p = path; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            keel_buf_puts(out, "\\");
+        keel_buf_append(out, p, 1);
+    }
+    return keel_buf_puts(out, "\"\n  location \"/\" { autoindex = true }\n}\n");
+}
+
+const struct keel_cli_option http_cli[] = {
+    {"root", "DIR", "serve the files in DIR, and list its directories", apply_root},
+    {0},
+};

@@ -1,0 +1,22 @@
+/*
+ * Sockets to requests and back: the callbacks of the protocol record.
+ */
+#ifndef HTTPD_SERVE_SERVE_H
+#define HTTPD_SERVE_SERVE_H
+
+#include "common/service/module.h"
+
+extern const struct keel_metric http_metrics[];
+extern const struct keel_command http_commands[];
+extern const struct keel_stream_ops http_stream_ops;
+extern const size_t http_connection_size;
+
+int http_serve_start(struct keel_instance *instance, struct keel_diag *diag);
+/* Idle connections get a short while for a last request, which is answered with close. */
+void http_serve_drain(struct keel_instance *instance);
+void http_serve_stop(struct keel_instance *instance);
+void http_serve_connect(struct keel_connection *connection);
+/* True while the connection is between two requests. */
+bool http_serve_evictable(struct keel_connection *connection);
+
+#endif

@@ -1,0 +1,264 @@
+#include "httpd/serve/settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+
+static int no_memory(struct keel_diag *diag)
+{
+    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+}
+
+/* A copy in the arena; p NULL when memory is out. */
+static struct keel_str copy(struct http_settings *s, const char *text)
+{
+    size_t n = strlen(text);
+    return (struct keel_str){keel_arena_strndup(&s->arena, text, n), n};
+}
+
+/* All values of a list of strings. 0 or KEEL_ENOMEM. */
+static int copy_list(struct http_settings *s, const struct keel_conf *conf, const char *name,
+                     struct keel_str **out, unsigned *count)
+{
+    *count = keel_conf_count(conf, name);
+    *out = keel_arena_calloc(&s->arena, (*count + 1) * sizeof **out);
+    if (!*out)
+        return KEEL_ENOMEM;
+    for (unsigned i = 0; i < *count; i++) {
+        (*out)[i] = copy(s, keel_conf_at(conf, name, i)->text);
+        if (!(*out)[i].p)
+            return KEEL_ENOMEM;
+    }
+    return 0;
+}
+
+/* "301 /new/": a status and what stands for the prefix. */
+static int read_redirect(struct http_settings *s, struct http_location *location,
+                         const struct keel_conf *conf, struct keel_diag *diag)
+{
+    const char *text = keel_conf_str(conf, "redirect");
+    uint64_t status;
+    if (!text)
+        return 0;
+    struct keel_str rest = keel_str(text), word;
+    if (!keel_str_split(&rest, ' ', &word) || keel_parse_u64(word, 308, &status) != 0 ||
+        (status != 301 && status != 302 && status != 307 && status != 308))
+        return keel_conf_error(conf, "redirect", diag,
+                               "\"STATUS TARGET\" expected, with status 301, 302, 307 or 308");
+    rest = keel_str_trim(rest);
+    if (rest.n == 0)
+        return keel_conf_error(conf, "redirect", diag, "a target must follow the status");
+    for (size_t i = 0; i < rest.n; i++)
+        if (rest.p[i] <= ' ' || rest.p[i] >= 0x7f)
+            return keel_conf_error(conf, "redirect", diag,
+                                   "the target must be a URI reference: blanks, control and other "
+                                   "characters are written as %%XX");
+    location->redirect = (unsigned)status;
+    location->redirect_to = copy(s, rest.p);
+    return location->redirect_to.p ? 0 : no_memory(diag);
+}
+
+static int read_locations(struct http_settings *s, struct http_site *site,
+                          const struct keel_conf *conf, struct keel_diag *diag)
+{
+    unsigned count = keel_conf_count(conf, "location");
+    site->locations = keel_arena_calloc(&s->arena, (count + 1) * sizeof *site->locations);
+    if (!site->locations)
+        return no_memory(diag);
+    keel_conf_for (section, conf, "location") {
+        struct http_location *location = &site->locations[site->location_count++];
+        location->prefix = copy(s, keel_conf_title(section));
+        if (!location->prefix.p)
+            return no_memory(diag);
+        if (location->prefix.p[0] != '/')
+            return keel_conf_error(section, NULL, diag, "the path must begin with \"/\"");
+        location->autoindex = keel_conf_bool(section, "autoindex");
+        int err = read_redirect(s, location, section, diag);
+        if (err)
+            return err;
+    }
+    http_route_sort(site);
+    return 0;
+}
+
+static int open_root(struct http_site *site, const struct keel_conf *conf,
+                     struct keel_access *access, struct keel_diag *diag)
+{
+    if (!site->root)
+        return 0;
+    site->root_fd = open(site->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (site->root_fd < 0)
+        return keel_conf_error(conf, "root", diag, "cannot open \"%s\": %s", site->root,
+                               strerror(errno));
+    return access ? keel_access_add(access, site->root, false) : 0;
+}
+
+static int read_site(struct http_settings *s, const struct keel_conf *conf,
+                     struct keel_access *access, struct keel_diag *diag)
+{
+    struct http_site *site = &s->sites.items[s->sites.count];
+    *site = (struct http_site){.id = s->sites.count, .root_fd = -1};
+    s->sites.count++;
+    site->name = copy(s, keel_conf_title(conf));
+    site->hidden = keel_conf_bool(conf, "hidden");
+    if (keel_conf_str(conf, "root"))
+        site->root = keel_arena_strdup(&s->arena, keel_conf_str(conf, "root"));
+    if (!site->name.p || (keel_conf_str(conf, "root") && !site->root) ||
+        copy_list(s, conf, "names", &site->aliases, &site->alias_count) != 0 ||
+        copy_list(s, conf, "index", &site->index, &site->index_count) != 0)
+        return no_memory(diag);
+    for (unsigned i = 0; i < site->index_count; i++)
+        if (site->index[i].n == 0 || memchr(site->index[i].p, '/', site->index[i].n))
+            return keel_conf_error_at(conf, "index", i, diag, "a file name without \"/\" expected");
+    int err = read_locations(s, site, conf, diag);
+    return err ? err : open_root(site, conf, access, diag);
+}
+
+static int read_sites(struct http_settings *s, const struct keel_conf *conf,
+                      struct keel_access *access, struct keel_diag *diag)
+{
+    const struct keel_conf *first_default = NULL;
+    unsigned count = keel_conf_count(conf, "site");
+    if (count == 0)
+        return keel_conf_error(conf, NULL, diag,
+                               "no site: site \"example.org\" { root = \"www\" } serves a folder");
+    s->sites.items = keel_arena_calloc(&s->arena, count * sizeof *s->sites.items);
+    if (!s->sites.items)
+        return no_memory(diag);
+    keel_conf_for (section, conf, "site") {
+        if (keel_conf_bool(section, "default")) {
+            if (first_default)
+                return keel_conf_error(section, "default", diag, "site \"%s\" is the default",
+                                       keel_conf_title(first_default));
+            first_default = section;
+            s->sites.fallback = s->sites.count;
+        }
+        int err = read_site(s, section, access, diag);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+/* Each site's certificate is tried alone, so that an error can name its line. */
+static int check_certificate(const struct keel_tls_options *all,
+                             const struct keel_tls_certificate *one, const struct keel_conf *conf,
+                             struct keel_diag *diag)
+{
+    struct keel_tls_options options = *all;
+    struct keel_tls_context *context = NULL;
+    struct keel_diag why = {""};
+    options.certificates = one;
+    options.certificate_count = 1;
+    int err = keel_tls_context_new(&options, &context, &why);
+    keel_tls_context_free(context);
+    return err ? keel_conf_error(conf, "certificate", diag, "%s", why.text) : 0;
+}
+
+/* One context for all TLS addresses: the names in the certificates choose, the default site's
+ * certificate serves everybody else. */
+static int read_tls(struct http_settings *s, const struct keel_conf *conf, struct keel_diag *diag)
+{
+    static const char *const alpn[] = {"http/1.1"};
+    unsigned count = 0;
+    struct keel_tls_certificate *list = keel_arena_calloc(&s->arena, s->sites.count * sizeof *list);
+    if (!list)
+        return no_memory(diag);
+    struct keel_tls_options options = {.alpn = alpn, .alpn_count = 1, .minimum = KEEL_TLS_1_2};
+    keel_conf_for (section, conf, "site") {
+        struct keel_tls_certificate one = {keel_conf_str(section, "certificate"),
+                                           keel_conf_str(section, "key")};
+        if (!one.certificate) {
+            if (one.key)
+                return keel_conf_error(section, "key", diag, "a key without a certificate");
+            continue;
+        }
+        int err = check_certificate(&options, &one, section, diag);
+        if (err)
+            return err;
+        list[count++] = one;
+        if (keel_conf_bool(section, "default")) { /* to the front */
+            list[count - 1] = list[0];
+            list[0] = one;
+        }
+    }
+    options.certificates = list;
+    options.certificate_count = count;
+    return count > 0 ? keel_tls_context_new(&options, &s->tls, diag) : 0;
+}
+
+static void read_limits(struct http_settings *s, const struct keel_conf *conf)
+{
+    s->head.line = (uint32_t)keel_conf_int(conf, "max-header-line");
+    s->head.head = (uint32_t)keel_conf_int(conf, "max-header");
+    s->head.fields = (uint32_t)keel_conf_int(conf, "max-header-fields");
+    s->header_timeout = (uint64_t)keel_conf_int(conf, "header-timeout");
+    s->body_timeout = (uint64_t)keel_conf_int(conf, "body-timeout");
+    s->keepalive_timeout = (uint64_t)keel_conf_int(conf, "keepalive-timeout");
+    s->send_timeout = (uint64_t)keel_conf_int(conf, "send-timeout");
+    s->discard = (uint64_t)keel_conf_int(conf, "max-discarded-body");
+    const struct keel_conf *cache = keel_conf_section_or_default(conf, "file-cache");
+    s->cache.memory = (uint64_t)keel_conf_int(cache, "memory");
+    s->cache.entries = (uint32_t)keel_conf_int(cache, "entries");
+    s->cache.files = (uint32_t)keel_conf_int(cache, "open-files");
+    s->cache.valid_ns = (uint64_t)keel_conf_int(cache, "valid");
+}
+
+static int check_listen(const struct http_settings *s, const struct keel_conf *conf,
+                        struct keel_diag *diag)
+{
+    for (unsigned i = 0; i < keel_conf_count(conf, "listen"); i++) {
+        const struct keel_value *value = keel_conf_at(conf, "listen", i);
+        if (keel_str_equal(value->words, KEEL_STR("tls")) && !s->tls)
+            return keel_conf_error_at(conf, "listen", i, diag,
+                                      "tls needs a site with certificate and key");
+    }
+    if (keel_conf_count(conf, "listen") == 0)
+        return keel_conf_error(conf, NULL, diag, "no address: listen = { \"127.0.0.1:8080\" }");
+    return 0;
+}
+
+int http_settings_configure(const struct keel_conf *conf, void **settings,
+                            struct keel_endpoints *endpoints, struct keel_access *access,
+                            struct keel_diag *diag)
+{
+    struct http_settings *s = keel_calloc(1, sizeof *s);
+    if (!s)
+        return no_memory(diag);
+    keel_arena_init(&s->arena, 0);
+    read_limits(s, conf);
+    int err = read_sites(s, conf, access, diag);
+    if (!err)
+        err = read_tls(s, conf, diag);
+    if (!err)
+        err = check_listen(s, conf, diag);
+    if (!err && endpoints)
+        err = keel_endpoints_add_listen(endpoints, conf, "listen", true, false, diag);
+    if (err) {
+        http_settings_free(s);
+        return err;
+    }
+    *settings = s;
+    return 0;
+}
+
+void http_settings_free(void *settings)
+{
+    struct http_settings *s = settings;
+    if (!s)
+        return;
+    for (unsigned i = 0; i < s->sites.count; i++)
+        if (s->sites.items[i].root_fd >= 0)
+            close(s->sites.items[i].root_fd);
+    keel_tls_context_free(s->tls);
+    keel_arena_fini(&s->arena);
+    keel_free(s);
+}
+
+struct keel_tls_context *http_settings_tls(void *settings, const struct keel_endpoint *endpoint)
+{
+    return ((struct http_settings *)settings)->tls;
+}

@@ -1,0 +1,30 @@
+/*
+ * What the configuration says, compiled for serving. Immutable once made.
+ */
+#ifndef HTTPD_SERVE_SETTINGS_H
+#define HTTPD_SERVE_SETTINGS_H
+
+#include "common/runtime/tls.h"
+#include "common/service/module.h"
+#include "httpd/handlers/cache.h"
+#include "httpd/request/route.h"
+
+struct http_settings {
+    struct keel_arena arena; /* everything below that is text or a list */
+    struct http_sites sites;
+    struct http_head_limits head;
+    uint64_t header_timeout, body_timeout, keepalive_timeout, send_timeout; /* ns */
+    uint64_t discard; /* most bytes of a body that are read and dropped */
+    struct http_cache_limits cache;
+    struct keel_tls_context *tls; /* NULL: no site has a certificate */
+};
+
+/* The record's configure and free_settings, with the rows that options.c lists. */
+int http_settings_configure(const struct keel_conf *conf, void **settings,
+                            struct keel_endpoints *endpoints, struct keel_access *access,
+                            struct keel_diag *diag);
+void http_settings_free(void *settings);
+/* The record's tls. */
+struct keel_tls_context *http_settings_tls(void *settings, const struct keel_endpoint *endpoint);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * Field values: dates, entity tag lists, ranges, lists. A date that was read is written and read
+ * back; a range lies within its file. The first byte is the size that ranges are of.
+ */
+#include <stdlib.h>
+
+#include "httpd/wire/chars.h"
+#include "httpd/wire/date.h"
+#include "httpd/wire/etag.h"
+#include "httpd/wire/mime.h"
+#include "httpd/wire/range.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    if (size == 0)
+        return 0;
+    uint64_t whole = bytes[0], at, length;
+    bytes++;
+    size--;
+    char *copy = malloc(size ? size : 1);
+    if (size > 0)
+        memcpy(copy, bytes, size);
+    struct keel_str text = {copy, size}, list = text, element;
+    int64_t seconds, again;
+    if (http_date_parse(text, 1760000000, &seconds) == 0) {
+        char out[HTTP_DATE_SIZE];
+        http_date_format(out, seconds);
+        int err = http_date_parse((struct keel_str){out, sizeof out}, 0, &again);
+        KEEL_ASSERT(err == 0 && again == seconds, "a date does not survive being written");
+    }
+    if (http_range_parse(text, whole, &at, &length) == HTTP_RANGE_PART)
+        KEEL_ASSERT(length > 0 && at < whole && length <= whole - at, "a range leaves its file");
+    int strong = http_etag_list_has(text, KEEL_STR("\"a\""), false);
+    int weak = http_etag_list_has(text, KEEL_STR("\"a\""), true);
+    KEEL_ASSERT((strong < 0) == (weak < 0) && strong <= weak, "a strong match is a weak one");
+    while (http_list_next(&list, &element))
+        KEEL_ASSERT(element.n > 0 && element.p >= copy && element.p + element.n <= copy + size,
+                    "an element leaves its list");
+    http_mime_type(text);
+    free(copy);
+    return 0;
+}
