@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* One system call buys 32 numbers. Per thread, so that no lock is needed; no secret can be had
+/* One system call buys 128 numbers. Per thread, so that no lock is needed; no secret can be had
  * through an argument here, which is why this is a variable of the file. */
 static __thread struct {
-    uint8_t bytes[256];
+    uint8_t bytes[1024];
     size_t left; /* unused bytes, at the end */
 } rand_pool __attribute__((tls_model("initial-exec")));
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* For secrets: from getrandom(2), by 256 bytes a call, each handed out once, also across fork.
+/* For secrets: from getrandom(2), by 1 KiB a call, each handed out once, also across fork.
  * Aborts when the kernel has none. */
 void keel_rand_bytes(void *out, size_t n);
 uint64_t keel_rand_u64(void);

@@ -9,9 +9,9 @@
 
 START_TEST(bytes_of_every_size_stay_inside)
 {
-    static const size_t sizes[] = {0, 1, 7, 8, 255, 256, 257, 1000};
+    static const size_t sizes[] = {0, 1, 7, 8, 1000, 1023, 1024, 1025, 3000};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        uint8_t bytes[1002];
+        uint8_t bytes[3002];
         memset(bytes, 0xa5, sizeof bytes);
         keel_rand_bytes(bytes + 1, sizes[i]);
         ck_assert_uint_eq(bytes[0], 0xa5);
