@@ -5,6 +5,7 @@ TESTS += tests/unit/service/service
 tests_unit_service_service_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_service_service_LDADD = $(UNIT_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS)
 tests_unit_service_service_SOURCES = \
+	tests/support/conf_rows.h \
 	tests/unit/service/main.c \
 	tests/unit/service/test_conf.c \
 	tests/unit/service/test_log.c
