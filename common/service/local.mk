@@ -57,4 +57,9 @@ common_libkeel_la_SOURCES += \
 	common/service/worker.c \
 	common/service/worker.h \
 	common/service/worker_command.c \
-	common/service/worker_command.h
+	common/service/worker_command.h \
+	common/service/sandbox.c \
+	common/service/sandbox.h \
+	common/service/sandbox_landlock.c \
+	common/service/sandbox_level.h \
+	common/service/sandbox_seccomp.c

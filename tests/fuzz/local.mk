@@ -29,6 +29,7 @@ FUZZ_TARGETS += tests/fuzz/fuzz_http_values
 tests_fuzz_fuzz_http_values_SOURCES = tests/fuzz/fuzz_http_values.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_values_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_http_values_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_conf
 tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c tests/support/conf_rows.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_conf_LDFLAGS = $(FUZZ_LINK)

@@ -2,9 +2,10 @@
 
 Suite *conf_suite(void);
 Suite *log_suite(void);
+Suite *sandbox_suite(void);
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {conf_suite, log_suite};
+    Suite *(*const suites[])(void) = {conf_suite, log_suite, sandbox_suite};
     return unit_main(suites, sizeof suites / sizeof suites[0]);
 }
