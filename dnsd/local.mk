@@ -1,0 +1,21 @@
+# dnsd: everything but main() and the sockets, so that the tests and fuzzers link it too.
+noinst_LTLIBRARIES += dnsd/libdnsd.la
+dnsd_libdnsd_la_SOURCES = \
+	dnsd/wire/edns.c dnsd/wire/edns.h \
+	dnsd/wire/message.c dnsd/wire/message.h \
+	dnsd/wire/name.c dnsd/wire/name.h \
+	dnsd/wire/rdata.c dnsd/wire/rdata.h \
+	dnsd/wire/type.c dnsd/wire/type.h \
+	dnsd/zone/compile.c dnsd/zone/compile.h \
+	dnsd/zone/generate.c dnsd/zone/generate.h \
+	dnsd/zone/image.c dnsd/zone/image.h \
+	dnsd/zone/rdata_text.c dnsd/zone/rdata_text.h \
+	dnsd/zone/scan.c dnsd/zone/scan.h \
+	dnsd/zone/set.c dnsd/zone/set.h \
+	dnsd/zone/svcb_text.c dnsd/zone/svcb_text.h \
+	dnsd/zone/token.c dnsd/zone/token.h \
+	dnsd/zone/zones.c dnsd/zone/zones.h \
+	dnsd/answer/query.c dnsd/answer/query.h \
+	dnsd/answer/reply.c dnsd/answer/reply.h \
+	dnsd/answer/resolve.c dnsd/answer/resolve.h
+dnsd_libdnsd_la_LIBADD = $(LDNS_LIBS)

@@ -35,6 +35,16 @@ tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c tests/support/conf_rows.h 
 tests_fuzz_fuzz_conf_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_conf_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_dns_message
+tests_fuzz_fuzz_dns_message_SOURCES = tests/fuzz/fuzz_dns_message.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dns_message_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dns_message_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_dns_zone
+tests_fuzz_fuzz_dns_zone_SOURCES = tests/fuzz/fuzz_dns_zone.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dns_zone_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dns_zone_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
+
 check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += tests/fuzz/run-replay.sh
 EXTRA_DIST += tests/fuzz/run-replay.sh tests/fuzz/corpus

@@ -1,0 +1,34 @@
+check_PROGRAMS += tests/unit/dnsd/dnsd
+TESTS += tests/unit/dnsd/dnsd
+DNSD_TEST_FILES = \
+	tests/unit/dnsd/data/example.org.answers \
+	tests/unit/dnsd/data/example.org.zone \
+	tests/unit/dnsd/data/odd.answers \
+	tests/unit/dnsd/data/odd.zone
+EXTRA_DIST += $(DNSD_TEST_FILES)
+tests_unit_dnsd_dnsd_SOURCES = \
+	tests/support/allocfail.h \
+	tests/support/unit.h \
+	tests/unit/dnsd/main.c \
+	tests/unit/dnsd/suites.h \
+	tests/unit/dnsd/support.c \
+	tests/unit/dnsd/support.h \
+	tests/unit/dnsd/test_compile.c \
+	tests/unit/dnsd/test_edns.c \
+	tests/unit/dnsd/test_generate.c \
+	tests/unit/dnsd/test_image.c \
+	tests/unit/dnsd/test_message.c \
+	tests/unit/dnsd/test_name.c \
+	tests/unit/dnsd/test_query.c \
+	tests/unit/dnsd/test_rdata.c \
+	tests/unit/dnsd/test_rdata_text.c \
+	tests/unit/dnsd/test_reply.c \
+	tests/unit/dnsd/test_resolve.c \
+	tests/unit/dnsd/test_scan.c \
+	tests/unit/dnsd/test_set.c \
+	tests/unit/dnsd/test_svcb_text.c \
+	tests/unit/dnsd/test_token.c \
+	tests/unit/dnsd/test_type.c \
+	tests/unit/dnsd/test_zones.c
+tests_unit_dnsd_dnsd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_dnsd_dnsd_LDADD = dnsd/libdnsd.la $(UNIT_LIBS) $(LDNS_LIBS)

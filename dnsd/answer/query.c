@@ -1,0 +1,139 @@
+#include "dnsd/answer/query.h"
+
+#include "dnsd/answer/resolve.h"
+#include "dnsd/wire/type.h"
+
+/* What the question alone decides; NOERROR: look into a zone. */
+static enum dns_rcode judge(const struct dns_message *m)
+{
+    if (dns_message_opcode(m) != DNS_OPCODE_QUERY)
+        return DNS_NOTIMP;
+    if (m->edns.version > 0)
+        return DNS_BADVERS;
+    if (m->qclass != DNS_CLASS_IN)
+        return DNS_REFUSED;
+    switch (m->qtype) {
+    case DNS_TYPE_AXFR:
+    case DNS_TYPE_IXFR:
+        return DNS_REFUSED;
+    case DNS_TYPE_ANY:
+        return DNS_NOERROR;
+    case DNS_TYPE_OPT:
+        return DNS_FORMERR;
+    default:
+        return dns_type_is_meta(m->qtype) ? DNS_NOTIMP : DNS_NOERROR;
+    }
+}
+
+static const struct dns_zone *find_zone(const struct dns_zones *zones, const struct dns_message *m)
+{
+    const struct dns_zone *zone = dns_zones_find(zones, &m->qname, DNS_LABELS_MAX);
+    /* the DS of a zone's apex is its parent's, where that is served here too */
+    if (zone && m->qtype == DNS_TYPE_DS && zone->apex.labels == m->qname.labels &&
+        zone->apex.labels > 0) {
+        const struct dns_zone *parent = dns_zones_find(zones, &m->qname, zone->apex.labels - 1u);
+        if (parent)
+            return parent;
+    }
+    return zone;
+}
+
+void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,
+                    const uint8_t *bytes, size_t size, bool tcp)
+{
+    struct dns_message *m = &query->message;
+
+    query->bytes = bytes;
+    query->tcp = tcp;
+    query->zone = NULL;
+    query->truncated = false;
+    int err = dns_message_parse_query(m, bytes, size);
+    /* never answer an answer: two servers could talk to each other for ever */
+    query->silent = err == KEEL_ETRUNC || m->flags & DNS_FLAG_QR;
+    if (query->silent)
+        return;
+    query->rcode = err ? DNS_FORMERR : judge(m);
+    if (dns_message_opcode(m) != DNS_OPCODE_QUERY)
+        query->rcode = DNS_NOTIMP; /* whatever is in it */
+    if (query->rcode != DNS_NOERROR)
+        return;
+    query->zone = find_zone(context->zones, m);
+    if (!query->zone) {
+        query->rcode = DNS_REFUSED;
+        return;
+    }
+    query->hash = dns_image_hash(query->zone->image, m->qname.bytes, m->qname.size);
+    dns_image_prefetch_slot(query->zone->image, query->hash);
+}
+
+void dns_query_prefetch(const struct dns_query *query)
+{
+    if (!query->silent && query->zone)
+        dns_image_prefetch_node(query->zone->image, query->hash);
+}
+
+static size_t reply_limit(const struct dns_query *query, const struct dns_answer_context *context,
+                          size_t room)
+{
+    size_t limit = UINT16_MAX;
+    if (!query->tcp) {
+        limit = DNS_UDP_MIN;
+        if (query->message.edns.present && query->message.edns.udp_size > limit)
+            limit = query->message.edns.udp_size;
+        if (limit > context->udp_size)
+            limit = context->udp_size;
+    }
+    return limit < room ? limit : room;
+}
+
+size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context *context,
+                        uint8_t *bytes, size_t room)
+{
+    const struct dns_message *m = &query->message;
+    bool authoritative = false;
+
+    if (query->silent)
+        return 0;
+    /* a malformed query gets its header back, without an OPT: what it has cannot be trusted */
+    bool question = query->rcode != DNS_FORMERR && m->question_size > 0;
+    bool edns = m->edns.present && query->rcode != DNS_FORMERR;
+    struct dns_reply reply = {.qname_size = m->qname.size};
+    size_t limit = reply_limit(query, context, room);
+    keel_writer_init(&reply.out, bytes, limit - (edns ? DNS_OPT_SIZE : 0));
+    keel_write_skip(&reply.out, DNS_HEADER_SIZE);
+    if (question)
+        keel_write_bytes(&reply.out, query->bytes + DNS_HEADER_SIZE, m->question_size);
+    if (query->zone) {
+        reply.image = query->zone->image;
+        query->rcode =
+            dns_resolve(&reply, &m->qname, m->qtype, query->hash, query->tcp, &authoritative);
+        query->truncated = reply.truncated;
+    }
+    if (edns) {
+        reply.out.end += DNS_OPT_SIZE;
+        dns_edns_build(&reply.out,
+                       &(struct dns_edns){.udp_size = context->udp_size,
+                                          .dnssec_ok = m->edns.dnssec_ok,
+                                          .extended_rcode = (uint8_t)(query->rcode >> 4)});
+        reply.counts[DNS_ADDITIONAL]++;
+    }
+    keel_put_u16(bytes, m->id);
+    keel_put_u16(bytes + 2,
+                 (uint16_t)(DNS_FLAG_QR |
+                            (m->flags & (DNS_OPCODE_MASK | DNS_FLAG_RD | DNS_FLAG_CD)) |
+                            (authoritative ? DNS_FLAG_AA : 0) |
+                            (reply.truncated ? DNS_FLAG_TC : 0) | (query->rcode & DNS_RCODE_MASK)));
+    keel_put_u16(bytes + 4, question ? 1 : 0);
+    for (unsigned i = 0; i < 3; i++)
+        keel_put_u16(bytes + 6 + 2 * i, reply.counts[i]);
+    KEEL_ASSERT(!reply.out.bad, "a reply without room for its header");
+    return keel_writer_offset(&reply.out);
+}
+
+size_t dns_query_process(const struct dns_answer_context *context, const uint8_t *bytes,
+                         size_t size, bool tcp, uint8_t *reply, size_t room)
+{
+    struct dns_query query;
+    dns_query_read(&query, context, bytes, size, tcp);
+    return dns_query_answer(&query, context, reply, room);
+}

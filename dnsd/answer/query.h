@@ -1,0 +1,47 @@
+/*
+ * The engine: a query in, a reply out. No socket, no clock, no allocation.
+ *
+ * One call does it all; a batch takes the three steps instead, each over all of its queries, so
+ * that the memory misses of 64 lookups overlap:
+ *
+ *     for each: dns_query_read       parse, find the zone, hash, fetch the slot
+ *     for each: dns_query_prefetch   fetch the node
+ *     for each: dns_query_answer     build
+ */
+#ifndef DNSD_ANSWER_QUERY_H
+#define DNSD_ANSWER_QUERY_H
+
+#include "dnsd/wire/message.h"
+#include "dnsd/zone/zones.h"
+
+#define DNS_UDP_SIZE 1232 /* what we send and announce at most (DNS flag day 2020) */
+
+struct dns_answer_context {
+    const struct dns_zones *zones;
+    uint16_t udp_size; /* largest reply over UDP, and the size announced in OPT */
+};
+
+struct dns_query {
+    const uint8_t *bytes; /* borrowed from read to answer */
+    bool tcp;
+    bool silent;                 /* no reply: not a query */
+    uint16_t rcode;              /* extended; NXDOMAIN and NOERROR are set while answering */
+    bool truncated;              /* the reply has TC */
+    const struct dns_zone *zone; /* NULL: the rcode says it all */
+    uint64_t hash;
+    struct dns_message message;
+};
+
+void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,
+                    const uint8_t *bytes, size_t size, bool tcp);
+void dns_query_prefetch(const struct dns_query *query);
+/* Returns the size of the reply, at most room (at least 512); 0: say nothing. Sets rcode and
+ * truncated. The query's bytes and the reply must not overlap. */
+size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context *context,
+                        uint8_t *reply, size_t room);
+
+/* All of it. */
+size_t dns_query_process(const struct dns_answer_context *context, const uint8_t *bytes,
+                         size_t size, bool tcp, uint8_t *reply, size_t room);
+
+#endif

@@ -1,0 +1,184 @@
+#include "dnsd/wire/rdata.h"
+
+#include "common/base/str.h"
+#include "dnsd/wire/name.h"
+#include "dnsd/wire/type.h"
+
+static bool check_tag(struct keel_reader *r)
+{
+    uint8_t n = keel_read_u8(r);
+    const uint8_t *p = keel_read_bytes(r, n);
+    if (!p || n == 0)
+        return false;
+    for (unsigned i = 0; i < n; i++) /* RFC 8659, 4.1 */
+        if (!keel_is_digit(p[i]) && (dns_lower[p[i]] < 'a' || dns_lower[p[i]] > 'z'))
+            return false;
+    return true;
+}
+
+static bool check_strings(struct keel_reader *r)
+{
+    do
+        keel_read_bytes(r, keel_read_u8(r));
+    while (!r->bad && keel_reader_left(r) > 0);
+    return !r->bad;
+}
+
+/* Skips one field of any kind; false when it is malformed. */
+static bool skip_field(char field, struct keel_reader *r)
+{
+    switch (field) {
+    case 'a':
+    case 'w':
+    case 't':
+        keel_read_bytes(r, 4);
+        break;
+    case 'q':
+        keel_read_bytes(r, 16);
+        break;
+    case 'b':
+        keel_read_bytes(r, 1);
+        break;
+    case 'h':
+        keel_read_bytes(r, 2);
+        break;
+    case 's':
+        keel_read_bytes(r, keel_read_u8(r));
+        break;
+    case 'S':
+        return check_strings(r);
+    case 'g':
+        return check_tag(r);
+    case 'n':
+    case 'N': {
+        int n = dns_name_scan(r->next, keel_reader_left(r));
+        if (n < 0)
+            return false;
+        keel_read_bytes(r, (size_t)n);
+        break;
+    }
+    case 'p':
+        if (dns_svcb_check(r->next, keel_reader_left(r)) != 0)
+            return false;
+        /* fall through */
+    default: /* v, x: the rest */
+        keel_read_bytes(r, keel_reader_left(r));
+    }
+    return !r->bad;
+}
+
+int dns_rdata_check(uint16_t type, const uint8_t *rdata, size_t size)
+{
+    const char *layout = dns_type_layout(type);
+    struct keel_reader r;
+
+    if (size > UINT16_MAX)
+        return KEEL_EINVAL;
+    if (!layout)
+        return 0;
+    keel_reader_init(&r, rdata, size);
+    for (; *layout; layout++)
+        if (!skip_field(*layout, &r))
+            return KEEL_EINVAL;
+    return keel_reader_left(&r) == 0 ? 0 : KEEL_EINVAL;
+}
+
+unsigned dns_rdata_names(uint16_t type, const uint8_t *rdata, size_t size,
+                         struct dns_rdata_name names[DNS_RDATA_NAMES])
+{
+    const char *layout = dns_type_layout(type);
+    unsigned count = 0;
+    struct keel_reader r;
+
+    keel_reader_init(&r, rdata, size);
+    for (; layout && *layout && count < DNS_RDATA_NAMES; layout++) {
+        size_t offset = keel_reader_offset(&r);
+        if (!skip_field(*layout, &r))
+            break;
+        if (*layout == 'n' || *layout == 'N')
+            names[count++] = (struct dns_rdata_name){
+                (uint16_t)offset, (uint16_t)(keel_reader_offset(&r) - offset), *layout == 'n'};
+    }
+    return count;
+}
+
+/* The list of protocol names in alpn: at least one, none empty (RFC 9460, 7.1). */
+static bool check_alpn(const uint8_t *p, size_t n)
+{
+    size_t at = 0;
+    while (at < n) {
+        if (p[at] == 0 || n - at <= p[at])
+            return false;
+        at += p[at] + 1u;
+    }
+    return n > 0;
+}
+
+static bool check_value(uint16_t key, const uint8_t *p, size_t n)
+{
+    switch (key) {
+    case DNS_SVCB_MANDATORY:
+        return n > 0 && n % 2 == 0;
+    case DNS_SVCB_ALPN:
+        return check_alpn(p, n);
+    case DNS_SVCB_NO_DEFAULT_ALPN:
+    case DNS_SVCB_OHTTP:
+        return n == 0;
+    case DNS_SVCB_PORT:
+        return n == 2;
+    case DNS_SVCB_IPV4HINT:
+        return n > 0 && n % 4 == 0;
+    case DNS_SVCB_IPV6HINT:
+        return n > 0 && n % 16 == 0;
+    case UINT16_MAX: /* reserved: never used (RFC 9460, 14.3.2) */
+        return false;
+    default:
+        return true;
+    }
+}
+
+static bool has_key(const uint8_t *params, size_t size, uint16_t wanted)
+{
+    struct keel_reader r;
+    keel_reader_init(&r, params, size);
+    while (!r.bad && keel_reader_left(&r) > 0) {
+        uint16_t key = keel_read_u16(&r);
+        keel_read_bytes(&r, keel_read_u16(&r));
+        if (key == wanted)
+            return true;
+    }
+    return false;
+}
+
+/* Every mandatory key is there, is not "mandatory", and they ascend (RFC 9460, 8). */
+static bool check_mandatory(const uint8_t *params, size_t size, const uint8_t *list, size_t n)
+{
+    int last = DNS_SVCB_MANDATORY;
+    for (size_t i = 0; i < n; i += 2) {
+        uint16_t key = keel_get_u16(list + i);
+        if (key <= last || !has_key(params, size, key))
+            return false;
+        last = key;
+    }
+    return true;
+}
+
+int dns_svcb_check(const uint8_t *params, size_t size)
+{
+    struct keel_reader r;
+    int last = -1;
+
+    keel_reader_init(&r, params, size);
+    while (keel_reader_left(&r) > 0) {
+        uint16_t key = keel_read_u16(&r), n = keel_read_u16(&r);
+        const uint8_t *p = keel_read_bytes(&r, n);
+        if (!p || key <= last || !check_value(key, p, n))
+            return KEEL_EINVAL;
+        if (key == DNS_SVCB_MANDATORY && !check_mandatory(params, size, p, n))
+            return KEEL_EINVAL;
+        last = key;
+    }
+    if (has_key(params, size, DNS_SVCB_NO_DEFAULT_ALPN) && !has_key(params, size, DNS_SVCB_ALPN))
+        return KEEL_EINVAL;
+    return 0;
+}

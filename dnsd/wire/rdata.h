@@ -1,0 +1,39 @@
+/*
+ * Rdata by layout (dnsd/wire/type.h): is it well formed, and where are its names.
+ */
+#ifndef DNSD_WIRE_RDATA_H
+#define DNSD_WIRE_RDATA_H
+
+#include "common/base/err.h"
+#include "common/base/wire.h"
+
+/* Checks flat rdata (names uncompressed) against the layout of its type; types without a layout
+ * pass. 0 or KEEL_EINVAL. */
+int dns_rdata_check(uint16_t type, const uint8_t *rdata, size_t size);
+
+/* A name inside rdata. */
+struct dns_rdata_name {
+    uint16_t offset, size;
+    bool compressible; /* RFC 1035 type: may be sent with a pointer */
+};
+#define DNS_RDATA_NAMES 2 /* no type has more */
+/* Fills names of checked flat rdata, in order; returns how many. */
+unsigned dns_rdata_names(uint16_t type, const uint8_t *rdata, size_t size,
+                         struct dns_rdata_name names[DNS_RDATA_NAMES]);
+
+/* Service parameters (RFC 9460, 2.2): keys strictly ascending, known values well formed,
+ * mandatory keys there. 0 or KEEL_EINVAL. */
+int dns_svcb_check(const uint8_t *params, size_t size);
+enum {
+    DNS_SVCB_MANDATORY = 0,
+    DNS_SVCB_ALPN = 1,
+    DNS_SVCB_NO_DEFAULT_ALPN = 2,
+    DNS_SVCB_PORT = 3,
+    DNS_SVCB_IPV4HINT = 4,
+    DNS_SVCB_ECH = 5,
+    DNS_SVCB_IPV6HINT = 6,
+    DNS_SVCB_DOHPATH = 7,
+    DNS_SVCB_OHTTP = 8,
+};
+
+#endif

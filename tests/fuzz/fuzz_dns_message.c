@@ -1,0 +1,77 @@
+/*
+ * dns_query_process over any bytes: the answer to whatever comes must itself be a message that the
+ * strict reader takes, within its room.
+ */
+#include "dnsd/answer/query.h"
+#include "dnsd/zone/compile.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static const char zone_text[] =
+    "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\n@ NS ns.other.\n@ MX 1 a\n@ MX 2 m.other.\n"
+    "@ MX 3 n.other.\nns A 192.0.2.1\nns AAAA ::1\na A 192.0.2.2\n* TXT w\nc CNAME a\n"
+    "l CNAME k\nk CNAME l\nd DNAME e\na.e A 192.0.2.3\ns NS ns.s\nns.s A 192.0.2.4\n"
+    "x.y.z A 192.0.2.5\n*.w CNAME q.d\n$GENERATE 1-90 b A 192.0.2.$\n";
+
+static int no_files(void *arg, const char *path, const char *from, char **text, size_t *size,
+                    char **opened, struct keel_diag *diag)
+{
+    return KEEL_ENOENT;
+}
+
+static void serve(struct dns_zones *zones)
+{
+    struct dns_name apex;
+    struct dns_image *image;
+    struct keel_diag diag;
+    dns_name_from_text(&apex, KEEL_STR("z"), NULL);
+    struct dns_compiler *compiler = dns_compiler_new(&apex, (struct keel_hash_key){1, 2});
+    struct dns_scan_io io = {no_files, dns_compiler_add, compiler};
+    dns_zones_init(zones, (struct keel_hash_key){3, 4});
+    if (dns_scan_text(keel_str(zone_text), "z", &apex, &io, &diag) != 0 ||
+        dns_compiler_finish(compiler, &image, &diag) != 0 ||
+        dns_zones_add(zones, &apex, image, "z") != 0)
+        abort();
+    dns_compiler_free(compiler);
+}
+
+/* Every record of the reply can be read, and nothing is behind the last. */
+static void check(const uint8_t *reply, size_t n)
+{
+    struct dns_record record;
+    size_t offset = DNS_HEADER_SIZE;
+    unsigned records =
+        keel_get_u16(reply + 6) + keel_get_u16(reply + 8) + (unsigned)keel_get_u16(reply + 10);
+    if (keel_get_u16(reply + 4) == 1) {
+        struct dns_name name;
+        if (dns_name_parse_compressed(&name, reply, n, &offset) != 0)
+            abort();
+        offset += 4;
+    }
+    for (unsigned i = 0; i < records; i++)
+        if (dns_record_parse(&record, reply, n, &offset) != 0)
+            abort();
+    if (offset != n)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    static struct dns_zones zones;
+    if (zones.count == 0)
+        serve(&zones);
+    struct dns_answer_context context = {&zones, DNS_UDP_SIZE};
+    for (int tcp = 0; tcp < 2; tcp++) {
+        size_t room = tcp ? UINT16_MAX : DNS_UDP_SIZE;
+        uint8_t *reply = malloc(room);
+        size_t n = dns_query_process(&context, bytes, size, tcp, reply, room);
+        if (n > room)
+            abort();
+        if (n > 0)
+            check(reply, n);
+        free(reply);
+    }
+    return 0;
+}

@@ -1,0 +1,27 @@
+/*
+ * The suites of dnsd's pure layers, one a source file.
+ */
+#ifndef KEEL_TESTS_DNSD_SUITES_H
+#define KEEL_TESTS_DNSD_SUITES_H
+
+#include <check.h>
+
+Suite *name_suite(void);
+Suite *type_suite(void);
+Suite *rdata_suite(void);
+Suite *message_suite(void);
+Suite *edns_suite(void);
+Suite *token_suite(void);
+Suite *generate_suite(void);
+Suite *rdata_text_suite(void);
+Suite *svcb_text_suite(void);
+Suite *scan_suite(void);
+Suite *compile_suite(void);
+Suite *image_suite(void);
+Suite *set_suite(void);
+Suite *zones_suite(void);
+Suite *reply_suite(void);
+Suite *resolve_suite(void);
+Suite *query_suite(void);
+
+#endif

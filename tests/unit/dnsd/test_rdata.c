@@ -1,0 +1,98 @@
+#include "dnsd/wire/rdata.h"
+#include "dnsd/wire/type.h"
+#include "suites.h"
+
+static const struct {
+    uint16_t type;
+    const char *bytes;
+    size_t size;
+    int good;
+} cases[] = {
+    {DNS_TYPE_A, "\300\0\2\1", 4, 1},
+    {DNS_TYPE_A, "\300\0\2", 3, 0},
+    {DNS_TYPE_A, "\300\0\2\1\0", 5, 0},
+    {DNS_TYPE_AAAA, "0123456789abcdef", 16, 1},
+    {DNS_TYPE_AAAA, "0123456789abcde", 15, 0},
+    {DNS_TYPE_NS, "\1a\0", 3, 1},
+    {DNS_TYPE_NS, "\1a\300\014", 4, 0},
+    {DNS_TYPE_NS, "\1a\0\0", 4, 0},
+    {DNS_TYPE_MX, "\0\12\0", 3, 1},
+    {DNS_TYPE_MX, "\0", 1, 0},
+    {DNS_TYPE_TXT, "\0", 1, 1},
+    {DNS_TYPE_TXT, "\2ab\1c", 5, 1},
+    {DNS_TYPE_TXT, "", 0, 0},
+    {DNS_TYPE_TXT, "\2ab\2c", 5, 0},
+    {DNS_TYPE_CAA, "\0\5issuex", 8, 1},
+    {DNS_TYPE_CAA, "\0\0x", 3, 0},
+    {DNS_TYPE_CAA, "\0\3a-bx", 6, 0},
+    {DNS_TYPE_SSHFP, "\1\2", 2, 1},
+    {DNS_TYPE_SSHFP, "\1", 1, 0},
+    {DNS_TYPE_SOA,
+     "\0\0"
+     "aaaabbbbccccddddeeee",
+     22, 1},
+    {DNS_TYPE_SOA,
+     "\0\0"
+     "aaaabbbbccccddddeee",
+     21, 0},
+    {DNS_TYPE_HTTPS, "\0\1\0", 3, 1},
+    {DNS_TYPE_HTTPS, "\0\1\0\0\3\0\2\0\120", 9, 1},
+    {DNS_TYPE_HTTPS, "\0\1\0\0\3\0\1\0", 8, 0},                  /* port of one byte */
+    {DNS_TYPE_HTTPS, "\0\1\0\0\3\0\2\0\120\0\1\0\3\2h2", 16, 0}, /* not ascending */
+    {DNS_TYPE_HTTPS, "\0\1\0\0\1\0\3\2h2\0\1\0\3\2h2", 17, 0},   /* twice */
+    {DNS_TYPE_HTTPS, "\0\1\0\0\2\0\0", 7, 0},                    /* no-default-alpn alone */
+    {DNS_TYPE_HTTPS, "\0\1\0\0\1\0\3\2h2\0\2\0\0", 14, 1},
+    {DNS_TYPE_HTTPS, "\0\1\0\0\1\0\3\3h2", 10, 0},               /* alpn's inner length */
+    {DNS_TYPE_HTTPS, "\0\1\0\0\0\0\2\0\3\0\3\0\2\0\120", 15, 1}, /* mandatory=port */
+    {DNS_TYPE_HTTPS, "\0\1\0\0\0\0\2\0\4\0\3\0\2\0\120", 15, 0}, /* mandatory, not there */
+    {DNS_TYPE_HTTPS, "\0\1\0\377\377\0\0", 7, 0},                /* the reserved key */
+    {65400, "anything", 8, 1},
+};
+
+START_TEST(checks_layouts)
+{
+    int err = dns_rdata_check(cases[_i].type, (const uint8_t *)cases[_i].bytes, cases[_i].size);
+    ck_assert_int_eq(err, cases[_i].good ? 0 : KEEL_EINVAL);
+}
+END_TEST
+
+/* every shorter piece of a good rdata with a fixed length is refused, none is read past its end */
+START_TEST(refuses_every_cut)
+{
+    static const uint8_t soa[] = "\2ns\0\1h\0"
+                                 "aaaabbbbccccddddeeee";
+    for (size_t n = 0; n < sizeof soa - 1; n++)
+        ck_assert_int_eq(dns_rdata_check(DNS_TYPE_SOA, soa, n), KEEL_EINVAL);
+    ck_assert_int_eq(dns_rdata_check(DNS_TYPE_SOA, soa, sizeof soa - 1), 0);
+}
+END_TEST
+
+START_TEST(finds_names)
+{
+    struct dns_rdata_name names[DNS_RDATA_NAMES];
+    static const uint8_t soa[] = "\2ns\0\1h\0"
+                                 "aaaabbbbccccddddeeee",
+                         srv[] = "aabbcc\1a\0";
+    ck_assert_uint_eq(dns_rdata_names(DNS_TYPE_SOA, soa, sizeof soa - 1, names), 2);
+    ck_assert_uint_eq(names[0].offset, 0);
+    ck_assert_uint_eq(names[0].size, 4);
+    ck_assert_uint_eq(names[1].offset, 4);
+    ck_assert_uint_eq(names[1].size, 3);
+    ck_assert(names[0].compressible && names[1].compressible);
+    ck_assert_uint_eq(dns_rdata_names(DNS_TYPE_SRV, srv, sizeof srv - 1, names), 1);
+    ck_assert_uint_eq(names[0].offset, 6);
+    ck_assert(!names[0].compressible);
+    ck_assert_uint_eq(dns_rdata_names(DNS_TYPE_TXT, srv, sizeof srv - 1, names), 0);
+}
+END_TEST
+
+Suite *rdata_suite(void)
+{
+    Suite *s = suite_create("dnsd/wire/rdata");
+    TCase *t = tcase_create("rdata");
+    tcase_add_loop_test(t, checks_layouts, 0, sizeof cases / sizeof cases[0]);
+    tcase_add_test(t, refuses_every_cut);
+    tcase_add_test(t, finds_names);
+    suite_add_tcase(s, t);
+    return s;
+}
