@@ -1,0 +1,16 @@
+# The protocol as a library, so that the tests link what the daemon runs.
+noinst_LTLIBRARIES += dhcpd/libdhcpd.la
+dhcpd_libdhcpd_la_SOURCES = \
+	dhcpd/wire/message.c dhcpd/wire/message.h \
+	dhcpd/wire/option.c dhcpd/wire/option.h \
+	dhcpd/wire/relay.c dhcpd/wire/relay.h \
+	dhcpd/lease/bitmap.c dhcpd/lease/bitmap.h \
+	dhcpd/lease/lease.c dhcpd/lease/lease.h \
+	dhcpd/lease/offer.c dhcpd/lease/offer.h \
+	dhcpd/lease/pool.c dhcpd/lease/pool.h \
+	dhcpd/lease/store.h \
+	dhcpd/engine/config.c dhcpd/engine/config.h \
+	dhcpd/engine/engine.c dhcpd/engine/engine.h \
+	dhcpd/engine/reply.c dhcpd/engine/reply.h \
+	dhcpd/engine/state.c dhcpd/engine/state.h
+dhcpd_libdhcpd_la_LIBADD = common/libkeel.la

@@ -45,6 +45,13 @@ tests_fuzz_fuzz_dns_zone_SOURCES = tests/fuzz/fuzz_dns_zone.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_zone_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_dns_zone_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_dhcp_message
+tests_fuzz_fuzz_dhcp_message_SOURCES = tests/fuzz/fuzz_dhcp_message.c $(FUZZ_MAIN) \
+	tests/support/dhcp_lab.c tests/support/dhcp_lab.h \
+	tests/support/dhcp_memory_store.c tests/support/dhcp_memory_store.h
+tests_fuzz_fuzz_dhcp_message_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dhcp_message_LDADD = dhcpd/libdhcpd.la $(FUZZ_LIBS)
+
 check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += tests/fuzz/run-replay.sh
 EXTRA_DIST += tests/fuzz/run-replay.sh tests/fuzz/corpus

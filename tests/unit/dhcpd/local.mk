@@ -1,0 +1,21 @@
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/dhcpd/test_dhcpd
+TESTS += tests/unit/dhcpd/test_dhcpd
+tests_unit_dhcpd_test_dhcpd_SOURCES = \
+	tests/unit/dhcpd/main.c tests/unit/dhcpd/suites.h \
+	tests/support/dhcp_lab.c tests/support/dhcp_lab.h \
+	tests/support/dhcp_memory_store.c tests/support/dhcp_memory_store.h \
+	tests/unit/dhcpd/test_bitmap.c \
+	tests/unit/dhcpd/test_config.c \
+	tests/unit/dhcpd/test_engine.c \
+	tests/unit/dhcpd/test_lease.c \
+	tests/unit/dhcpd/test_message.c \
+	tests/unit/dhcpd/test_offer.c \
+	tests/unit/dhcpd/test_option.c \
+	tests/unit/dhcpd/test_pool.c \
+	tests/unit/dhcpd/test_relay.c \
+	tests/unit/dhcpd/test_reply.c \
+	tests/unit/dhcpd/test_state.c
+tests_unit_dhcpd_test_dhcpd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_dhcpd_test_dhcpd_LDADD = dhcpd/libdhcpd.la $(UNIT_LIBS)
+endif

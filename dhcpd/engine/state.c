@@ -1,0 +1,220 @@
+#include "dhcpd/engine/state.h"
+
+/* Most offers held at a time; a flood of DISCOVERs pushes out the oldest. */
+#define OFFERS_MAX 65536
+/* Expired addresses looked at in a tick: bounds the time a batch waits. */
+#define REAP_BUDGET 512
+
+/* One lease of the store into the pools. */
+static int fill(void *arg, const struct dhcp_lease *lease)
+{
+    struct dhcp_engine *e = arg;
+    uint64_t now = dhcp_engine_now(e);
+    const struct dhcp_subnet *s = dhcp_config_by_address(e->env.config, lease->address);
+    struct dhcp_pool *pool = s ? dhcp_engine_find_pool(e, s, lease->address) : NULL;
+    if (!pool) {
+        e->skipped++;
+        return 0;
+    }
+    dhcp_pool_bind(pool, lease->address, lease->expires);
+    if (lease->state == DHCP_LEASE_RELEASED || lease->expires <= now)
+        dhcp_pool_expire(pool, lease->address, now);
+    return 0;
+}
+
+static int init_pools(struct dhcp_engine *e)
+{
+    const struct dhcp_config *config = e->env.config;
+    unsigned total = 0;
+    for (unsigned i = 0; i < config->subnet_count; i++)
+        total += config->subnets[i].range_count;
+    e->pools = keel_calloc(total ? total : 1, sizeof *e->pools);
+    e->first_pool = keel_calloc(config->subnet_count + 1, sizeof *e->first_pool);
+    if (!e->pools || !e->first_pool)
+        return KEEL_ENOMEM;
+    uint64_t now = dhcp_engine_now(e);
+    for (unsigned i = 0; i < config->subnet_count; i++) {
+        const struct dhcp_subnet *s = &config->subnets[i];
+        e->first_pool[i] = e->pool_count;
+        for (unsigned k = 0; k < s->range_count; k++) {
+            int err = dhcp_pool_init(&e->pools[e->pool_count], s->ranges[k].first,
+                                     s->ranges[k].last, now);
+            if (err)
+                return err;
+            e->pool_count++;
+        }
+        e->first_pool[i + 1] = e->pool_count;
+        for (unsigned k = 0; k < s->reservation_count; k++) {
+            uint32_t address = s->reservations[k].address;
+            struct dhcp_pool *pool = dhcp_engine_find_pool(e, s, address);
+            if (pool)
+                dhcp_pool_reserve(pool, address);
+        }
+    }
+    return 0;
+}
+
+static uint32_t offer_capacity(const struct dhcp_engine *e)
+{
+    uint64_t addresses = 0;
+    for (unsigned i = 0; i < e->pool_count; i++)
+        addresses += e->pools[i].size;
+    for (unsigned i = 0; i < e->env.config->subnet_count; i++)
+        addresses += e->env.config->subnets[i].reservation_count;
+    if (addresses == 0)
+        addresses = 1;
+    return addresses < OFFERS_MAX ? (uint32_t)addresses : OFFERS_MAX;
+}
+
+int dhcp_engine_new(const struct dhcp_env *env, struct dhcp_engine **out)
+{
+    struct dhcp_engine *e = keel_calloc(1, sizeof *e);
+    if (!e)
+        return KEEL_ENOMEM;
+    e->env = *env;
+    e->secret.k0 = keel_prng_next(env->prng);
+    e->secret.k1 = keel_prng_next(env->prng);
+    int err = init_pools(e);
+    if (!err)
+        err = dhcp_offers_init(&e->offers, offer_capacity(e));
+    if (!err)
+        err = env->store->each(env->store, fill, e);
+    if (err) {
+        dhcp_engine_free(e);
+        return err;
+    }
+    *out = e;
+    return 0;
+}
+
+void dhcp_engine_free(struct dhcp_engine *e)
+{
+    if (!e)
+        return;
+    for (unsigned i = 0; i < e->pool_count; i++)
+        dhcp_pool_fini(&e->pools[i]);
+    dhcp_offers_fini(&e->offers);
+    keel_free(e->pools);
+    keel_free(e->first_pool);
+    keel_free(e);
+}
+
+struct dhcp_pool *dhcp_engine_find_pool(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
+                                        uint32_t address)
+{
+    unsigned i = (unsigned)(subnet - e->env.config->subnets);
+    for (unsigned p = e->first_pool[i]; p < e->first_pool[i + 1]; p++)
+        if (dhcp_pool_has(&e->pools[p], address))
+            return &e->pools[p];
+    return NULL;
+}
+
+uint64_t dhcp_engine_client_hash(const struct dhcp_engine *e, const struct dhcp_client *client)
+{
+    uint8_t key[DHCP_CLIENT_KEY_MAX];
+    return keel_hash(&e->secret, key, dhcp_client_key(client, key));
+}
+
+uint32_t dhcp_engine_offered(const struct dhcp_engine *e, uint64_t client)
+{
+    const struct dhcp_offer *offer = dhcp_offers_find(&e->offers, client);
+    return offer ? offer->address : 0;
+}
+
+static void mark_offered(struct dhcp_engine *e, uint32_t address, bool offered)
+{
+    const struct dhcp_subnet *s = dhcp_config_by_address(e->env.config, address);
+    struct dhcp_pool *pool = s ? dhcp_engine_find_pool(e, s, address) : NULL;
+    if (pool)
+        dhcp_pool_offer(pool, address, offered);
+}
+
+void dhcp_engine_withdraw(struct dhcp_engine *e, uint64_t client)
+{
+    uint32_t address = dhcp_engine_offered(e, client);
+    if (!address)
+        return;
+    dhcp_offers_remove(&e->offers, client);
+    mark_offered(e, address, false);
+}
+
+void dhcp_engine_offer(struct dhcp_engine *e, uint64_t client, uint32_t address)
+{
+    dhcp_engine_withdraw(e, client);
+    if (dhcp_offers_full(&e->offers))
+        dhcp_engine_withdraw(e, dhcp_offers_oldest(&e->offers)->client);
+    uint64_t deadline =
+        e->env.clock->monotonic(e->env.clock) + e->env.config->offer_time * KEEL_NS_PER_S;
+    dhcp_offers_add(&e->offers, client, address, deadline);
+    mark_offered(e, address, true);
+}
+
+int dhcp_engine_pick(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
+                     const struct dhcp_client *client, uint32_t *address)
+{
+    /* not secret: a client finds its address again although its record was lost */
+    static const struct keel_hash_key stable = {0x6b65656c2d646863ull, 0x702d61646472ull};
+    uint8_t key[DHCP_CLIENT_KEY_MAX];
+    uint64_t hash = keel_hash(&stable, key, dhcp_client_key(client, key));
+    unsigned i = (unsigned)(subnet - e->env.config->subnets);
+    unsigned first = e->first_pool[i], last = e->first_pool[i + 1];
+    for (unsigned p = first; p < last; p++)
+        if (dhcp_pool_pick_free(&e->pools[p], (uint32_t)(hash % e->pools[p].size), address) == 0)
+            return 0;
+    uint64_t now = dhcp_engine_now(e);
+    for (unsigned p = first; p < last; p++)
+        if (dhcp_pool_pick_expired(&e->pools[p], now, address) == 0)
+            return 0;
+    return KEEL_ENOENT;
+}
+
+void dhcp_engine_tick(struct dhcp_engine *e)
+{
+    uint64_t monotonic = e->env.clock->monotonic(e->env.clock);
+    const struct dhcp_offer *offer;
+    while ((offer = dhcp_offers_oldest(&e->offers)) && offer->deadline <= monotonic)
+        dhcp_engine_withdraw(e, offer->client);
+    if (e->pool_count == 0)
+        return;
+    e->reap_next = (e->reap_next + 1) % e->pool_count;
+    dhcp_pool_reap(&e->pools[e->reap_next], dhcp_engine_now(e), REAP_BUDGET);
+}
+
+void dhcp_engine_resync(struct dhcp_engine *e, uint32_t address)
+{
+    const struct dhcp_subnet *s = dhcp_config_by_address(e->env.config, address);
+    struct dhcp_pool *pool = s ? dhcp_engine_find_pool(e, s, address) : NULL;
+    if (!pool)
+        return;
+    struct dhcp_lease lease;
+    int err = e->env.store->get(e->env.store, address, &lease);
+    if (err == 0)
+        fill(e, &lease);
+    else if (err == KEEL_ENOENT)
+        dhcp_pool_forget(pool, address);
+    /* else it stays as it is: taken, which promises nothing to anybody */
+}
+
+unsigned dhcp_engine_pool_count(const struct dhcp_engine *e)
+{
+    return e->pool_count;
+}
+
+void dhcp_engine_pool(const struct dhcp_engine *e, unsigned i, struct dhcp_pool_view *view)
+{
+    const struct dhcp_pool *pool = &e->pools[i];
+    *view = (struct dhcp_pool_view){
+        .subnet = dhcp_config_by_address(e->env.config, pool->first),
+        .first = pool->first,
+        .last = pool->first + pool->size - 1,
+        .size = pool->size,
+        .bound = pool->bound,
+        .expired = pool->expired,
+        .free = pool->map.free,
+    };
+}
+
+unsigned dhcp_engine_offers(const struct dhcp_engine *e)
+{
+    return e->offers.count;
+}

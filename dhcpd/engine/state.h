@@ -1,0 +1,41 @@
+/*
+ * What the engine remembers between messages: pools and offers. Private to engine/.
+ */
+#ifndef DHCPD_ENGINE_STATE_H
+#define DHCPD_ENGINE_STATE_H
+
+#include "common/base/hash.h"
+#include "dhcpd/engine/engine.h"
+#include "dhcpd/lease/offer.h"
+#include "dhcpd/lease/pool.h"
+
+struct dhcp_engine {
+    struct dhcp_env env;
+    struct dhcp_pool *pools; /* of all subnets, in the order of the configuration */
+    unsigned *first_pool;    /* of subnet i; [subnet_count]: all */
+    unsigned pool_count, reap_next;
+    struct dhcp_offers offers;
+    struct keel_hash_key secret; /* for offers */
+    struct dhcp_message message; /* the one being worked at: too big for a stack of handlers */
+    uint64_t skipped;            /* records of the store that fit no pool, at the start */
+};
+
+static inline uint64_t dhcp_engine_now(const struct dhcp_engine *e)
+{
+    return e->env.clock->realtime(e->env.clock) / KEEL_NS_PER_S;
+}
+/* The pool that holds an address of this subnet; NULL: none does. */
+struct dhcp_pool *dhcp_engine_find_pool(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
+                                        uint32_t address);
+/* Offers. `client` is what dhcp_engine_client_hash says. */
+uint64_t dhcp_engine_client_hash(const struct dhcp_engine *e, const struct dhcp_client *client);
+/* The address offered to the client, 0 when none. */
+uint32_t dhcp_engine_offered(const struct dhcp_engine *e, uint64_t client);
+void dhcp_engine_offer(struct dhcp_engine *e, uint64_t client, uint32_t address);
+void dhcp_engine_withdraw(struct dhcp_engine *e, uint64_t client);
+/* Picks an address for a client new to the subnet: free ones of all its pools, then expired ones.
+ * KEEL_ENOENT when there is none. */
+int dhcp_engine_pick(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
+                     const struct dhcp_client *client, uint32_t *address);
+
+#endif

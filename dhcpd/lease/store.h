@@ -1,0 +1,28 @@
+/*
+ * What the engine wants of a durable store: two tables and a walk. The daemon puts LMDB behind
+ * it, the tests a plain array.
+ *
+ * Changes belong to a batch that the caller opens and commits; every function sees the changes of
+ * the running batch. After a failed change the batch cannot be committed.
+ */
+#ifndef DHCPD_LEASE_STORE_H
+#define DHCPD_LEASE_STORE_H
+
+#include "dhcpd/lease/lease.h"
+
+struct dhcp_store {
+    /* address -> lease. What *lease borrows is valid until the next change. 0 or KEEL_ENOENT, or
+     * another error when the store or the record is broken. */
+    int (*get)(struct dhcp_store *store, uint32_t address, struct dhcp_lease *lease);
+    int (*put)(struct dhcp_store *store, const struct dhcp_lease *lease);
+    /* client -> address: the one that it has or had last. */
+    int (*find)(struct dhcp_store *store, const struct dhcp_client *client, uint32_t *address);
+    int (*bind)(struct dhcp_store *store, const struct dhcp_client *client, uint32_t address);
+    /* 0 also when there is nothing to remove. */
+    int (*unbind)(struct dhcp_store *store, const struct dhcp_client *client);
+    /* Every lease until visit returns non-zero (which is returned). */
+    int (*each)(struct dhcp_store *store, int (*visit)(void *arg, const struct dhcp_lease *lease),
+                void *arg);
+};
+
+#endif

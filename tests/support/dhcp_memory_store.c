@@ -1,0 +1,136 @@
+#include "tests/support/dhcp_memory_store.h"
+
+static struct memory_store *of(struct dhcp_store *store)
+{
+    return (struct memory_store *)store;
+}
+
+static bool fails(struct memory_store *m)
+{
+    m->calls++;
+    return m->fail_in && m->calls >= m->fail_in;
+}
+
+static int get(struct dhcp_store *store, uint32_t address, struct dhcp_lease *lease)
+{
+    struct memory_store *m = of(store);
+    if (fails(m))
+        return KEEL_ESYS;
+    for (unsigned i = 0; i < MEMORY_STORE_ROWS; i++)
+        if (m->leases[i].size && m->leases[i].address == address)
+            return dhcp_lease_decode(lease, m->leases[i].record, m->leases[i].size);
+    return KEEL_ENOENT;
+}
+
+static int put(struct dhcp_store *store, const struct dhcp_lease *lease)
+{
+    struct memory_store *m = of(store);
+    if (fails(m))
+        return KEEL_ESYS;
+    unsigned at = MEMORY_STORE_ROWS;
+    for (unsigned i = MEMORY_STORE_ROWS; i-- > 0;)
+        if (!m->leases[i].size)
+            at = i;
+    for (unsigned i = 0; i < MEMORY_STORE_ROWS; i++)
+        if (m->leases[i].size && m->leases[i].address == lease->address)
+            at = i;
+    if (at == MEMORY_STORE_ROWS)
+        return KEEL_ENOSPC;
+    /* as with a real store: what was borrowed of the old record is gone */
+    uint8_t record[DHCP_LEASE_MAX];
+    size_t size = dhcp_lease_encode(lease, record);
+    memset(m->leases[at].record, 0xee, sizeof m->leases[at].record);
+    memcpy(m->leases[at].record, record, size);
+    m->leases[at].size = size;
+    m->leases[at].address = lease->address;
+    return 0;
+}
+
+static int row_of(const struct memory_store *m, const struct dhcp_client *client)
+{
+    uint8_t key[DHCP_CLIENT_KEY_MAX];
+    size_t size = dhcp_client_key(client, key);
+    for (int i = 0; i < MEMORY_STORE_ROWS; i++)
+        if (m->clients[i].size == size && memcmp(m->clients[i].key, key, size) == 0)
+            return i;
+    return -1;
+}
+
+static int find(struct dhcp_store *store, const struct dhcp_client *client, uint32_t *address)
+{
+    struct memory_store *m = of(store);
+    if (fails(m))
+        return KEEL_ESYS;
+    int row = row_of(m, client);
+    if (row < 0)
+        return KEEL_ENOENT;
+    *address = m->clients[row].address;
+    return 0;
+}
+
+static int bind_client(struct dhcp_store *store, const struct dhcp_client *client, uint32_t address)
+{
+    struct memory_store *m = of(store);
+    if (fails(m))
+        return KEEL_ESYS;
+    int row = row_of(m, client);
+    for (int i = 0; row < 0 && i < MEMORY_STORE_ROWS; i++)
+        if (!m->clients[i].size)
+            row = i;
+    if (row < 0)
+        return KEEL_ENOSPC;
+    m->clients[row].size = dhcp_client_key(client, m->clients[row].key);
+    m->clients[row].address = address;
+    return 0;
+}
+
+static int unbind(struct dhcp_store *store, const struct dhcp_client *client)
+{
+    struct memory_store *m = of(store);
+    if (fails(m))
+        return KEEL_ESYS;
+    int row = row_of(m, client);
+    if (row >= 0)
+        m->clients[row].size = 0;
+    return 0;
+}
+
+static int each(struct dhcp_store *store, int (*visit)(void *arg, const struct dhcp_lease *lease),
+                void *arg)
+{
+    struct memory_store *m = of(store);
+    if (fails(m))
+        return KEEL_ESYS;
+    for (unsigned i = 0; i < MEMORY_STORE_ROWS; i++) {
+        struct dhcp_lease lease;
+        if (!m->leases[i].size)
+            continue;
+        int err = dhcp_lease_decode(&lease, m->leases[i].record, m->leases[i].size);
+        if (!err)
+            err = visit(arg, &lease);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+void memory_store_init(struct memory_store *m)
+{
+    memset(m, 0, sizeof *m);
+    m->store = (struct dhcp_store){
+        .get = get,
+        .put = put,
+        .find = find,
+        .bind = bind_client,
+        .unbind = unbind,
+        .each = each,
+    };
+}
+
+unsigned memory_store_count(const struct memory_store *m)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < MEMORY_STORE_ROWS; i++)
+        count += m->leases[i].size > 0;
+    return count;
+}

@@ -1,0 +1,10 @@
+#include "tests/unit/dhcpd/suites.h"
+
+int main(void)
+{
+    Suite *(*const suites[])(void) = {
+        option_suite, message_suite, relay_suite, bitmap_suite, lease_suite,  pool_suite,
+        offer_suite,  config_suite,  reply_suite, state_suite,  engine_suite,
+    };
+    return unit_main(suites, sizeof suites / sizeof suites[0]);
+}

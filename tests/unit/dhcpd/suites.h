@@ -1,0 +1,21 @@
+/*
+ * The suites of dhcpd's unit tests, one a source file.
+ */
+#ifndef KEEL_TESTS_DHCPD_SUITES_H
+#define KEEL_TESTS_DHCPD_SUITES_H
+
+#include "tests/support/unit.h"
+
+Suite *option_suite(void);
+Suite *message_suite(void);
+Suite *relay_suite(void);
+Suite *bitmap_suite(void);
+Suite *lease_suite(void);
+Suite *pool_suite(void);
+Suite *offer_suite(void);
+Suite *config_suite(void);
+Suite *reply_suite(void);
+Suite *state_suite(void);
+Suite *engine_suite(void);
+
+#endif

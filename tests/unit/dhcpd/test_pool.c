@@ -1,0 +1,181 @@
+#include "common/base/mem.h"
+#include "common/base/rand.h"
+#include "dhcpd/lease/pool.h"
+#include "tests/unit/dhcpd/suites.h"
+
+#define NOW 1700000000ull
+
+START_TEST(test_life)
+{
+    struct dhcp_pool p;
+    uint32_t a;
+    ck_assert_int_eq(dhcp_pool_init(&p, 1000, 1003, NOW), 0);
+    ck_assert(dhcp_pool_has(&p, 1000) && dhcp_pool_has(&p, 1003));
+    ck_assert(!dhcp_pool_has(&p, 999) && !dhcp_pool_has(&p, 1004));
+    ck_assert_int_eq(dhcp_pool_pick_free(&p, 2, &a), 0);
+    ck_assert_uint_eq(a, 1002);
+    dhcp_pool_offer(&p, 1002, true);
+    ck_assert_int_eq(dhcp_pool_pick_free(&p, 2, &a), 0);
+    ck_assert_uint_eq(a, 1003);
+    dhcp_pool_bind(&p, 1002, NOW + 100);
+    dhcp_pool_offer(&p, 1002, false);
+    ck_assert_uint_eq(p.bound, 1);
+    ck_assert_uint_eq(p.map.free, 3);
+    dhcp_pool_reserve(&p, 1003);
+    dhcp_pool_bind(&p, 1000, NOW + 50);
+    dhcp_pool_bind(&p, 1001, NOW + 200);
+    ck_assert_int_eq(dhcp_pool_pick_free(&p, 0, &a), KEEL_ENOENT);
+    ck_assert_int_eq(dhcp_pool_pick_expired(&p, NOW, &a), KEEL_ENOENT);
+    dhcp_pool_reap(&p, NOW + 150, 100);
+    ck_assert_uint_eq(p.expired, 2);
+    ck_assert_int_eq(dhcp_pool_pick_expired(&p, NOW + 150, &a), 0);
+    ck_assert_uint_eq(a, 1000); /* the oldest */
+    dhcp_pool_offer(&p, 1000, true);
+    ck_assert_int_eq(dhcp_pool_pick_expired(&p, NOW + 150, &a), 0);
+    ck_assert_uint_eq(a, 1002);
+    dhcp_pool_bind(&p, 1000, NOW + 500);
+    ck_assert_uint_eq(p.bound, 2);
+    ck_assert_uint_eq(p.expired, 1);
+    dhcp_pool_forget(&p, 1002);
+    ck_assert_int_eq(dhcp_pool_pick_free(&p, 0, &a), 0);
+    ck_assert_uint_eq(a, 1002);
+    dhcp_pool_fini(&p);
+}
+END_TEST
+
+/* A renewal moves nothing; the reaper sees the new time. */
+START_TEST(test_renewal_is_lazy)
+{
+    struct dhcp_pool p;
+    ck_assert_int_eq(dhcp_pool_init(&p, 1, 10, NOW), 0);
+    dhcp_pool_bind(&p, 5, NOW + 100);
+    uint32_t bucket = dhcp_pool_slot(&p, 5)->list;
+    dhcp_pool_bind(&p, 5, NOW + 1000);
+    ck_assert_uint_eq(dhcp_pool_slot(&p, 5)->list, bucket);
+    dhcp_pool_reap(&p, NOW + 200, 100);
+    ck_assert_uint_eq(p.bound, 1);
+    ck_assert_uint_ne(dhcp_pool_slot(&p, 5)->list, bucket);
+    /* a shorter lease does move */
+    dhcp_pool_bind(&p, 5, NOW + 300);
+    dhcp_pool_reap(&p, NOW + 400, 100);
+    ck_assert_uint_eq(p.expired, 1);
+    dhcp_pool_fini(&p);
+}
+END_TEST
+
+/* Beyond the wheel, and after a sleep longer than the wheel. */
+START_TEST(test_far)
+{
+    struct dhcp_pool p;
+    uint64_t week = 7 * 86400;
+    ck_assert_int_eq(dhcp_pool_init(&p, 1, 10, NOW), 0);
+    dhcp_pool_bind(&p, 5, NOW + week);
+    dhcp_pool_bind(&p, 6, NOW + 10);
+    for (uint64_t t = 0; t < week; t += 600)
+        dhcp_pool_reap(&p, NOW + t, 100);
+    ck_assert_uint_eq(p.bound, 1);
+    ck_assert_uint_eq(p.expired, 1);
+    dhcp_pool_reap(&p, NOW + 3 * week, 100);
+    ck_assert_uint_eq(p.bound, 0);
+    ck_assert_uint_eq(p.expired, 2);
+    dhcp_pool_fini(&p);
+}
+END_TEST
+
+/* The clock goes back: nothing expires until it has passed the old time again. */
+START_TEST(test_clock_back)
+{
+    struct dhcp_pool p;
+    ck_assert_int_eq(dhcp_pool_init(&p, 1, 10, NOW), 0);
+    dhcp_pool_reap(&p, NOW + 1000, 100);
+    dhcp_pool_bind(&p, 5, NOW - 5000 + 100); /* granted after the jump */
+    dhcp_pool_reap(&p, NOW - 4000, 100);
+    ck_assert_uint_eq(p.bound, 1);
+    dhcp_pool_reap(&p, NOW + 1100, 100);
+    ck_assert_uint_eq(p.expired, 1);
+    dhcp_pool_fini(&p);
+}
+END_TEST
+
+START_TEST(test_budget)
+{
+    struct dhcp_pool p;
+    ck_assert_int_eq(dhcp_pool_init(&p, 0, 999, NOW), 0);
+    for (uint32_t i = 0; i < 1000; i++)
+        dhcp_pool_bind(&p, i, NOW + 60);
+    dhcp_pool_reap(&p, NOW + 600, 100);
+    ck_assert_uint_eq(p.expired, 100);
+    dhcp_pool_reap(&p, NOW + 600, 1000);
+    ck_assert_uint_eq(p.expired, 1000);
+    dhcp_pool_fini(&p);
+}
+END_TEST
+
+/* Random life against counts by hand. */
+START_TEST(test_random)
+{
+    enum { SIZE = 300 };
+    struct dhcp_pool p;
+    struct keel_prng prng;
+    uint64_t now = NOW;
+    keel_prng_seed(&prng, 3);
+    ck_assert_int_eq(dhcp_pool_init(&p, 0, SIZE - 1, now), 0);
+    for (unsigned round = 0; round < 50000; round++) {
+        uint32_t a = keel_prng_below(&prng, SIZE);
+        switch (keel_prng_below(&prng, 6)) {
+        case 0:
+            dhcp_pool_offer(&p, a, keel_prng_below(&prng, 2));
+            break;
+        case 1:
+            dhcp_pool_bind(&p, a, now + keel_prng_below(&prng, 40000));
+            break;
+        case 2:
+            dhcp_pool_expire(&p, a, now);
+            break;
+        case 3:
+            dhcp_pool_forget(&p, a);
+            break;
+        default:
+            now += keel_prng_below(&prng, 60);
+            dhcp_pool_reap(&p, now, 16);
+        }
+        uint32_t bound = 0, expired = 0, unused = 0;
+        for (uint32_t i = 0; i < SIZE; i++) {
+            bound += p.slots[i].state == DHCP_SLOT_BOUND;
+            expired += p.slots[i].state == DHCP_SLOT_EXPIRED;
+            unused += p.slots[i].state == DHCP_SLOT_FREE && !p.slots[i].offered;
+        }
+        ck_assert_uint_eq(p.bound, bound);
+        ck_assert_uint_eq(p.expired, expired);
+        ck_assert_uint_eq(p.map.free, unused);
+    }
+    dhcp_pool_fini(&p);
+}
+END_TEST
+
+START_TEST(test_no_memory)
+{
+    struct dhcp_pool p;
+    for (unsigned n = 1; n <= 2; n++) {
+        keel_mem_fail_at(n);
+        ck_assert_int_eq(dhcp_pool_init(&p, 1, 10, NOW), KEEL_ENOMEM);
+        keel_mem_fail_at(0);
+    }
+}
+END_TEST
+
+Suite *pool_suite(void)
+{
+    Suite *s = suite_create("dhcpd/lease/pool");
+    TCase *t = tcase_create("pool");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, test_life);
+    tcase_add_test(t, test_renewal_is_lazy);
+    tcase_add_test(t, test_far);
+    tcase_add_test(t, test_clock_back);
+    tcase_add_test(t, test_budget);
+    tcase_add_test(t, test_random);
+    tcase_add_test(t, test_no_memory);
+    suite_add_tcase(s, t);
+    return s;
+}
