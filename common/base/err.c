@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Indexed by the negated code. */
@@ -41,10 +42,17 @@ const char *keel_strerror(int err)
 int keel_diag_set(struct keel_diag *diag, int err, const char *fmt, ...)
 {
     if (diag) {
+        struct keel_diag text; /* not in place: an argument may be the text that stands there */
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(diag->text, sizeof diag->text, fmt, ap);
+        int n = vsnprintf(text.text, sizeof text.text, fmt, ap);
         va_end(ap);
+        if (n < 0)
+            n = 0;
+        else if ((size_t)n >= sizeof text.text)
+            n = sizeof text.text - 1;
+        memcpy(diag->text, text.text, (size_t)n);
+        diag->text[n] = '\0';
     }
     return err;
 }

@@ -39,8 +39,9 @@ struct keel_diag {
     char text[1024];
 };
 
-/* Formats into diag, which may be NULL, and cuts what does not fit. Returns err, so that a failure
- * is one line: `return keel_diag_set(diag, KEEL_EINVAL, "...", ...);` */
+/* Formats into diag, which may be NULL, and cuts what does not fit. diag->text may be an argument,
+ * so that a caller can put where before what. Returns err, so that a failure is one line: `return
+ * keel_diag_set(diag, KEEL_EINVAL, "...", ...);` */
 int keel_diag_set(struct keel_diag *diag, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -37,6 +37,21 @@ START_TEST(diag_cuts_what_does_not_fit)
     struct keel_diag diag;
     keel_diag_set(&diag, KEEL_EINVAL, "%*d", (int)sizeof diag.text + 100, 1);
     ck_assert_uint_eq(strlen(diag.text), sizeof diag.text - 1);
+    keel_diag_set(&diag, KEEL_EINVAL, "%*d", (int)sizeof diag.text, 1);
+    ck_assert_uint_eq(strlen(diag.text), sizeof diag.text - 1);
+}
+END_TEST
+
+START_TEST(diag_can_be_put_behind_where)
+{
+    struct keel_diag diag;
+    keel_diag_set(&diag, KEEL_EINVAL, "not a number");
+    keel_diag_set(&diag, KEEL_ECONF, "x.conf:7: %s (%s)", diag.text, "so it is");
+    ck_assert_str_eq(diag.text, "x.conf:7: not a number (so it is)");
+    keel_diag_set(&diag, KEEL_EINVAL, "%*d", (int)sizeof diag.text + 100, 1);
+    keel_diag_set(&diag, KEEL_ECONF, "y%s", diag.text);
+    ck_assert_uint_eq(strlen(diag.text), sizeof diag.text - 1);
+    ck_assert_int_eq(diag.text[0], 'y');
 }
 END_TEST
 
@@ -60,6 +75,7 @@ Suite *err_suite(void)
     tcase_add_test(tc, unknown_codes_have_a_text_too);
     tcase_add_test(tc, diag_takes_the_text_and_gives_the_code);
     tcase_add_test(tc, diag_cuts_what_does_not_fit);
+    tcase_add_test(tc, diag_can_be_put_behind_where);
     tcase_add_test(tc, a_kept_promise_says_nothing);
     tcase_add_test_raise_signal(tc, a_broken_promise_aborts, SIGABRT);
     suite_add_tcase(suite, tc);
