@@ -211,10 +211,19 @@ static void on_accept(struct keel_acceptor *a, int fd, const struct keel_addr *p
     keel_list_push_back(&control->clients, &client->node);
 }
 
+/* Clients that only sit there make room for one that wants something; the oldest goes first. */
 static unsigned room(struct keel_acceptor *a)
 {
     struct keel_control *control = KEEL_CONTAINER(a, struct keel_control, acceptor);
-    return control->client_count < CLIENTS ? CLIENTS - control->client_count : 0;
+    keel_list_for_safe(node, &control->clients)
+    {
+        struct keel_control_client *client = KEEL_CONTAINER(node, struct keel_control_client, node);
+        if (control->client_count < CLIENTS)
+            break;
+        if (!client->closed && client->waiting == 0)
+            keel_stream_close(&client->stream);
+    }
+    return control->client_count < CLIENTS;
 }
 
 /* --- waiting for a reload or upgrade --- */

@@ -42,6 +42,7 @@ static void on_crash(int number)
         fd = STDERR_FILENO;
     say(fd, crash_who);
     say(fd, signal_text(number));
+    say(fd, "backtrace:\n");
     backtrace_symbols_fd(frames, backtrace(frames, 64), fd);
     raise(number); /* SA_RESETHAND: now with its default */
 }

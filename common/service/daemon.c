@@ -213,16 +213,9 @@ static int check_only(const struct keel_protocol *p, const struct keel_conf_sour
     struct keel_core core;
     struct keel_conf *conf = NULL;
     struct keel_endpoints endpoints = {0};
-    void *settings = NULL;
     struct keel_option *rows = keel_options_join(p);
-    int err = rows ? keel_conf_load(rows, source, &conf, &diag) : KEEL_ENOMEM;
-    if (!err)
-        err = keel_core_read(conf, p, &core, &diag);
-    if (!err)
-        err = p->configure(conf, &settings, &endpoints, NULL, &diag);
-    if (!err && endpoints.count == 0)
-        err = keel_diag_set(&diag, KEEL_ECONF, "nothing to serve: give listen = { \"ADDRESS:PORT\" }"
-                                               " or --listen");
+    int err = rows ? keel_configuration_load(p, rows, source, &conf, &core, &endpoints, &diag)
+                   : KEEL_ENOMEM;
     if (!err && print) {
         struct keel_buf out;
         keel_buf_init(&out, 0);
@@ -232,8 +225,6 @@ static int check_only(const struct keel_protocol *p, const struct keel_conf_sour
     }
     if (err)
         fprintf(stderr, "%s\n", diag.text[0] ? diag.text : keel_strerror(err));
-    if (settings && p->free_settings)
-        p->free_settings(settings);
     keel_free(endpoints.items);
     keel_conf_free(conf);
     keel_free(rows);

@@ -51,20 +51,9 @@ static void generation_free(struct keel_generation *g)
 /* Reads and checks everything, as --check does, short of binding. */
 static int load(struct keel_generation *g, struct keel_diag *diag)
 {
-    const struct keel_protocol *p = g->master->protocol;
     const struct keel_conf_source source = {g->master->conf_file, g->text, g->master->overrides};
-    void *settings = NULL;
-    int err = keel_conf_load(g->master->rows, &source, &g->conf, diag);
-    if (!err)
-        err = keel_core_read(g->conf, p, &g->core, diag);
-    if (!err)
-        err = p->configure(g->conf, &settings, &g->endpoints, NULL, diag);
-    if (!err && p->free_settings)
-        p->free_settings(settings); /* the workers make their own */
-    if (!err && g->endpoints.count == 0)
-        err = keel_diag_set(diag, KEEL_ECONF,
-                            "nothing to serve: give listen = { \"ADDRESS:PORT\" } or --listen");
-    return err;
+    return keel_configuration_load(g->master->protocol, g->master->rows, &source, &g->conf,
+                                   &g->core, &g->endpoints, diag);
 }
 
 static int acquire(struct keel_generation *g, struct keel_diag *diag)
@@ -260,6 +249,7 @@ int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *di
     m.segment = master->segment.fd;
     m.log = g->core.log.target == KEEL_LOG_FILE ? keel_log_fd() : -1;
     m.log_level = master->log_level;
+    memcpy(m.ticket_key, master->ticket_key, sizeof m.ticket_key);
     m.conf_file = master->conf_file;
     m.conf_text = g->text;
     m.overrides = master->overrides;
@@ -400,6 +390,8 @@ void keel_generation_lost(struct keel_process *p, const char *why)
         keel_error("master", g->first ? "cannot start" : "the new generation is undone",
                    "generation=%u reason=%s", g->number, text);
         bool first = g->first;
+        if (master->serving)
+            keel_master_apply_log(master, &master->serving->core);
         keel_generation_drain(g, 0); /* may free g */
         keel_master_settle(master, false, text);
         if (first)
@@ -448,6 +440,7 @@ int keel_generation_start(struct keel_master *master, char *text, struct keel_di
         return err;
     }
     master->next_generation++;
+    keel_master_apply_log(master, &g->core);
     log_listeners(g);
     keel_timer_start(&g->deadline, g->core.start_timeout, 0);
     bool active = g->first && !keel_upgrade_waiting(master);

@@ -55,11 +55,14 @@ static json_t *manifest_head(const struct keel_manifest *m)
     for (unsigned i = 0; i < m->fd_count; i++)
         json_array_append_new(fds, json_pack("[i,i,i]", (int)m->fds[i].endpoint,
                                              (int)m->fds[i].slot, m->fds[i].fd));
-    return json_pack("{s:i s:i s:i s:i s:i s:b s:i s:i s:i s:i s:i s:s? s:s? s:I s:I s:I s:o s:o}",
+    char key[2 * KEEL_TICKET_KEY + 1];
+    keel_format_hex(key, sizeof key, m->ticket_key, sizeof m->ticket_key, 0);
+    return json_pack("{s:i s:i s:i s:i s:i s:b s:i s:i s:i s:i s:i s:s s:s? s:s? s:I s:I s:I s:o"
+                     " s:o}",
                      "role", (int)m->role, "generation", (int)m->generation, "worker",
                      (int)m->worker, "workers", (int)m->workers, "slot", (int)m->slot, "active",
                      m->active, "channel", m->channel, "segment", m->segment, "control",
-                     m->control, "log", m->log, "log-level", m->log_level, "conf-file",
+                     m->control, "log", m->log, "log-level", m->log_level, "ticket-key", key, "conf-file",
                      m->conf_file, "counters", m->counters, "started", (json_int_t)m->started_ns,
                      "conf-size", (json_int_t)(m->conf_text ? (ssize_t)strlen(m->conf_text) : -1),
                      "overrides-size",
@@ -167,6 +170,7 @@ static void parse_endpoint(const json_t *item, struct keel_manifest *m, bool *ba
 
 static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
 {
+    char key[2 * KEEL_TICKET_KEY + 1];
     m->role = (enum keel_role)head_int(head, "role", KEEL_ROLE_WORKER, KEEL_ROLE_MASTER, bad);
     m->generation = (unsigned)head_int(head, "generation", 0, INT_MAX, bad);
     m->workers = (unsigned)head_int(head, "workers", 0, 100000, bad);
@@ -178,6 +182,10 @@ static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
     m->control = head_int(head, "control", -1, INT_MAX, bad);
     m->log = head_int(head, "log", -1, INT_MAX, bad);
     m->log_level = head_int(head, "log-level", -1, 100, bad);
+    head_text(head, "ticket-key", key, sizeof key, bad);
+    if (!*bad && keel_parse_hex(keel_str(key), m->ticket_key, sizeof m->ticket_key) !=
+                     (int)sizeof m->ticket_key)
+        *bad = true;
     m->started_ns = (uint64_t)json_integer_value(json_object_get(head, "started"));
     m->conf_file = head_copy(head, "conf-file", bad);
     m->counters = head_copy(head, "counters", bad);

@@ -13,6 +13,8 @@
 /* Most bytes of one: configuration text included. */
 #define KEEL_MANIFEST_LIMIT (256u << 20)
 
+#define KEEL_TICKET_KEY 64
+
 enum keel_role {
     KEEL_ROLE_WORKER = 1,
     KEEL_ROLE_MASTER, /* the new master of an upgrade */
@@ -37,6 +39,7 @@ struct keel_manifest {
     struct keel_endpoints endpoints; /* worker: as configured; master: those whose fds come along */
     struct keel_manifest_fd *fds;
     unsigned fd_count;
+    uint8_t ticket_key[KEEL_TICKET_KEY]; /* secret of TLS session tickets, of all processes */
     char *counters;           /* master: JSON object of metric totals; NULL: none */
     uint64_t started_ns;      /* master: realtime of the first start */
 };

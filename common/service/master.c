@@ -1,6 +1,7 @@
 #include "common/service/master.h"
 
 #include "common/base/mem.h"
+#include "common/base/rand.h"
 #include "common/runtime/sock.h"
 #include "common/service/crash.h"
 #include "common/service/notify.h"
@@ -44,7 +45,7 @@ static bool is_starting(const struct keel_master *master)
     return false;
 }
 
-static void apply_log(struct keel_master *master, const struct keel_core *core)
+void keel_master_apply_log(struct keel_master *master, const struct keel_core *core)
 {
     struct keel_diag diag = {""};
     struct keel_log_options options = core->log;
@@ -73,7 +74,6 @@ int keel_master_reload(struct keel_master *master, struct keel_diag *diag)
     }
     const struct keel_generation *g =
         KEEL_CONTAINER(master->generations.prev, struct keel_generation, node);
-    apply_log(master, &g->core);
     keel_info("master", "reloading", "generation=%u", g->number);
     return 0;
 }
@@ -211,6 +211,7 @@ static int master_start(struct keel_master *master, char *text, struct keel_mani
     master->next_generation = 1;
     master->started_realtime_ns = keel_clock_realtime();
     master->sockets.inherited_fds = manifest ? 0 : keel_notify_sockets();
+    keel_rand_bytes(master->ticket_key, sizeof master->ticket_key);
     keel_sock_raise_nofile();
     keel_crash_install(master->protocol->name);
 

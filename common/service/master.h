@@ -117,6 +117,7 @@ struct keel_master {
     uint64_t deaths_ns[2560];        /* times of the last deaths, a ring */
     unsigned deaths;
     uint64_t started_realtime_ns;
+    uint8_t ticket_key[KEEL_TICKET_KEY];
     unsigned reloads, respawns;
     char *binary; /* the path to start a new version from */
     int exe; /* our own binary: respawned workers are of the same version as the master */
@@ -201,6 +202,8 @@ void keel_control_reply(struct keel_process *p, uint32_t id, const void *bytes, 
 int keel_master_run(struct keel_master *master, char *text, struct keel_manifest *manifest);
 /* Reads the configuration again and replaces the workers. KEEL_EBUSY while one is under way. */
 int keel_master_reload(struct keel_master *master, struct keel_diag *diag);
+/* The log of this configuration, for the master itself. */
+void keel_master_apply_log(struct keel_master *master, const struct keel_core *core);
 /* Leaves in order, or (fast) at once. */
 void keel_master_stop(struct keel_master *master, bool fast, int exit_status);
 void keel_master_settle(struct keel_master *master, bool ok, const char *text);

@@ -254,3 +254,42 @@ int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *pro
         err = read_control_mode(conf, core, diag);
     return err;
 }
+
+/* Every TLS address has its certificate. */
+static int check_tls(const struct keel_conf *conf, const struct keel_protocol *protocol,
+                     void *settings, const struct keel_endpoints *endpoints,
+                     struct keel_diag *diag)
+{
+    for (unsigned i = 0; i < endpoints->count; i++) {
+        const struct keel_endpoint *e = &endpoints->items[i];
+        char text[KEEL_ADDR_TEXT];
+        if (!e->tls || (protocol->tls && protocol->tls(settings, e)))
+            continue;
+        keel_addr_format(text, sizeof text, &e->addr);
+        return keel_conf_error(conf, "listen", diag, "\"%s tls\": %s", text,
+                               protocol->tls ? "there is no certificate; give certificate and key"
+                                             : "this daemon has no TLS");
+    }
+    return 0;
+}
+
+int keel_configuration_load(const struct keel_protocol *protocol, const struct keel_option *rows,
+                            const struct keel_conf_source *source, struct keel_conf **conf,
+                            struct keel_core *core, struct keel_endpoints *endpoints,
+                            struct keel_diag *diag)
+{
+    void *settings = NULL;
+    int err = keel_conf_load(rows, source, conf, diag);
+    if (!err)
+        err = keel_core_read(*conf, protocol, core, diag);
+    if (!err)
+        err = protocol->configure(*conf, &settings, endpoints, NULL, diag);
+    if (!err)
+        err = check_tls(*conf, protocol, settings, endpoints, diag);
+    if (!err && endpoints->count == 0)
+        err = keel_diag_set(diag, KEEL_ECONF,
+                            "nothing to serve: give listen = { \"ADDRESS:PORT\" } or --listen");
+    if (settings && protocol->free_settings)
+        protocol->free_settings(settings);
+    return err;
+}

@@ -35,4 +35,11 @@ struct keel_option *keel_options_join(const struct keel_protocol *protocol);
 int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *protocol,
                    struct keel_core *core, struct keel_diag *diag);
 
+/* All that --check does: parse, the core's values, the protocol's, and what would be served. The
+ * tree is new in *conf (also on error: free it); the protocol's settings are made and freed. */
+int keel_configuration_load(const struct keel_protocol *protocol, const struct keel_option *rows,
+                            const struct keel_conf_source *source, struct keel_conf **conf,
+                            struct keel_core *core, struct keel_endpoints *endpoints,
+                            struct keel_diag *diag);
+
 #endif

@@ -327,6 +327,7 @@ static void on_tick(struct keel_timer *timer)
     struct keel_master *master = KEEL_CONTAINER(timer, struct keel_master, tick);
     struct keel_generation *g = master->serving;
     uint64_t now = keel_clock_monotonic();
+    keel_log_tick();
     for (unsigned i = 0; g && i < g->count; i++) {
         struct keel_process *p = &g->processes[i];
         if (p->state == KEEL_PROCESS_SERVING)

@@ -1,11 +1,13 @@
 #include "common/service/worker.h"
 
 #include "common/base/mem.h"
+#include "common/runtime/tls.h"
 #include "common/service/channel.h"
 #include "common/service/crash.h"
 #include "common/service/host.h"
 #include "common/service/log.h"
 #include "common/service/options.h"
+#include "common/service/sandbox.h"
 #include "common/service/worker_command.h"
 
 #include <signal.h>
@@ -27,6 +29,7 @@ struct worker {
     struct keel_channel channel;
     struct keel_host *host;
     struct keel_timer heartbeat;
+    unsigned beats;
     struct keel_signal on_term;
     bool channel_up;
     char sandbox[256]; /* what was reached, for status */
@@ -138,6 +141,8 @@ static void on_heartbeat(struct keel_timer *timer)
     struct keel_slot *slot = keel_segment_slot(&w->segment, w->manifest->slot);
     keel_slot_set(&slot->worst_turn_ns, keel_loop_worst_turn(w->loop));
     keel_slot_set(&slot->heartbeat_ns, keel_loop_now(w->loop));
+    if (++w->beats % 4 == 0)
+        keel_log_tick();
 }
 
 /* --- start --- */
@@ -178,7 +183,40 @@ static int open_log(struct worker *w, struct keel_diag *diag)
 
 static int enter_sandbox(struct worker *w, struct keel_diag *diag)
 {
-    snprintf(w->sandbox, sizeof w->sandbox, "none");
+    struct keel_sandbox_report report = {0};
+    if (keel_access_add(&w->access, w->core.state_dir, true) != 0)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    bool root = geteuid() == 0; /* nobody else can become another user */
+    const struct keel_sandbox_options options = {
+        .user = root ? w->core.user : NULL,
+        .group = root ? w->core.group : NULL,
+        .read = (const char *const *)w->access.read,
+        .reads = w->access.reads,
+        .write = (const char *const *)w->access.write,
+        .writes = w->access.writes,
+        .any_path = !w->core.sandbox,
+        .no_seccomp = !w->core.sandbox,
+    };
+    int err = keel_sandbox_enter(&options, &report, diag);
+    if (err)
+        return err;
+    memcpy(w->sandbox, report.text, sizeof w->sandbox);
+    return 0;
+}
+
+/* Tickets that one worker gave are good at every other, and after a reload or upgrade. */
+static int share_tickets(struct worker *w, struct keel_diag *diag)
+{
+    for (unsigned i = 0; i < w->manifest->endpoints.count; i++) {
+        const struct keel_endpoint *e = &w->manifest->endpoints.items[i];
+        struct keel_tls_context *tls =
+            e->tls && w->protocol->tls ? w->protocol->tls(w->settings, e) : NULL;
+        int err = tls ? keel_tls_context_set_ticket_key(tls, w->manifest->ticket_key,
+                                                        KEEL_TICKET_KEY)
+                      : 0;
+        if (err)
+            return keel_diag_set(diag, err, "cannot set the ticket key: %s", keel_strerror(err));
+    }
     return 0;
 }
 
@@ -264,6 +302,8 @@ static int worker_start(struct worker *w, struct keel_diag *diag)
         err = load_configuration(w, diag);
     if (!err)
         err = open_log(w, diag);
+    if (!err)
+        err = share_tickets(w, diag);
     if (!err)
         err = enter_sandbox(w, diag);
     if (!err)
