@@ -7,7 +7,14 @@
 #include <check.h>
 
 Suite *child_suite(void);
+Suite *dgram_suite(void);
+Suite *loop_suite(void);
 Suite *offload_suite(void);
 Suite *packet_suite(void);
+Suite *sock_suite(void);
+Suite *stream_end_suite(void);
+Suite *stream_suite(void);
+Suite *timer_suite(void);
+Suite *tls_suite(void);
 
 #endif
