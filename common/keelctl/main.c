@@ -1,0 +1,148 @@
+/*
+ * keelctl: asks a daemon through its control socket and shows the answer.
+ */
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/base/str.h"
+#include "common/keelctl/client.h"
+#include "common/keelctl/console.h"
+#include "common/keelctl/print.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_TIMEOUT (60 * KEEL_NS_PER_S)
+
+static void complain(const char *text)
+{
+    struct keel_buf out = {0};
+    keelctl_print_text(text, &out);
+    const char *safe = keel_buf_text(&out);
+    fprintf(stderr, "keelctl: %s\n", safe ? safe : "no memory");
+    keel_buf_fini(&out);
+}
+
+static int show(const struct keel_buf *text)
+{
+    size_t n = keel_buf_size(text);
+    if (fwrite(keel_buf_bytes(text), 1, n, stdout) != n || fflush(stdout) != 0) {
+        complain("cannot write the answer");
+        return KEELCTL_UNREACHABLE;
+    }
+    return KEELCTL_OK;
+}
+
+/* A reply that promises "ok" but does not keep to the form is no answer. */
+static int show_reply(const struct keelctl_options *options, struct keel_buf *line)
+{
+    json_error_t error;
+    json_t *reply = json_loadb((const char *)keel_buf_bytes(line), keel_buf_size(line), 0, &error);
+    const json_t *ok = json_object_get(reply, "ok");
+    const char *text = json_string_value(json_object_get(reply, "error"));
+    int status = json_is_true(ok) ? KEELCTL_OK : KEELCTL_REFUSED;
+    if (!json_is_boolean(ok) || (status == KEELCTL_REFUSED && !text)) {
+        complain("the answer is not one");
+        json_decref(reply);
+        return KEELCTL_UNREACHABLE;
+    }
+    struct keel_buf out = {0};
+    if (options->json)
+        keel_buf_append(&out, keel_buf_bytes(line), keel_buf_size(line));
+    if (options->json)
+        keel_buf_puts(&out, "\n");
+    else if (status == KEELCTL_OK)
+        keelctl_print(json_object_get(reply, "result"), &out);
+    else
+        complain(text);
+    int failed = out.failed ? KEELCTL_UNREACHABLE : show(&out);
+    keel_buf_fini(&out);
+    json_decref(reply);
+    return failed ? failed : status;
+}
+
+int keelctl_command(const struct keelctl_options *options, const char *daemon,
+                    const char *const *words, int count)
+{
+    char path[4096];
+    struct keel_diag diag;
+    struct keel_buf line;
+    keel_buf_init(&line, KEELCTL_REPLY_MAX);
+    int err = options->socket ? snprintf(path, sizeof path, "%s", options->socket) < 0
+                              : keelctl_find(daemon, path, sizeof path, &diag);
+    if (!err)
+        err = keelctl_ask(path, words, count, options->timeout_ns, &line, &diag);
+    int status = KEELCTL_UNREACHABLE;
+    if (err)
+        complain(diag.text);
+    else
+        status = show_reply(options, &line);
+    keel_buf_fini(&line);
+    return status;
+}
+
+static const char usage[] =
+    "usage: keelctl [--socket PATH] [--json] [--timeout TIME] [DAEMON [COMMAND [ARGUMENT ...]]]\n"
+    "\n"
+    "  DAEMON          dnsd, dhcpd, httpd ..., or the path of a control socket\n"
+    "  COMMAND         \"help\" lists them; without one: a console\n"
+    "  --socket PATH   the control socket, wherever DAEMON's would be\n"
+    "  --json          show the reply as it came\n"
+    "  --timeout TIME  wait so long for an answer (60s)\n";
+
+enum { OPT_SOCKET = 256, OPT_JSON, OPT_TIMEOUT, OPT_VERSION, OPT_HELP };
+
+static int parse_options(int argc, char **argv, struct keelctl_options *options)
+{
+    static const struct option longs[] = {{"socket", required_argument, NULL, OPT_SOCKET},
+                                          {"json", no_argument, NULL, OPT_JSON},
+                                          {"timeout", required_argument, NULL, OPT_TIMEOUT},
+                                          {"version", no_argument, NULL, OPT_VERSION},
+                                          {"help", no_argument, NULL, OPT_HELP},
+                                          {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+        switch (c) {
+        case OPT_SOCKET:
+            options->socket = optarg;
+            break;
+        case OPT_JSON:
+            options->json = true;
+            break;
+        case OPT_TIMEOUT:
+            if (keel_parse_duration(keel_str(optarg), &options->timeout_ns) != 0 ||
+                options->timeout_ns == 0) {
+                complain("--timeout needs a time such as 10s");
+                return KEELCTL_USAGE;
+            }
+            break;
+        case OPT_VERSION:
+            puts("keelctl " KEEL_VERSION);
+            return -1;
+        case 'h':
+        case OPT_HELP:
+            fputs(usage, stdout);
+            return -1;
+        default:
+            fputs(usage, stderr);
+            return KEELCTL_USAGE;
+        }
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct keelctl_options options = {.timeout_ns = DEFAULT_TIMEOUT};
+    setlocale(LC_CTYPE, "");
+    int status = parse_options(argc, argv, &options);
+    if (status)
+        return status < 0 ? KEELCTL_OK : status;
+    const char *const *words = (const char *const *)argv + optind;
+    int count = argc - optind;
+    if (count >= 2)
+        return keelctl_command(&options, words[0], words + 1, count - 1);
+    return keelctl_console(&options, count ? words[0] : options.socket);
+}

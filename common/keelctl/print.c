@@ -1,0 +1,350 @@
+#include "common/keelctl/print.h"
+
+#include "common/base/mem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Objects inside of objects go so deep before they are shown as JSON. */
+#define DEPTH 6
+#define COLUMNS 64
+
+/* --- text ------------------------------------------------------------------------------------ */
+
+/* jansson gives valid UTF-8; of it, control characters (C0, DEL, C1) are escaped. A text of many
+ * lines keeps its line ends and tabs. */
+static void put_text(const char *text, bool lines, struct keel_buf *out)
+{
+    for (const uint8_t *p = (const uint8_t *)text; *p; p++) {
+        bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+        if (lines && (*p == '\n' || *p == '\t'))
+            keel_buf_append(out, p, 1);
+        else if (*p < 0x20 || *p == 0x7f)
+            keel_buf_printf(out, "\\x%02x", *p);
+        else if (c1)
+            keel_buf_printf(out, "\\x%02x", *++p);
+        else
+            keel_buf_append(out, p, 1);
+    }
+}
+
+void keelctl_print_text(const char *text, struct keel_buf *out)
+{
+    put_text(text, false, out);
+}
+
+/* Columns on a screen, about: characters, not bytes. */
+static size_t width_of(const struct keel_buf *buf, size_t from)
+{
+    size_t width = 0;
+    for (const uint8_t *p = keel_buf_bytes(buf) + from; p < buf->data + buf->end; p++)
+        width += (*p & 0xc0) != 0x80;
+    return width;
+}
+
+static void pad(struct keel_buf *out, size_t n)
+{
+    while (n-- > 0)
+        keel_buf_puts(out, " ");
+}
+
+static bool is_scalar(const json_t *v)
+{
+    return !json_is_object(v) && !json_is_array(v);
+}
+
+static bool all_scalar(const json_t *array)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        if (!is_scalar(json_array_get(array, i)))
+            return false;
+    }
+    return true;
+}
+
+static bool all_objects(const json_t *array)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        if (!json_is_object(json_array_get(array, i)))
+            return false;
+    }
+    return json_array_size(array) > 0;
+}
+
+/* A value on one line. */
+static void put_inline(const json_t *v, struct keel_buf *out)
+{
+    switch (v ? json_typeof(v) : JSON_NULL) {
+    case JSON_STRING:
+        put_text(json_string_value(v), false, out);
+        return;
+    case JSON_INTEGER:
+        keel_buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        return;
+    case JSON_REAL:
+        keel_buf_printf(out, "%.10g", json_real_value(v));
+        return;
+    case JSON_TRUE:
+        keel_buf_puts(out, "yes");
+        return;
+    case JSON_FALSE:
+        keel_buf_puts(out, "no");
+        return;
+    case JSON_NULL:
+        keel_buf_puts(out, "-");
+        return;
+    default:
+        break;
+    }
+    if (json_is_array(v) && all_scalar(v)) {
+        for (size_t i = 0; i < json_array_size(v); i++) {
+            keel_buf_puts(out, i ? ", " : "");
+            put_inline(json_array_get(v, i), out);
+        }
+        return;
+    }
+    char *text = json_dumps(v, JSON_COMPACT);
+    put_text(text ? text : "?", false, out);
+    free(text);
+}
+
+/* --- tables ---------------------------------------------------------------------------------- */
+
+struct column {
+    const char *name;
+    size_t width;
+    bool numbers; /* all of its values: they stand to the right */
+};
+struct table {
+    struct column columns[COLUMNS];
+    unsigned count;
+};
+
+static void note_value(struct table *t, const char *name, const json_t *v, struct keel_buf *cell)
+{
+    unsigned i = 0;
+    while (i < t->count && strcmp(t->columns[i].name, name) != 0)
+        i++;
+    if (i == COLUMNS)
+        return;
+    struct column *c = &t->columns[i];
+    if (i == t->count) {
+        t->count++;
+        keel_buf_clear(cell);
+        put_text(name, false, cell);
+        *c = (struct column){name, width_of(cell, 0), true};
+    }
+    keel_buf_clear(cell);
+    put_inline(v, cell);
+    size_t width = width_of(cell, 0);
+    if (width > c->width)
+        c->width = width;
+    if (!json_is_number(v) && !json_is_null(v))
+        c->numbers = false;
+}
+
+static void put_cell(const struct column *c, const json_t *v, bool head, bool last,
+                     struct keel_buf *out)
+{
+    size_t start = keel_buf_size(out);
+    if (head)
+        put_text(c->name, false, out);
+    else
+        put_inline(v, out);
+    size_t missing = c->width - width_of(out, start);
+    if (c->numbers) { /* written again behind its blanks */
+        out->end = out->start + start;
+        pad(out, missing);
+        if (head)
+            put_text(c->name, false, out);
+        else
+            put_inline(v, out);
+    } else if (!last) {
+        pad(out, missing);
+    }
+    keel_buf_puts(out, last ? "\n" : "  ");
+}
+
+static void put_table(const json_t *rows, unsigned indent, struct keel_buf *out)
+{
+    struct table t = {.count = 0};
+    struct keel_buf cell = {0};
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *key;
+        json_t *v, *row = json_array_get(rows, i);
+        json_object_foreach(row, key, v) note_value(&t, key, v, &cell);
+    }
+    keel_buf_fini(&cell);
+    for (size_t i = 0; i <= json_array_size(rows) && t.count > 0; i++) {
+        pad(out, indent);
+        for (unsigned c = 0; c < t.count && !out->failed; c++) {
+            const json_t *v =
+                i ? json_object_get(json_array_get(rows, i - 1), t.columns[c].name) : NULL;
+            put_cell(&t.columns[c], v, i == 0, c + 1 == t.count, out);
+        }
+    }
+}
+
+/* --- what every worker said ------------------------------------------------------------------ */
+
+/* [{"worker": 0, "result": ...}, ...] */
+static bool is_workers(const json_t *v)
+{
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        const json_t *item = json_array_get(v, i);
+        if (!json_is_object(item) || json_object_size(item) != 2 ||
+            !json_object_get(item, "worker") || !json_object_get(item, "result"))
+            return false;
+    }
+    return json_array_size(v) > 0;
+}
+
+static bool is_flat(const json_t *object)
+{
+    const char *key;
+    json_t *v;
+    if (!json_is_object(object) || json_object_get(object, "text"))
+        return false;
+    json_object_foreach((json_t *)object, key, v)
+    {
+        if (!is_scalar(v))
+            return false;
+    }
+    return true;
+}
+
+static int add_row(json_t *rows, json_t *worker, json_t *values)
+{
+    json_t *row = json_object();
+    if (!row || json_object_set(row, "worker", worker) != 0 ||
+        json_object_update_missing(row, values) != 0) {
+        json_decref(row);
+        return -1;
+    }
+    return json_array_append_new(rows, row);
+}
+
+/* One table with the worker as its first column, where all results are objects or lists of them;
+ * NULL where they are not. Returns new. */
+static json_t *merge_workers(const json_t *workers)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < json_array_size(workers) && rows; i++) {
+        json_t *item = json_array_get(workers, i);
+        json_t *worker = json_object_get(item, "worker"), *v = json_object_get(item, "result");
+        int err = -1;
+        if (is_flat(v)) {
+            err = add_row(rows, worker, v);
+        } else if (json_is_array(v) && (json_array_size(v) == 0 || all_objects(v))) {
+            err = 0;
+            for (size_t j = 0; j < json_array_size(v) && !err; j++)
+                err = add_row(rows, worker, json_array_get(v, j));
+        }
+        if (err) {
+            json_decref(rows);
+            rows = NULL;
+        }
+    }
+    return rows;
+}
+
+static void put_value(const json_t *v, unsigned indent, struct keel_buf *out);
+
+static void put_workers(const json_t *v, unsigned indent, struct keel_buf *out)
+{
+    json_t *rows = merge_workers(v);
+    if (rows && json_array_size(rows) == 0) {
+        pad(out, indent);
+        keel_buf_puts(out, "none\n");
+    } else if (rows) {
+        put_table(rows, indent, out);
+    }
+    for (size_t i = 0; i < json_array_size(v) && !rows; i++) {
+        json_t *item = json_array_get(v, i);
+        pad(out, indent);
+        keel_buf_puts(out, "worker ");
+        put_inline(json_object_get(item, "worker"), out);
+        keel_buf_puts(out, ":\n");
+        put_value(json_object_get(item, "result"), indent + 2, out);
+    }
+    json_decref(rows);
+}
+
+/* --- any value ------------------------------------------------------------------------------- */
+
+/* The text of "..." or {"text": "..."}; NULL when it is neither. */
+static const char *text_of(const json_t *v)
+{
+    if (json_is_object(v) && json_object_size(v) == 1)
+        v = json_object_get(v, "text");
+    return json_string_value(v);
+}
+
+static void put_lines(const char *text, struct keel_buf *out)
+{
+    size_t n = strlen(text);
+    put_text(text, true, out);
+    if (n > 0 && text[n - 1] != '\n')
+        keel_buf_puts(out, "\n");
+}
+
+static void put_object(const json_t *object, unsigned indent, struct keel_buf *out)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)object, key, v)
+    {
+        pad(out, indent);
+        put_text(key, false, out);
+        keel_buf_puts(out, ":");
+        bool block = indent < 2 * DEPTH &&
+                     ((json_is_object(v) && json_object_size(v) > 0) || all_objects(v) ||
+                      (json_is_string(v) && strchr(json_string_value(v), '\n')));
+        if (block) {
+            keel_buf_puts(out, "\n");
+            put_value(v, indent + 2, out);
+        } else {
+            keel_buf_puts(out, " ");
+            put_inline(v, out);
+            keel_buf_puts(out, "\n");
+        }
+    }
+}
+
+static void put_value(const json_t *v, unsigned indent, struct keel_buf *out)
+{
+    const char *text = text_of(v);
+    if (text) {
+        put_lines(text, out);
+    } else if (is_workers(v)) {
+        put_workers(v, indent, out);
+    } else if (all_objects(v)) {
+        put_table(v, indent, out);
+    } else if (json_is_object(v) && indent <= 2 * DEPTH) {
+        put_object(v, indent, out);
+    } else if (json_is_array(v)) {
+        for (size_t i = 0; i < json_array_size(v); i++) {
+            pad(out, indent);
+            put_inline(json_array_get(v, i), out);
+            keel_buf_puts(out, "\n");
+        }
+    } else {
+        pad(out, indent);
+        put_inline(v, out);
+        keel_buf_puts(out, "\n");
+    }
+}
+
+int keelctl_print(const json_t *result, struct keel_buf *out)
+{
+    if (!result || json_is_null(result))
+        keel_buf_puts(out, "done\n");
+    else if (json_is_array(result) && json_array_size(result) == 0)
+        keel_buf_puts(out, "none\n");
+    else
+        put_value(result, 0, out);
+    return out->failed;
+}
