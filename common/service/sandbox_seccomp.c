@@ -263,7 +263,7 @@ static int add_values(scmp_filter_ctx filter, int call, unsigned argument, const
         scmp_datum_t value =
             size == sizeof(int) ? (scmp_datum_t) * (const int *)p : *(const unsigned long *)p;
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
-                                  SCMP_CMP(argument, SCMP_CMP_EQ, value));
+                                  SCMP_CMP(argument, SCMP_CMP_EQ, value, 0));
     }
     return failed;
 }
@@ -305,11 +305,11 @@ static int add_checked(scmp_filter_ctx filter)
         failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     /* signals to ourselves: abort, and a thread that hangs */
     if (!failed)
-        failed =
-            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, self));
+        failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
+                                  SCMP_A0(SCMP_CMP_EQ, self, 0));
     if (!failed)
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, self));
+                                  SCMP_A0(SCMP_CMP_EQ, self, 0));
     return failed;
 }
 
