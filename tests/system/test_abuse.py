@@ -20,10 +20,11 @@ def httpd(**options):
     return Daemon('httpd', ['--root', root], workers=options.pop('workers', 1), **options)
 
 
-def others_are_served(daemon, protocol='http', connections=200):
-    """Every one, and none waits for a second."""
-    counts = Load(daemon.address('tcp'), protocol, 4, connections=connections).finish(stop=False)
-    assert counts['ok'] == connections and counts['slow_1s'] == 0, counts
+def others_are_served(daemon, protocol='http', connections=200, worst_ms=1000, address=None):
+    """Every one, and none waits for long."""
+    counts = Load(address or daemon.address('tcp'), protocol, 4,
+                  connections=connections).finish(stop=False)
+    assert counts['ok'] == connections and counts['worst_ms'] <= worst_ms, counts
 
 
 def cpu_seconds(pids):
@@ -112,6 +113,8 @@ def over_the_descriptor_limit():
             s.settimeout(10)
             s.connect(daemon.address('tcp'))
             held.append(s)
+        # each of them may hold its place for a second, then it makes room; so this queues
+        others_are_served(daemon, worst_ms=6000)
         others_are_served(daemon)
         before = cpu_seconds(daemon.processes())
         time.sleep(1)
@@ -124,7 +127,7 @@ def over_the_descriptor_limit():
 
 def control_socket():
     with echod(workers=1) as daemon:
-        held = []
+        address, held = daemon.address('tcp'), []
         for text in (b'', b'nonsense\n', b'{"command": 5}\n', b'[' * 100000 + b'\n', b'x' * 3000000,
                      b'{"command":"status","args":{}}\n', b'\0\xff\n', b'{"command":"no-such"}\n'):
             s = socket.socket(socket.AF_UNIX)
@@ -145,7 +148,7 @@ def control_socket():
             except OSError:
                 break
             many.append(s)
-        others_are_served(daemon, 'echo')
+        others_are_served(daemon, 'echo', address=address)
         for s in held + many:
             s.close()
         until(lambda: daemon.status()['listeners'], 'an answer after all that')

@@ -26,7 +26,7 @@ def gives_up():
     daemon.stopped = True
     assert daemon.process.returncode == 1, daemon.process.returncode
     assert not daemon.processes()
-    errors = [line for line in daemon.log().splitlines() if line.startswith('error')]
+    errors = [line for line in daemon.log().splitlines() if line.startswith('ERROR')]
     assert errors, daemon.log()
 
 

@@ -98,22 +98,24 @@ def undone():
 
         def reload():
             try:
-                answer.append(daemon.ctl('reload', patience=60))
+                answer.append(('done', daemon.ctl('reload', patience=60)))
             except Refused as error:
-                answer.append(str(error))
+                answer.append(('refused', str(error)))
         thread = threading.Thread(target=reload)
         thread.start()
         # the new worker is stopped in its tracks before it can say that it is ready
         stopped = False
         deadline = time.monotonic() + 10
         while not stopped and time.monotonic() < deadline:
-            for pid in daemon.children():
-                if pid not in before:
+            with open('/proc/%d/task/%d/children' % (daemon.pid, daemon.pid),
+                      encoding='ascii') as f:
+                for pid in set(map(int, f.read().split())) - set(before):
                     os.kill(pid, signal.SIGSTOP)
                     stopped = True
         thread.join()
         counts = load.finish()
-        assert isinstance(answer[0], str), 'it got ready before it was stopped: %s' % answer
+        assert answer[0][0] == 'refused', answer
+        tap.note(answer[0][1])
         assert worker_pids(daemon) == before, (before, worker_pids(daemon))
         until(lambda: daemon.children() == before, 'the generation that failed is gone')
         nothing_lost(counts)
