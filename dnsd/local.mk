@@ -1,4 +1,4 @@
-# dnsd: everything but main() and the sockets, so that the tests and fuzzers link it too.
+# dnsd: everything but main(), so that the tests and fuzzers link it too.
 noinst_LTLIBRARIES += dnsd/libdnsd.la
 dnsd_libdnsd_la_SOURCES = \
 	dnsd/wire/edns.c dnsd/wire/edns.h \
@@ -17,5 +17,15 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/zones.c dnsd/zone/zones.h \
 	dnsd/answer/query.c dnsd/answer/query.h \
 	dnsd/answer/reply.c dnsd/answer/reply.h \
-	dnsd/answer/resolve.c dnsd/answer/resolve.h
-dnsd_libdnsd_la_LIBADD = $(LDNS_LIBS)
+	dnsd/answer/resolve.c dnsd/answer/resolve.h \
+	dnsd/serve/load.c dnsd/serve/load.h \
+	dnsd/serve/serve.c dnsd/serve/serve.h \
+	dnsd/serve/settings.c dnsd/serve/settings.h \
+	dnsd/serve/tcp.c dnsd/serve/tcp.h \
+	dnsd/serve/udp.c dnsd/serve/udp.h \
+	dnsd/options.c dnsd/options.h
+dnsd_libdnsd_la_LIBADD = $(LDNS_LIBS) $(JANSSON_LIBS) common/libkeel.la
+
+sbin_PROGRAMS += dnsd/dnsd
+dnsd_dnsd_SOURCES = dnsd/main.c
+dnsd_dnsd_LDADD = dnsd/libdnsd.la common/libkeel.la

@@ -1,0 +1,82 @@
+#include "dnsd/options.h"
+
+#define SECONDS(n) ((int64_t)(n)*1000000000)
+#define UNSUPPORTED(key)                                                                           \
+    {                                                                                              \
+        .name = key, .type = KEEL_OPT_UNSUPPORTED                                                  \
+    }
+
+static const struct keel_option zone_rows[] = {
+    {.name = "file",
+     .type = KEEL_OPT_PATH,
+     .flags = KEEL_OPT_REQUIRED,
+     .help = "The zone's file (RFC 1035, section 5), with $ORIGIN, $TTL, $INCLUDE and $GENERATE. A "
+             "relative $INCLUDE is looked for beside the file that it stands in."},
+    UNSUPPORTED("allow-transfer"),
+    UNSUPPORTED("notify"),
+    UNSUPPORTED("allow-update"),
+    UNSUPPORTED("primary"),
+    {.type = KEEL_OPT_END},
+};
+
+const struct keel_option dns_options[] = {
+    {.name = "zone",
+     .type = KEEL_OPT_SECTION,
+     .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
+     .sub = zone_rows,
+     .help = "A zone that is served; the title is its name."},
+    {.name = "udp-size",
+     .type = KEEL_OPT_INT,
+     .def = "1232",
+     .min = 512,
+     .max = 4096,
+     .help = "Longest answer over UDP in bytes, and the size that EDNS announces. The default "
+             "passes every path without fragments."},
+    {.name = "tcp-idle-timeout",
+     .type = KEEL_OPT_DURATION,
+     .def = "10s",
+     .min = SECONDS(1),
+     .max = SECONDS(86400),
+     .help = "How long a TCP connection may take until its next query is complete, however its "
+             "bytes trickle in."},
+    {.name = "tcp-queries",
+     .type = KEEL_OPT_INT,
+     .def = "0",
+     .min = 0,
+     .max = 1000000000,
+     .help = "Most queries of one TCP connection; it is closed after the last answer. 0 is no "
+             "limit."},
+    UNSUPPORTED("key"),
+    UNSUPPORTED("rate-limit"),
+    {.type = KEEL_OPT_END},
+};
+
+/* A string of the configuration file's language. */
+static void put_quoted(struct keel_buf *out, const char *text, size_t n)
+{
+    keel_buf_append(out, "\"", 1);
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '"' || text[i] == '\\')
+            keel_buf_append(out, "\\", 1);
+        keel_buf_append(out, text + i, 1);
+    }
+    keel_buf_append(out, "\"", 1);
+}
+
+static int apply_zone(const char *arg, struct keel_buf *out, struct keel_diag *diag)
+{
+    const char *equals = strchr(arg, '=');
+    if (!equals || equals == arg || equals[1] == '\0')
+        return keel_diag_set(diag, KEEL_EINVAL, "NAME=FILE expected");
+    keel_buf_puts(out, "zone ");
+    put_quoted(out, arg, (size_t)(equals - arg));
+    keel_buf_puts(out, " { file = ");
+    put_quoted(out, equals + 1, strlen(equals + 1));
+    keel_buf_puts(out, " }\n");
+    return out->failed;
+}
+
+const struct keel_cli_option dns_cli[] = {
+    {"zone", "NAME=FILE", "serve the zone NAME from FILE", apply_zone},
+    {NULL},
+};

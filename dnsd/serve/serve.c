@@ -1,0 +1,113 @@
+#include "dnsd/serve/serve.h"
+
+#include "common/base/mem.h"
+#include "dnsd/serve/settings.h"
+
+#define ANSWERS "dnsd_answers_total", KEEL_COUNTER
+#define ANSWERS_HELP "Answers by their code"
+
+const struct keel_metric dns_metrics[] = {
+    [DNS_METRIC_QUERIES_UDP] = {"dnsd_queries_total", KEEL_COUNTER, "transport=\"udp\"",
+                                "Messages that came, by transport"},
+    [DNS_METRIC_QUERIES_TCP] = {"dnsd_queries_total", KEEL_COUNTER, "transport=\"tcp\"",
+                                "Messages that came, by transport"},
+    [DNS_METRIC_NOERROR] = {ANSWERS, "rcode=\"NOERROR\"", ANSWERS_HELP},
+    [DNS_METRIC_FORMERR] = {ANSWERS, "rcode=\"FORMERR\"", ANSWERS_HELP},
+    [DNS_METRIC_NXDOMAIN] = {ANSWERS, "rcode=\"NXDOMAIN\"", ANSWERS_HELP},
+    [DNS_METRIC_NOTIMP] = {ANSWERS, "rcode=\"NOTIMP\"", ANSWERS_HELP},
+    [DNS_METRIC_REFUSED] = {ANSWERS, "rcode=\"REFUSED\"", ANSWERS_HELP},
+    [DNS_METRIC_YXDOMAIN] = {ANSWERS, "rcode=\"YXDOMAIN\"", ANSWERS_HELP},
+    [DNS_METRIC_BADVERS] = {ANSWERS, "rcode=\"BADVERS\"", ANSWERS_HELP},
+    [DNS_METRIC_TRUNCATED] = {"dnsd_truncated_total", KEEL_COUNTER, NULL,
+                              "Answers that did not fit and said so (TC)"},
+    [DNS_METRIC_IGNORED] = {"dnsd_ignored_total", KEEL_COUNTER, NULL,
+                            "Messages that got no answer: too short, or answers themselves"},
+    [DNS_METRICS] = {NULL},
+};
+
+static enum dns_metric metric_of(unsigned rcode)
+{
+    switch (rcode) {
+    case DNS_NOERROR:
+        return DNS_METRIC_NOERROR;
+    case DNS_FORMERR:
+        return DNS_METRIC_FORMERR;
+    case DNS_NXDOMAIN:
+        return DNS_METRIC_NXDOMAIN;
+    case DNS_NOTIMP:
+        return DNS_METRIC_NOTIMP;
+    case DNS_YXDOMAIN:
+        return DNS_METRIC_YXDOMAIN;
+    case DNS_BADVERS:
+        return DNS_METRIC_BADVERS;
+    default:
+        return DNS_METRIC_REFUSED;
+    }
+}
+
+void dns_tally_query(struct dns_tally *tally, const struct dns_query *query, size_t reply_size)
+{
+    tally->counts[query->tcp ? DNS_METRIC_QUERIES_TCP : DNS_METRIC_QUERIES_UDP]++;
+    tally->counts[reply_size == 0 ? DNS_METRIC_IGNORED : metric_of(query->rcode)]++;
+    if (query->truncated)
+        tally->counts[DNS_METRIC_TRUNCATED]++;
+}
+
+void dns_tally_add(const struct dns_tally *tally, struct keel_metrics *metrics)
+{
+    for (unsigned i = 0; i < DNS_METRICS; i++)
+        if (tally->counts[i])
+            keel_metric_add(metrics, i, tally->counts[i]);
+}
+
+int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
+{
+    const struct dns_settings *settings = instance->settings;
+    struct dns_serve *serve = keel_calloc(1, sizeof *serve);
+    if (!serve)
+        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    serve->context = (struct dns_answer_context){&settings->zones, settings->udp_size};
+    serve->metrics = &instance->metrics;
+    serve->tcp_idle_ns = settings->tcp_idle_ns;
+    serve->tcp_queries = settings->tcp_queries;
+    instance->state = serve;
+    return 0;
+}
+
+void dns_serve_stop(struct keel_instance *instance)
+{
+    keel_free(instance->state);
+    instance->state = NULL;
+}
+
+/* The zones that are served, as a list. */
+static int run_zones(struct keel_instance *instance, json_t *args, json_t **result,
+                     struct keel_diag *diag)
+{
+    const struct dns_settings *settings = instance->settings;
+    char name[DNS_NAME_TEXT];
+    json_t *list = json_array();
+
+    for (unsigned i = 0; list && i < settings->zones.count; i++) {
+        const struct dns_zone *zone = settings->zones.items[i];
+        dns_name_to_text(name, zone->apex.bytes);
+        json_t *row =
+            json_pack("{s:s, s:I, s:I, s:I, s:s}", "name", name, "serial",
+                      (json_int_t)zone->image->serial, "records", (json_int_t)zone->image->records,
+                      "bytes", (json_int_t)zone->image->size, "file", zone->file);
+        if (!row || json_array_append_new(list, row) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    if (!list)
+        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    *result = list;
+    return 0;
+}
+
+const struct keel_command dns_commands[] = {
+    {"zones", "", "The zones that are served: serial, records, memory, file", KEEL_COMMAND_ONE,
+     run_zones},
+    {NULL},
+};

@@ -1,0 +1,47 @@
+/*
+ * dnsd at work in one process: what UDP and TCP share, metrics and control commands.
+ */
+#ifndef DNSD_SERVE_SERVE_H
+#define DNSD_SERVE_SERVE_H
+
+#include "common/service/module.h"
+#include "dnsd/answer/query.h"
+
+/* keel_instance.state */
+struct dns_serve {
+    struct dns_answer_context context;
+    struct keel_metrics *metrics; /* the instance's */
+    uint64_t tcp_idle_ns;
+    uint64_t tcp_queries; /* most of a connection; 0: no limit */
+    struct dns_query batch[KEEL_DGRAM_BATCH];
+    uint8_t reply[2 + UINT16_MAX]; /* over TCP, with its length */
+};
+
+enum dns_metric {
+    DNS_METRIC_QUERIES_UDP,
+    DNS_METRIC_QUERIES_TCP,
+    DNS_METRIC_NOERROR,
+    DNS_METRIC_FORMERR,
+    DNS_METRIC_NXDOMAIN,
+    DNS_METRIC_NOTIMP,
+    DNS_METRIC_REFUSED,
+    DNS_METRIC_YXDOMAIN,
+    DNS_METRIC_BADVERS,
+    DNS_METRIC_TRUNCATED,
+    DNS_METRIC_IGNORED,
+    DNS_METRICS
+};
+extern const struct keel_metric dns_metrics[];
+extern const struct keel_command dns_commands[];
+
+int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag);
+void dns_serve_stop(struct keel_instance *instance);
+
+/* Queries that were answered (or not) since the last dns_tally_add, kept beside the hot loop. */
+struct dns_tally {
+    uint32_t counts[DNS_METRICS];
+};
+void dns_tally_query(struct dns_tally *tally, const struct dns_query *query, size_t reply_size);
+void dns_tally_add(const struct dns_tally *tally, struct keel_metrics *metrics);
+
+#endif

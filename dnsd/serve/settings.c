@@ -1,0 +1,88 @@
+#include "dnsd/serve/settings.h"
+
+#include "common/base/mem.h"
+#include "common/base/rand.h"
+#include "dnsd/serve/load.h"
+
+static int read_zone(struct dns_settings *s, const struct keel_conf *section,
+                     struct keel_diag *diag)
+{
+    const char *title = keel_conf_title(section), *file = keel_conf_str(section, "file");
+    struct dns_image *image;
+    struct dns_name apex;
+    struct keel_diag inner;
+
+    if (dns_name_from_text(&apex, keel_str(title), NULL) != 0)
+        return keel_conf_error(section, NULL, diag, "the title is not a domain name");
+    int err = dns_load_zone(file, &apex, &image, &inner);
+    if (err)
+        return keel_conf_error(section, "file", diag, "%s", inner.text);
+    err = dns_zones_add(&s->zones, &apex, image, file);
+    if (err == 0)
+        return 0;
+    keel_free(image);
+    return err == KEEL_EEXIST ? keel_conf_error(section, NULL, diag, "the zone stands there twice")
+                              : keel_diag_set(diag, err, "%s", keel_strerror(err));
+}
+
+static int read_listen(const struct keel_conf *conf, struct keel_endpoints *endpoints,
+                       struct keel_diag *diag)
+{
+    struct keel_endpoints unwanted = {0}, *list = endpoints ? endpoints : &unwanted;
+    unsigned before = list->count, count = keel_conf_count(conf, "listen");
+
+    if (count == 0)
+        return keel_conf_error(conf, NULL, diag, "no address: listen = { \"127.0.0.1:5300\" }");
+    int err = keel_endpoints_add_listen(list, conf, "listen", true, true, diag);
+    for (unsigned i = before; err == 0 && i < list->count; i++)
+        if (list->items[i].tls)
+            err = keel_conf_error(conf, "listen", diag, "tls is not supported by dnsd");
+    keel_free(unwanted.items);
+    return err;
+}
+
+static int read_all(struct dns_settings *s, const struct keel_conf *conf,
+                    struct keel_endpoints *endpoints, struct keel_diag *diag)
+{
+    s->udp_size = (uint16_t)keel_conf_int(conf, "udp-size");
+    s->tcp_idle_ns = (uint64_t)keel_conf_int(conf, "tcp-idle-timeout");
+    s->tcp_queries = (uint64_t)keel_conf_int(conf, "tcp-queries");
+    int err = read_listen(conf, endpoints, diag);
+    if (err)
+        return err;
+    if (keel_conf_count(conf, "zone") == 0)
+        return keel_conf_error(conf, NULL, diag,
+                               "no zone: zone \"example.org\" { file = \"example.org.zone\" }");
+    keel_conf_for (section, conf, "zone") {
+        err = read_zone(s, section, diag);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+int dns_settings_configure(const struct keel_conf *conf, void **settings,
+                           struct keel_endpoints *endpoints, struct keel_access *access,
+                           struct keel_diag *diag)
+{
+    struct dns_settings *s = keel_calloc(1, sizeof *s);
+    if (!s)
+        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    dns_zones_init(&s->zones, (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
+    int err = read_all(s, conf, endpoints, diag);
+    if (err) {
+        dns_settings_free(s);
+        return err;
+    }
+    *settings = s;
+    return 0;
+}
+
+void dns_settings_free(void *settings)
+{
+    struct dns_settings *s = settings;
+    if (!s)
+        return;
+    dns_zones_fini(&s->zones);
+    keel_free(s);
+}

@@ -1,0 +1,23 @@
+/*
+ * dnsd's configuration, read and checked: the zones, loaded, and a few numbers.
+ */
+#ifndef DNSD_SERVE_SETTINGS_H
+#define DNSD_SERVE_SETTINGS_H
+
+#include "common/service/module.h"
+#include "dnsd/zone/zones.h"
+
+struct dns_settings {
+    struct dns_zones zones;
+    uint16_t udp_size;
+    uint64_t tcp_idle_ns;
+    uint64_t tcp_queries; /* 0: no limit */
+};
+
+/* See struct keel_protocol: configure and free_settings. */
+int dns_settings_configure(const struct keel_conf *conf, void **settings,
+                           struct keel_endpoints *endpoints, struct keel_access *access,
+                           struct keel_diag *diag);
+void dns_settings_free(void *settings);
+
+#endif

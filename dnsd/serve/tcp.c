@@ -1,0 +1,82 @@
+#include "dnsd/serve/tcp.h"
+
+#include "dnsd/serve/serve.h"
+
+#define LENGTH 2 /* bytes before each message */
+#define LINGER (2 * KEEL_NS_PER_S)
+
+struct tcp_connection {
+    struct keel_connection core;
+    uint64_t queries;
+};
+const size_t dns_tcp_connection_size = sizeof(struct tcp_connection);
+
+/* Answers one message. KEEL_EAGAIN: stop for now; other errors: the connection is of no use. */
+static int answer(struct keel_stream *s, struct dns_serve *serve, struct dns_tally *tally,
+                  const uint8_t *message, size_t size)
+{
+    struct dns_query *query = &serve->batch[0];
+    dns_query_read(query, &serve->context, message, size, true);
+    size_t n = dns_query_answer(query, &serve->context, serve->reply + LENGTH, UINT16_MAX);
+    dns_tally_query(tally, query, n);
+    if (n == 0) /* no query: nothing that follows can be trusted either */
+        return KEEL_EPROTO;
+    keel_put_u16(serve->reply, (uint16_t)n);
+    return keel_stream_write(s, serve->reply, LENGTH + n);
+}
+
+static bool is_last(const struct tcp_connection *c, const struct dns_serve *serve)
+{
+    return c->core.instance->draining || (serve->tcp_queries && c->queries >= serve->tcp_queries);
+}
+
+/* All whole messages; how many bytes they are. */
+static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
+{
+    struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
+    struct dns_serve *serve = c->core.instance->state;
+    struct dns_tally tally = {{0}};
+    size_t used = 0;
+    int err = 0;
+
+    while (err == 0 && size - used >= LENGTH) {
+        size_t message = keel_get_u16(bytes + used);
+        if (size - used - LENGTH < message)
+            break;
+        c->queries++;
+        err = answer(s, serve, &tally, bytes + used + LENGTH, message);
+        used += LENGTH + message;
+        if (is_last(c, serve))
+            break;
+    }
+    dns_tally_add(&tally, serve->metrics);
+    if (err && err != KEEL_EAGAIN) {
+        keel_stream_close(s);
+    } else if (used > 0 && is_last(c, serve)) {
+        keel_stream_finish(s, LINGER);
+    } else if (used > 0) {
+        keel_stream_deadline(s, serve->tcp_idle_ns);
+        if (err == KEEL_EAGAIN) /* the client sends faster than it reads */
+            keel_stream_pause(s);
+    }
+    return used;
+}
+
+static void on_drained(struct keel_stream *s)
+{
+    keel_stream_resume(s);
+}
+
+const struct keel_stream_ops dns_tcp_stream = {
+    .name = "dns",
+    .on_data = on_data,
+    .on_drained = on_drained,
+};
+
+void dns_tcp_connect(struct keel_connection *connection)
+{
+    const struct dns_serve *serve = connection->instance->state;
+    /* the longest message must fit, or it would wait for ever */
+    connection->stream.input_limit = LENGTH + UINT16_MAX;
+    keel_stream_deadline(&connection->stream, serve->tcp_idle_ns);
+}
