@@ -1,0 +1,13 @@
+# `make bench`: CPU per request beside the floor and the peers. Not a part of `make check`.
+EXTRA_PROGRAMS += tests/bench/floor_http
+tests_bench_floor_http_SOURCES = tests/bench/floor_http.c
+EXTRA_DIST += tests/bench/bench_http.py tests/bench/packages.sh
+BENCHES = tests/bench/bench_http.py
+CLEANFILES += $(EXTRA_PROGRAMS)
+
+bench: all $(EXTRA_PROGRAMS)
+	KEEL_TOP='$(abs_top_srcdir)' $(SHELL) $(srcdir)/tests/bench/packages.sh
+	@$(AM_TESTS_ENVIRONMENT) for bench in $(BENCHES); do \
+		$(PYTHON3) $(srcdir)/$$bench $(BENCHFLAGS) || exit 1; \
+	done
+.PHONY: bench
