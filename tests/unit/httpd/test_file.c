@@ -1,0 +1,386 @@
+/* Files: what paths name, out of a folder made for the test; what the cache keeps and forgets. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "httpd/handlers/file.h"
+#include "tests/support/unit.h"
+
+#define SECOND UINT64_C(1000000000)
+#define NOW (UINT64_C(1760000000) * SECOND)
+
+static char folder[] = "/tmp/keel-test-XXXXXX";
+static struct keel_str index_names[] = {{"index.html", 10}, {"index.htm", 9}};
+static struct http_location locations[] = {{.prefix = {"/list/", 6}, .autoindex = true}};
+static struct http_site site = {.name = {"a", 1},
+                                .index = index_names,
+                                .index_count = 2,
+                                .locations = locations,
+                                .location_count = 1};
+static struct http_sites sites = {.items = &site, .count = 1};
+static struct http_cache_limits limits = {
+    .memory = 1 << 20, .entries = 8, .files = 2, .valid_ns = SECOND};
+
+static struct http_cache cache;
+static struct http_request request;
+static struct http_response response;
+static struct http_clock now;
+static uint64_t passed_ns;
+
+static void put(const char *name, const char *bytes, size_t size)
+{
+    int fd = openat(site.root_fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, bytes, size), (ssize_t)size);
+    close(fd);
+}
+
+static void set_up(void)
+{
+    static char large[70000];
+    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    site.root_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_ge(site.root_fd, 0);
+    put("a.txt", "hello", 5);
+    put("empty", "", 0);
+    memset(large, 'L', sizeof large);
+    put("large", large, sizeof large);
+    put("a b&c.html", "<p>", 3);
+    put(".hidden", "secret", 6);
+    mkdirat(site.root_fd, "dir", 0755);
+    put("dir/index.htm", "in dir", 6);
+    mkdirat(site.root_fd, "bare", 0755);
+    mkdirat(site.root_fd, "list", 0755);
+    mkdirat(site.root_fd, "list/sub", 0755);
+    put("list/<x>&\"y.txt", "x", 1);
+    put("list/.dot", "x", 1);
+    mkdirat(site.root_fd, ".well-known", 0755);
+    put(".well-known/a", "known", 5);
+    mkfifoat(site.root_fd, "fifo", 0644);
+    ck_assert_int_eq(symlinkat("a.txt", site.root_fd, "inside"), 0);
+    ck_assert_int_eq(symlinkat("/etc/passwd", site.root_fd, "absolute"), 0);
+    ck_assert_int_eq(symlinkat("../../etc/passwd", site.root_fd, "above"), 0);
+    ck_assert_int_eq(symlinkat("loop", site.root_fd, "loop"), 0);
+    site.hidden = false;
+    passed_ns = 0;
+    now = (struct http_clock){0};
+    http_cache_init(&cache, &limits);
+    http_request_init(&request);
+}
+
+static void tear_down(void)
+{
+    char command[64];
+    http_request_fini(&request);
+    http_cache_fini(&cache);
+    close(site.root_fd);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* One request; the response is left in `response`. Returns its status. */
+static unsigned ask(const char *method, const char *target, const char *fields)
+{
+    static char text[1024];
+    snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: a\r\n%s\r\n", method, target, fields);
+    ck_assert_int_eq(http_head_parse(&request.head, (uint8_t *)text, strlen(text)), 0);
+    http_clock_set(&now, NOW + passed_ns, passed_ns + SECOND * 100);
+    ck_assert_int_eq(http_request_prepare(&request, &sites, &now), 0);
+    response = (struct http_response){0};
+    http_file_respond(&cache, &request, &response);
+    ck_assert(memcmp(response.head.p + response.head.n - 2, "\r\n\r\n", 4) == 0);
+    char status[16];
+    snprintf(status, sizeof status, "HTTP/1.1 %u ", response.status);
+    ck_assert(memcmp(response.head.p, status, strlen(status)) == 0);
+    return response.status;
+}
+static unsigned get(const char *target)
+{
+    return ask("GET", target, "");
+}
+static bool head_has(const char *text)
+{
+    return memmem(response.head.p, response.head.n, text, strlen(text)) != NULL;
+}
+static bool body_is(const char *text)
+{
+    return keel_str_equal(response.body, keel_str(text));
+}
+/* The value of a field of the response's head. */
+static char *field(const char *name)
+{
+    static char value[128];
+    const char *at = memmem(response.head.p, response.head.n, name, strlen(name));
+    ck_assert_ptr_nonnull(at);
+    sscanf(at + strlen(name), ": %100[^\r]", value);
+    return value;
+}
+
+START_TEST(test_plain)
+{
+    ck_assert_uint_eq(get("/a.txt"), 200);
+    ck_assert(body_is("hello") && response.joined);
+    ck_assert_ptr_eq(response.body.p, response.head.p + response.head.n + 2);
+    ck_assert_str_eq(field("Content-Length"), "5");
+    ck_assert_str_eq(field("Content-Type"), "text/plain; charset=utf-8");
+    ck_assert_str_eq(field("Date"), "Thu, 09 Oct 2025 08:53:20 GMT");
+    ck_assert_uint_eq(ask("HEAD", "/a.txt", ""), 200);
+    ck_assert(response.body.n == 0 && response.file_size == 0);
+    ck_assert_str_eq(field("Content-Length"), "5");
+    ck_assert_uint_eq(get("/empty"), 200);
+    ck_assert_str_eq(field("Content-Length"), "0");
+    ck_assert_uint_eq(get("/a%20b&c.html"), 200);
+    ck_assert(body_is("<p>"));
+    ck_assert_uint_eq(get("/inside"), 200);
+    ck_assert_uint_eq(get("/.well-known/a"), 200);
+}
+END_TEST
+
+START_TEST(test_not_there)
+{
+    static const struct {
+        const char *target;
+        unsigned status;
+    } rows[] = {
+        {"/none", 404},      {"/a.txt/", 404},    {"/a.txt/x", 404}, {"/absolute", 404},
+        {"/above", 404},     {"/loop", 404},      {"/fifo", 403},    {"/.hidden", 404},
+        {"/bare/", 403},     {"/list/.dot", 404}, {"/.", 403},       {"/dir/../none", 404},
+        {"/%2ehidden", 404}, {"/list/none", 404},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_msg(get(rows[i].target) == rows[i].status, "%s: %u", rows[i].target,
+                      response.status);
+    site.hidden = true;
+    http_cache_flush(&cache);
+    ck_assert_uint_eq(get("/.hidden"), 200);
+    static char target[1000] = "/";
+    memset(target + 1, 'x', 900);
+    ck_assert_uint_eq(get(target), 404); /* longer than a name may be */
+}
+END_TEST
+
+START_TEST(test_directories)
+{
+    ck_assert_uint_eq(get("/dir/"), 200);
+    ck_assert(body_is("in dir"));
+    ck_assert_str_eq(field("Content-Type"), "text/html; charset=utf-8");
+    ck_assert_uint_eq(get("/dir"), 301);
+    ck_assert_str_eq(field("Location"), "/dir/");
+    ck_assert_uint_eq(get("/dir?a=b"), 301);
+    ck_assert_str_eq(field("Location"), "/dir/?a=b");
+    /* an index that comes first appears */
+    put("dir/index.html", "first", 5);
+    passed_ns += 2 * SECOND;
+    ck_assert_uint_eq(get("/dir/"), 200);
+    ck_assert(body_is("first"));
+}
+END_TEST
+
+START_TEST(test_listing)
+{
+    ck_assert_uint_eq(get("/list/"), 200);
+    struct keel_str page = response.body;
+    ck_assert_ptr_nonnull(memmem(page.p, page.n, "href=\"./sub/\">sub/<", 19));
+    ck_assert_ptr_nonnull(memmem(page.p, page.n, "./%3Cx%3E&%22y.txt\"", 19));
+    ck_assert_ptr_nonnull(memmem(page.p, page.n, "&lt;x&gt;&amp;&quot;y.txt<", 26));
+    ck_assert_ptr_null(memmem(page.p, page.n, ".dot", 4));
+    ck_assert_ptr_null(memmem(response.head.p, response.head.n, "ETag", 4));
+    put("list/new", "", 0);
+    passed_ns += 2 * SECOND;
+    ck_assert_uint_eq(get("/list/"), 200);
+    ck_assert_ptr_nonnull(memmem(response.body.p, response.body.n, ">new<", 5));
+}
+END_TEST
+
+START_TEST(test_methods)
+{
+    static const struct {
+        const char *method;
+        unsigned status;
+    } rows[] = {{"POST", 405},  {"PUT", 405},  {"DELETE", 405}, {"PATCH", 405},
+                {"TRACE", 405}, {"BREW", 501}, {"OPTIONS", 200}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ck_assert_uint_eq(ask(rows[i].method, "/a.txt", ""), rows[i].status);
+        ck_assert(rows[i].status == 501 || head_has("Allow: GET, HEAD, OPTIONS\r\n"));
+    }
+    ck_assert_uint_eq(ask("OPTIONS", "*", ""), 200);
+    ck_assert_uint_eq(ask("CONNECT", "a:1", ""), 405);
+}
+END_TEST
+
+START_TEST(test_conditional)
+{
+    char fields[256], etag[128], modified[128];
+    get("/a.txt");
+    strcpy(etag, field("ETag"));
+    strcpy(modified, field("Last-Modified"));
+    snprintf(fields, sizeof fields, "If-None-Match: \"x\", %s\r\n", etag);
+    ck_assert_uint_eq(ask("GET", "/a.txt", fields), 304);
+    ck_assert(response.body.n == 0 && !head_has("Content-Length"));
+    ck_assert_str_eq(field("ETag"), etag);
+    ck_assert_str_eq(field("Date"), "Thu, 09 Oct 2025 08:53:20 GMT");
+    snprintf(fields, sizeof fields, "If-Modified-Since: %s\r\n", modified);
+    ck_assert_uint_eq(ask("HEAD", "/a.txt", fields), 304);
+    ck_assert_uint_eq(ask("GET", "/a.txt", "If-None-Match: \"x\"\r\n"), 200);
+    ck_assert_uint_eq(ask("GET", "/a.txt", "If-Match: \"x\"\r\n"), 412);
+    /* what is not there has no conditions */
+    ck_assert_uint_eq(ask("GET", "/none", "If-None-Match: *\r\n"), 404);
+}
+END_TEST
+
+START_TEST(test_ranges)
+{
+    char fields[256];
+    ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=1-3\r\n"), 206);
+    ck_assert(body_is("ell"));
+    ck_assert_str_eq(field("Content-Range"), "bytes 1-3/5");
+    ck_assert_str_eq(field("Content-Length"), "3");
+    ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=9-\r\n"), 416);
+    ck_assert_str_eq(field("Content-Range"), "bytes */5");
+    ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=0-1, 3-4\r\n"), 200);
+    ck_assert_uint_eq(ask("HEAD", "/a.txt", "Range: bytes=1-3\r\n"), 200);
+    ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=1-3\r\nIf-Range: \"x\"\r\n"), 200);
+    snprintf(fields, sizeof fields, "Range: bytes=4-\r\nIf-Range: %s\r\n", field("ETag"));
+    ck_assert_uint_eq(ask("GET", "/a.txt", fields), 206);
+    ck_assert(body_is("o"));
+    ck_assert_uint_eq(ask("GET", "/large", "Range: bytes=-10\r\n"), 206);
+    ck_assert(response.file_at == 69990 && response.file_size == 10 && response.body.n == 0);
+}
+END_TEST
+
+START_TEST(test_large)
+{
+    ck_assert_uint_eq(get("/large"), 200);
+    ck_assert(response.body.n == 0 && response.file_at == 0 && response.file_size == 70000);
+    char byte;
+    response.hold(response.owner);
+    int fd = response.file;
+    http_cache_flush(&cache); /* the response under way keeps its file */
+    ck_assert_int_eq(pread(fd, &byte, 1, 69999), 1);
+    ck_assert_int_eq(byte, 'L');
+    response.release(response.owner);
+    ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
+}
+END_TEST
+
+START_TEST(test_cache)
+{
+    get("/a.txt");
+    ck_assert_uint_eq(cache.misses, 1);
+    const char *head = response.head.p;
+    get("/a.txt");
+    get("/./a.txt");
+    get("/%61.txt");
+    ck_assert_uint_eq(cache.hits, 3);
+    ck_assert_ptr_eq(response.head.p, head);
+    /* a change is seen once the entry is too old, the Date at once */
+    put("a.txt", "changed", 7);
+    passed_ns += SECOND;
+    get("/a.txt");
+    ck_assert(body_is("hello"));
+    ck_assert_str_eq(field("Date"), "Thu, 09 Oct 2025 08:53:21 GMT");
+    passed_ns += 1;
+    get("/a.txt");
+    ck_assert(body_is("changed"));
+    ck_assert_str_eq(field("Content-Length"), "7");
+    /* what was not there appears, what was there goes */
+    ck_assert_uint_eq(get("/later"), 404);
+    put("later", "x", 1);
+    ck_assert_uint_eq(get("/later"), 404);
+    passed_ns += SECOND + 1;
+    ck_assert_uint_eq(get("/later"), 200);
+    unlinkat(site.root_fd, "later", 0);
+    passed_ns += SECOND + 1;
+    ck_assert_uint_eq(get("/later"), 404);
+    /* unchanged: asked again, but not made again */
+    get("/a.txt");
+    head = response.head.p;
+    passed_ns += SECOND + 1;
+    get("/a.txt");
+    ck_assert_ptr_eq(response.head.p, head);
+}
+END_TEST
+
+START_TEST(test_cache_limits)
+{
+    char target[16], name[16];
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        put(name, name, strlen(name));
+    }
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < 20; i++) {
+            snprintf(target, sizeof target, "/f%u", i);
+            ck_assert_uint_eq(get(target), 200);
+            ck_assert(body_is(target + 1));
+            ck_assert_uint_le(cache.entries, limits.entries);
+            ck_assert_uint_le(cache.memory, limits.memory);
+        }
+    /* descriptors of large files are few */
+    static char large[70000];
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(name, sizeof name, "large%u", i);
+        put(name, large, sizeof large);
+        snprintf(target, sizeof target, "/large%u", i);
+        ck_assert_uint_eq(get(target), 200);
+        ck_assert_uint_le(cache.files, limits.files);
+    }
+    /* the most recently used ones stay */
+    http_cache_flush(&cache);
+    ck_assert_uint_eq(cache.memory, 0);
+    get("/a.txt");
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(target, sizeof target, "/f%u", i);
+        get(target);
+        uint64_t misses = cache.misses;
+        get("/a.txt");
+        ck_assert_uint_eq(cache.misses, misses);
+    }
+}
+END_TEST
+
+/* Fails the n-th allocation, every n: an answer comes, and nothing is lost or left. */
+START_TEST(test_no_memory)
+{
+    static const char *const targets[] = {"/a.txt", "/dir", "/list/", "/none", "/large"};
+    for (unsigned i = 0; i < sizeof targets / sizeof *targets; i++) {
+        unsigned status = get(targets[i]);
+        for (unsigned n = 1; n < 200; n++) {
+            http_cache_fini(&cache);
+            http_cache_init(&cache, &limits);
+            keel_arena_fini(&request.arena);
+            keel_arena_init(&request.arena, 0);
+            keel_mem_fail_at(n);
+            unsigned got = get(targets[i]);
+            keel_mem_fail_at(0);
+            ck_assert_msg(got == status || got == 503, "%s: %u", targets[i], got);
+            if (got == status && keel_mem_count() == 0)
+                break;
+        }
+        ck_assert_uint_eq(get(targets[i]), status);
+    }
+}
+END_TEST
+
+Suite *file_suite(void);
+Suite *file_suite(void)
+{
+    Suite *s = suite_create("httpd/handlers/file");
+    TCase *t = tcase_create("file");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, test_plain);
+    tcase_add_test(t, test_not_there);
+    tcase_add_test(t, test_directories);
+    tcase_add_test(t, test_listing);
+    tcase_add_test(t, test_methods);
+    tcase_add_test(t, test_conditional);
+    tcase_add_test(t, test_ranges);
+    tcase_add_test(t, test_large);
+    tcase_add_test(t, test_cache);
+    tcase_add_test(t, test_cache_limits);
+    tcase_add_test(t, test_no_memory);
+    suite_add_tcase(s, t);
+    return s;
+}

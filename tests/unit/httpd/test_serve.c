@@ -1,0 +1,492 @@
+/* Connections through the core's host, over socket pairs: pipelining, bodies, limits, deadlines,
+ * backpressure, draining; and what configurations are refused. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/service/host.h"
+#include "common/service/options.h"
+#include "httpd/options.h"
+#include "httpd/serve/serve.h"
+#include "httpd/serve/settings.h"
+#include "tests/support/unit.h"
+
+static struct keel_protocol httpd; /* as main.c has it */
+static struct keel_loop *loop;
+static struct keel_host *host;
+static void *settings;
+static struct keel_endpoints endpoints;
+static struct keel_metrics metrics;
+static char folder[] = "/tmp/keel-test-XXXXXX";
+static bool drained;
+
+static int configure(const char *text, struct keel_diag *diag)
+{
+    struct keel_conf *conf = NULL;
+    const struct keel_conf_source source = {.file = "httpd.conf", .text = text};
+    struct keel_option *rows = keel_options_join(&httpd);
+    int err = keel_conf_load(rows, &source, &conf, diag);
+    if (!err)
+        err = http_settings_configure(conf, &settings, &endpoints, NULL, diag);
+    keel_conf_free(conf);
+    keel_free(rows);
+    return err;
+}
+
+static void set_up(void)
+{
+    char text[1024];
+    struct keel_diag diag = {""};
+    httpd = (struct keel_protocol){KEEL_PROTOCOL,
+                                   .name = "httpd",
+                                   .options = http_options,
+                                   .metrics = http_metrics,
+                                   .start = http_serve_start,
+                                   .drain = http_serve_drain,
+                                   .stop = http_serve_stop,
+                                   .connection_size = http_connection_size,
+                                   .stream = &http_stream_ops,
+                                   .on_connect = http_serve_connect,
+                                   .evictable = http_serve_evictable};
+    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(text, sizeof text, "%s/a.txt", folder);
+    FILE *f = fopen(text, "w");
+    fputs("hello", f);
+    fclose(f);
+    snprintf(text, sizeof text, "%s/large", folder);
+    f = fopen(text, "w");
+    for (unsigned i = 0; i < 100000; i++)
+        fprintf(f, "%09u\n", i);
+    fclose(f);
+    snprintf(text, sizeof text, "%s/middle", folder);
+    f = fopen(text, "w");
+    for (unsigned i = 0; i < 4000; i++)
+        fprintf(f, "%09u\n", i);
+    fclose(f);
+    snprintf(text, sizeof text,
+             "listen = \"127.0.0.1:0\"\nheader-timeout = 1s\nbody-timeout = 1s\n"
+             "keepalive-timeout = 2s\nsend-timeout = 1s\nmax-discarded-body = 1k\n"
+             "site \"a\" { root = \"%s\"\n location \"/old/\" { redirect = \"302 /new/\" } }\n",
+             folder);
+    ck_assert_msg(configure(text, &diag) == 0, "%s", diag.text);
+    ck_assert_int_eq(keel_metrics_new_private(http_metrics, &metrics), 0);
+    loop = keel_loop_new();
+    struct keel_host_options options = {.loop = loop,
+                                        .protocol = &httpd,
+                                        .settings = settings,
+                                        .endpoints = endpoints.items,
+                                        .endpoint_count = endpoints.count,
+                                        .state_dir = "/tmp",
+                                        .workers = 1,
+                                        .metrics = metrics,
+                                        .active = true};
+    ck_assert_int_eq(keel_host_new(&options, &host, &diag), 0);
+}
+
+static void tear_down(void)
+{
+    char command[64];
+    keel_host_free(host);
+    keel_loop_free(loop);
+    keel_metrics_free_private(&metrics);
+    http_settings_free(settings);
+    keel_free(endpoints.items);
+    endpoints = (struct keel_endpoints){0};
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* The client's end of a new connection. */
+static int client(void)
+{
+    int pair[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    keel_host_take_connection(host, 0, pair[0]);
+    return pair[1];
+}
+
+static void turns(unsigned n)
+{
+    while (n-- > 0)
+        ck_assert_int_eq(keel_loop_turn(loop, KEEL_NS_PER_MS), 0);
+}
+
+static void send_text(int fd, const char *text, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, text, size);
+        if (n < 0)
+            turns(1);
+        else
+            text += n, size -= (size_t)n;
+    }
+}
+
+static char received[1 << 21];
+static size_t received_size;
+static bool closed;
+
+/* Reads what comes until the server closes or nothing comes any more. */
+static const char *answer(int fd)
+{
+    received_size = 0;
+    closed = false;
+    for (unsigned quiet = 0; quiet < 20 && !closed;) {
+        turns(1);
+        ssize_t n = read(fd, received + received_size, sizeof received - 1 - received_size);
+        closed = n == 0;
+        quiet = n > 0 ? 0 : quiet + 1;
+        received_size += n > 0 ? (size_t)n : 0;
+    }
+    received[received_size] = '\0';
+    return received;
+}
+
+static const char *exchange(int fd, const char *text)
+{
+    send_text(fd, text, strlen(text));
+    return answer(fd);
+}
+
+static unsigned count(const char *text, const char *what)
+{
+    unsigned n = 0;
+    for (text = strstr(text, what); text; text = strstr(text + 1, what))
+        n++;
+    return n;
+}
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+START_TEST(test_keep_alive)
+{
+    int fd = client();
+    for (unsigned i = 0; i < 3; i++) {
+        const char *text = exchange(fd, GET("/a.txt"));
+        ck_assert(strncmp(text, "HTTP/1.1 200 OK\r\n", 17) == 0 && !closed);
+        ck_assert_ptr_nonnull(strstr(text, "\r\n\r\nhello"));
+        ck_assert_ptr_null(strstr(text, "Connection:"));
+    }
+    ck_assert_uint_eq(keel_host_connections(host), 1);
+    exchange(fd, "GET /a.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    ck_assert(closed && strstr(received, "Connection: close\r\n\r\nhello"));
+    close(fd);
+    fd = client();
+    exchange(fd, "GET /a.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    ck_assert(!closed && strstr(received, "Connection: keep-alive\r\n\r\nhello"));
+    exchange(fd, "GET /a.txt HTTP/1.0\r\n\r\n");
+    ck_assert(closed && strstr(received, "Connection: close\r\n\r\nhello"));
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_pipeline)
+{
+    int fd = client();
+    const char *text = exchange(fd, GET("/a.txt") GET("/none") GET("/a.txt") GET("/old/x?y"));
+    ck_assert_uint_eq(count(text, "HTTP/1.1 200 OK"), 2);
+    ck_assert_uint_eq(count(text, "HTTP/1.1 404 Not Found"), 1);
+    ck_assert_uint_eq(count(text, "Location: /new/x?y\r\n"), 1);
+    ck_assert(strstr(text, " 200 ") < strstr(text, " 404 "));
+    /* behind "close" nothing is answered */
+    text =
+        exchange(fd, "GET /a.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" GET("/a.txt"));
+    ck_assert_uint_eq(count(text, "HTTP/1.1 "), 1);
+    ck_assert(closed);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_byte_by_byte)
+{
+    int fd = client();
+    static const char text[] = GET("/a.txt") "POST /a.txt HTTP/1.1\r\nHost: a\r\n"
+                                             "Content-Length: 3\r\n\r\nabc" GET("/a.txt");
+    for (size_t i = 0; i < sizeof text - 1; i++) {
+        send_text(fd, text + i, 1);
+        turns(1);
+    }
+    answer(fd);
+    ck_assert_uint_eq(count(received, "HTTP/1.1 200 OK"), 2);
+    ck_assert_uint_eq(count(received, "HTTP/1.1 405 "), 1);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_bodies)
+{
+    int fd = client();
+    const char *text = exchange(fd, "POST /a.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked"
+                                    "\r\n\r\n3\r\nabc\r\n0\r\n\r\n" GET("/a.txt"));
+    ck_assert_uint_eq(count(text, "HTTP/1.1 405 "), 1);
+    ck_assert_uint_eq(count(text, "HTTP/1.1 200 "), 1);
+    ck_assert(!closed);
+    /* longer than what is dropped: answered, then closed */
+    exchange(fd, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n");
+    ck_assert(closed && strstr(received, " 405 ") && strstr(received, "Connection: close\r\n"));
+    close(fd);
+    fd = client();
+    static char chunk[3000] = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    size_t head = strlen(chunk);
+    memset(chunk + head, 'x', sizeof chunk - head);
+    memcpy(chunk + head, "ffff\r\n", 6);
+    send_text(fd, chunk, sizeof chunk);
+    answer(fd);
+    ck_assert(closed && strstr(received, " 405 "));
+    close(fd);
+    /* nobody waits for 100 in vain */
+    fd = client();
+    exchange(fd, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    ck_assert(closed && strstr(received, " 405 ") && strstr(received, "Connection: close\r\n"));
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_bad)
+{
+    static const struct {
+        const char *text;
+        const char *status;
+    } rows[] = {
+        {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
+        {"\x16\x03\x01", "HTTP/1.1 400 "},
+        {"GET / HTTP/1.1\nHost: a\n\n", "HTTP/1.1 400 "},
+        {"GET /../x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "HTTP/1.1 400 "},
+        {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "HTTP/1.1 505 "},
+        {GET("/a.txt") "garbage\r\n\r\n", "HTTP/1.1 400 "},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int fd = client();
+        const char *text = exchange(fd, rows[i].text);
+        ck_assert_msg(strstr(text, rows[i].status) && closed, "row %zu: %s", i, text);
+        ck_assert_ptr_nonnull(strstr(text, "Connection: close\r\n"));
+        close(fd);
+    }
+    /* a long line, and garbage without end */
+    static char junk[100000];
+    memset(junk, 'a', sizeof junk);
+    int fd = client();
+    (void)!write(fd, junk, sizeof junk);
+    answer(fd);
+    ck_assert(closed && strstr(received, "HTTP/1.1 414 "));
+    close(fd);
+}
+END_TEST
+
+/* Turns until the server closes; returns how long that took, in tenths of a second. */
+static unsigned time_until_closed(int fd, int drip)
+{
+    uint64_t start = keel_clock_monotonic(), last = start;
+    received_size = 0;
+    for (closed = false; !closed && keel_clock_monotonic() - start < 8 * KEEL_NS_PER_S;) {
+        turns(1);
+        if (drip && keel_clock_monotonic() - last > KEEL_NS_PER_S / 10) {
+            last = keel_clock_monotonic();
+            (void)!send(fd, "x", 1, MSG_NOSIGNAL);
+        }
+        ssize_t n = read(fd, received + received_size, sizeof received - 1 - received_size);
+        closed = n == 0;
+        received_size += n > 0 ? (size_t)n : 0;
+    }
+    received[received_size] = '\0';
+    ck_assert(closed);
+    return (unsigned)((keel_clock_monotonic() - start) / (KEEL_NS_PER_S / 10));
+}
+
+START_TEST(test_deadlines)
+{
+    int fd = client(); /* says nothing */
+    ck_assert_uint_le(time_until_closed(fd, 0), 25);
+    ck_assert_str_eq(received, "");
+    close(fd);
+    fd = client(); /* a byte now and then does not help */
+    send_text(fd, "GET /", 5);
+    ck_assert_uint_le(time_until_closed(fd, 1), 25);
+    ck_assert_ptr_nonnull(strstr(received, "HTTP/1.1 408 "));
+    close(fd);
+    fd = client();
+    exchange(fd, "POST /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n");
+    ck_assert(!closed && strstr(received, " 405 "));
+    ck_assert_uint_le(time_until_closed(fd, 1), 25);
+    close(fd);
+    fd = client();
+    exchange(fd, GET("/a.txt"));
+    unsigned idle = time_until_closed(fd, 0);
+    ck_assert(idle >= 19 && idle <= 35);
+    ck_assert_str_eq(received, "");
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_large)
+{
+    int fd = client();
+    exchange(fd, GET("/large"));
+    ck_assert_ptr_nonnull(strstr(received, "Content-Length: 1000000\r\n"));
+    const char *body = strstr(received, "\r\n\r\n") + 4;
+    ck_assert_uint_eq(received_size - (size_t)(body - received), 1000000);
+    ck_assert(memcmp(body + 999990, "000099999\n", 10) == 0);
+    /* borrowed from the cache, alone and with Connection */
+    exchange(fd, GET("/middle") GET("/middle"));
+    ck_assert_uint_eq(count(received, "\n000003999\n"), 2);
+    exchange(fd, "GET /middle HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    ck_assert(closed && count(received, "\n000003999\n") == 1);
+    close(fd);
+}
+END_TEST
+
+/* A client that asks and asks and does not read: the server stops reading it, and ends it. */
+START_TEST(test_backpressure)
+{
+    static const char ask[] = GET("/large");
+    int fd = client();
+    unsigned sent = 0;
+    for (unsigned quiet = 0; quiet < 50;) {
+        ssize_t n = write(fd, ask, sizeof ask - 1);
+        quiet = n == (ssize_t)sizeof ask - 1 ? 0 : quiet + 1;
+        sent += n == (ssize_t)sizeof ask - 1;
+        turns(1);
+    }
+    ck_assert_uint_gt(sent, 10);
+    uint64_t requests = metrics.cells[metrics.offsets[0]];
+    ck_assert_uint_lt(requests, sent);
+    for (unsigned i = 0; i < 8000 && keel_host_connections(host) > 0; i++)
+        turns(1);
+    ck_assert_uint_eq(keel_host_connections(host), 0);
+    close(fd);
+}
+END_TEST
+
+static void on_drained(void *arg)
+{
+    drained = true;
+}
+
+START_TEST(test_drain)
+{
+    int idle = client(), busy = client();
+    exchange(idle, GET("/a.txt"));
+    exchange(busy, "GET /a.txt HT");
+    drained = false;
+    keel_host_drain(host, 10 * KEEL_NS_PER_S, on_drained, NULL);
+    turns(3);
+    /* what comes during the drain is answered, and told that it is the last */
+    exchange(busy, "TP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert(closed && strstr(received, " 200 OK") && strstr(received, "Connection: close\r\n"));
+    close(busy);
+    ck_assert(!drained);
+    ck_assert_uint_le(time_until_closed(idle, 0), 20);
+    close(idle);
+    for (unsigned i = 0; i < 1000 && !drained; i++)
+        turns(1);
+    ck_assert(drained);
+}
+END_TEST
+
+START_TEST(test_metrics)
+{
+    int fd = client();
+    exchange(fd, GET("/a.txt") GET("/none"));
+    struct keel_buf out = {0};
+    ck_assert_int_eq(keel_metric_print(http_metrics, metrics.offsets, metrics.cells, false, &out),
+                     0);
+    const char *text = keel_buf_text(&out);
+    ck_assert_ptr_nonnull(strstr(text, "httpd_requests_total 2\n"));
+    ck_assert_ptr_nonnull(strstr(text, "httpd_responses_total{class=\"2xx\"} 1\n"));
+    ck_assert_ptr_nonnull(strstr(text, "httpd_responses_total{class=\"4xx\"} 1\n"));
+    ck_assert_ptr_nonnull(strstr(text, "httpd_request_seconds_count 2\n"));
+    keel_buf_fini(&out);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_configurations)
+{
+    static const struct {
+        const char *text, *error;
+    } rows[] = {
+        {"listen = \"127.0.0.1:0\"", "no site"},
+        {"site \"a\" { root = \"/\" }", "no address"},
+        {"listen = \"127.0.0.1:0\"\nsite \"a\" { root = \"/nonexistent\" }",
+         "httpd.conf:2: site \"a\": root: cannot open \"/nonexistent\": No such file"},
+        {"listen = \"127.0.0.1:0 tls\"\nsite \"a\" { root = \"/\" }", "tls needs a site"},
+        {"listen = \"127.0.0.1:0\"\nsite \"a\" { certificate = \"/nonexistent\" }", "certificate"},
+        {"listen = \"127.0.0.1:0\"\nsite \"a\" { key = \"/etc/passwd\" }", "key without"},
+        {"listen = \"127.0.0.1:0\"\nsite \"a\" { default = true }\nsite \"b\" { default = true }",
+         "httpd.conf:3: site \"b\": default: site \"a\" is the default"},
+        {"listen = \"127.0.0.1:0\"\nsite \"a\" { location \"x\" { } }", "must begin with \"/\""},
+        {"listen = \"127.0.0.1:0\"\nsite \"a\" { index = { \"a/b\" } }", "without \"/\""},
+        {"listen = \"127.0.0.1:0\"\nsite \"a\" { location \"/\" { redirect = \"/x\" } }", "STATUS"},
+        {"listen = \"127.0.0.1:0\"\nsite \"a\" { location \"/\" { redirect = \"300 /x\" } }",
+         "STATUS"},
+        {"listen = \"127.0.0.1:0\"\nsite \"a\" { location \"/\" { redirect = \"301 /x y\" } }",
+         "URI reference"},
+        {"listen = \"127.0.0.1:0\"\nsite \"a\" { location \"/\" { proxy = \"x\" } }", "support"},
+        {"upstream \"a\" { }", "support"},
+        {"listen = \"127.0.0.1:0\"\nmax-header = 1g\nsite \"a\" { root = \"/\" }", "max-header"},
+    };
+    struct keel_diag diag;
+    void *before = settings;
+    size_t size = sizeof rows / sizeof *rows;
+    for (size_t i = 0; i < size; i++) {
+        settings = NULL;
+        diag.text[0] = '\0';
+        int err = configure(rows[i].text, &diag);
+        ck_assert_msg(err == KEEL_ECONF && strstr(diag.text, rows[i].error), "row %zu: %d \"%s\"",
+                      i, err, diag.text);
+        ck_assert_ptr_null(settings);
+    }
+    settings = before;
+}
+END_TEST
+
+/* A configuration is made of memory that may run out at any point. */
+START_TEST(test_configure_no_memory)
+{
+    char text[512];
+    struct keel_diag diag;
+    void *before = settings;
+    bool done = false;
+    snprintf(text, sizeof text,
+             "listen = \"127.0.0.1:0\"\nsite \"a\" { root = \"%s\" names = { \"b\", \"c\" }\n"
+             "location \"/x/\" { autoindex = true } location \"/y/\" { redirect = \"301 /z\" } }\n",
+             folder);
+    for (unsigned n = 1; !done && n < 1000; n++) {
+        settings = NULL;
+        keel_mem_fail_at(n);
+        int err = configure(text, &diag);
+        keel_mem_fail_at(0);
+        done = err == 0;
+        ck_assert(err == 0 || err == KEEL_ENOMEM);
+        http_settings_free(settings);
+    }
+    ck_assert(done);
+    settings = before;
+}
+END_TEST
+
+Suite *serve_suite(void);
+Suite *serve_suite(void)
+{
+    Suite *s = suite_create("httpd/serve");
+    TCase *t = tcase_create("serve");
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, test_keep_alive);
+    tcase_add_test(t, test_pipeline);
+    tcase_add_test(t, test_byte_by_byte);
+    tcase_add_test(t, test_bodies);
+    tcase_add_test(t, test_bad);
+    tcase_add_test(t, test_deadlines);
+    tcase_add_test(t, test_large);
+    tcase_add_test(t, test_backpressure);
+    tcase_add_test(t, test_drain);
+    tcase_add_test(t, test_metrics);
+    tcase_add_test(t, test_configurations);
+    tcase_add_test(t, test_configure_no_memory);
+    suite_add_tcase(s, t);
+    return s;
+}
