@@ -1,0 +1,2 @@
+#define RECORD_SIZE 64
+#include "tests/unit/service/modules/good.c"
