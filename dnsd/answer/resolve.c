@@ -12,19 +12,17 @@ struct walk {
     bool tcp;
     bool authoritative;
     struct dns_name name; /* lower-cased */
+    uint64_t hash;        /* of it */
     size_t owner;         /* where it stands in the message */
-    unsigned steps;       /* CNAMEs and DNAMEs behind us */
-    const struct dns_node *seen[CHAIN_MAX];
+    unsigned steps;       /* names behind us that were aliases */
+    struct {
+        uint64_t hash;                /* of the name: keyed, so that equal means the same */
+        const struct dns_node *dname; /* what made it an alias; NULL: a CNAME */
+    } seen[CHAIN_MAX];
 };
 
 /* What a step leaves to do. */
 enum outcome { DONE, FOLLOW, NO_NAME, NO_SPACE, NAME_TOO_LONG };
-
-static const struct dns_node *find(const struct walk *walk, const struct dns_name *name)
-{
-    return dns_image_find(walk->image, dns_image_hash(walk->image, name->bytes, name->size),
-                          name->bytes, name->size);
-}
 
 static enum outcome add_negative_soa(struct walk *walk)
 {
@@ -52,7 +50,7 @@ static enum outcome refer(struct walk *walk, const struct dns_node *cut)
 }
 
 /* Goes on with the name that stands at `at` in the reply. */
-static enum outcome follow(struct walk *walk, const struct dns_node *node, size_t at)
+static enum outcome follow(struct walk *walk, const struct dns_node *dname, size_t at)
 {
     const struct keel_writer *out = &walk->reply->out;
     const struct dns_node *apex = dns_image_apex(walk->image);
@@ -60,10 +58,12 @@ static enum outcome follow(struct walk *walk, const struct dns_node *node, size_
 
     if (walk->steps == CHAIN_MAX)
         return DONE;
-    walk->seen[walk->steps++] = node;
+    walk->seen[walk->steps].hash = walk->hash;
+    walk->seen[walk->steps++].dname = dname;
     int err = dns_name_parse_compressed(&walk->name, out->start, keel_writer_offset(out), &offset);
     KEEL_ASSERT(err == 0, "a name that was just written cannot be read");
     dns_name_lower(&walk->name);
+    walk->hash = dns_image_hash(walk->image, walk->name.bytes, walk->name.size);
     walk->owner = at;
     if (walk->name.labels < apex->labels)
         return DONE;
@@ -75,10 +75,10 @@ static enum outcome follow(struct walk *walk, const struct dns_node *node, size_
 }
 
 /* A loop: what there is to say has been said. */
-static bool already_answered(const struct walk *walk, const struct dns_node *node)
+static bool already_answered(const struct walk *walk)
 {
     for (unsigned i = 0; i < walk->steps; i++)
-        if (walk->seen[i] == node)
+        if (walk->seen[i].hash == walk->hash)
             return true;
     return false;
 }
@@ -86,12 +86,12 @@ static bool already_answered(const struct walk *walk, const struct dns_node *nod
 static enum outcome answer_cname(struct walk *walk, const struct dns_node *node)
 {
     const struct dns_set *set = dns_node_set(walk->image, node, DNS_TYPE_CNAME);
-    if (already_answered(walk, node))
+    if (already_answered(walk))
         return DONE;
     size_t at = dns_reply_set(walk->reply, DNS_ANSWER, node, set, walk->owner);
     if (!at)
         return NO_SPACE;
-    return follow(walk, node, at + 12);
+    return follow(walk, NULL, at + 12);
 }
 
 /* ANY: all of them over TCP; over UDP one is enough (RFC 8482, 4.1). */
@@ -126,6 +126,18 @@ static enum outcome answer_node(struct walk *walk, const struct dns_node *node)
     return DONE;
 }
 
+/* The DNAME itself, once however many names it redirects. */
+static bool add_dname(struct walk *walk, const struct dns_node *node, const struct dns_set *set)
+{
+    for (unsigned i = 0; i < walk->steps; i++)
+        if (walk->seen[i].dname == node)
+            return true;
+    size_t owner = walk->steps == 0
+                       ? DNS_HEADER_SIZE + walk->reply->qname_size - (size_t)node->name_size
+                       : DNS_OWNER_NONE;
+    return dns_reply_set(walk->reply, DNS_ANSWER, node, set, owner) != 0;
+}
+
 /* RFC 6672, 3.1: the DNAME, a CNAME made of it, and on to the new name. */
 static enum outcome answer_dname(struct walk *walk, const struct dns_node *node)
 {
@@ -134,19 +146,20 @@ static enum outcome answer_dname(struct walk *walk, const struct dns_node *node)
     size_t target_size = keel_get_u16(set->bytes + 10);
     struct dns_name made;
 
-    if (already_answered(walk, node))
+    if (already_answered(walk))
         return DONE;
-    size_t owner = walk->steps == 0
-                       ? DNS_HEADER_SIZE + walk->reply->qname_size - (size_t)node->name_size
-                       : DNS_OWNER_NONE;
-    if (!dns_reply_set(walk->reply, DNS_ANSWER, node, set, owner))
+    if (!add_dname(walk, node, set))
         return NO_SPACE;
     unsigned labels = walk->name.labels - (unsigned)node->labels;
     if (dns_name_join(&made, &walk->name, labels, target, target_size) != 0)
         return NAME_TOO_LONG;
     size_t at = dns_reply_name_record(walk->reply, DNS_ANSWER, walk->owner, DNS_TYPE_CNAME,
                                       set->ttl, &made);
-    return at ? follow(walk, node, at) : NO_SPACE;
+    if (!at)
+        return NO_SPACE;
+    /* the CNAME may be what was asked for */
+    bool asked = walk->qtype == DNS_TYPE_CNAME || walk->qtype == DNS_TYPE_ANY;
+    return asked ? DONE : follow(walk, node, at);
 }
 
 /* The name itself does not exist. */
@@ -187,13 +200,15 @@ enum dns_rcode dns_resolve(struct dns_reply *reply, const struct dns_name *qname
     walk.tcp = tcp;
     walk.authoritative = true;
     walk.owner = DNS_OWNER_QUESTION;
+    walk.hash = hash;
     walk.steps = 0;
     const struct dns_node *node = dns_image_find(reply->image, hash, qname->bytes, qname->size);
     if (!node)
         walk.name = *qname;
     enum outcome outcome = step(&walk, node);
     while (outcome == FOLLOW)
-        outcome = step(&walk, find(&walk, &walk.name));
+        outcome =
+            step(&walk, dns_image_find(walk.image, walk.hash, walk.name.bytes, walk.name.size));
     if (outcome == NO_NAME) {
         rcode = DNS_NXDOMAIN;
         outcome = add_negative_soa(&walk);
