@@ -38,6 +38,9 @@ struct keel_host {
 #define DRAIN_TICK (20 * KEEL_NS_PER_MS)
 /* How many of the oldest connections are asked whether they can go. */
 #define EVICT_SCAN 64
+/* A connection younger than this may still have its first request on the way. Longer would let a
+ * flood hold everybody else up. */
+#define EVICT_AGE (250 * KEEL_NS_PER_MS)
 
 static unsigned default_connections(void)
 {
@@ -89,7 +92,7 @@ static void host_on_close(struct keel_stream *s, enum keel_stream_end why)
 
 static bool may_evict(struct keel_host *host, struct keel_connection *c, uint64_t now)
 {
-    if (now - c->opened_ns < KEEL_NS_PER_S)
+    if (now - c->opened_ns < EVICT_AGE)
         return false;
     if (host->options.protocol->evictable)
         return host->options.protocol->evictable(c);
@@ -169,7 +172,7 @@ static unsigned source_room(struct keel_acceptor *a)
 {
     struct keel_host *host = KEEL_CONTAINER(a, struct host_source, acceptor)->host;
     unsigned limit = host->options.max_connections;
-    while (host->slab.live + KEEL_ACCEPT_BATCH > limit && evict_one(host))
+    while (host->slab.live >= limit && evict_one(host))
         ;
     if (host->slab.live < limit)
         return limit - (unsigned)host->slab.live;

@@ -140,8 +140,8 @@ struct keel_protocol {
     /* A connection was made (TLS: before its handshake; on_open tells the end of it). Set
      * deadlines here. May be NULL. */
     void (*on_connect)(struct keel_connection *connection);
-    /* When connections run out: may this one be closed to make room? NULL: when it is older than
-     * a second and nothing waits to be sent. */
+    /* When connections run out: may this one be closed to make room? The oldest are asked first,
+     * those younger than 250 ms never. NULL: yes when nothing waits to be sent. */
     bool (*evictable)(struct keel_connection *connection);
 
     /* Datagrams of UDP and UNIX_DGRAM endpoints. */

@@ -78,7 +78,7 @@ const struct keel_option keel_core_options[] = {
      .min = 0,
      .max = 10000000,
      .help = "Most open connections of a worker; 0 derives it from the descriptor limit. When it "
-             "is reached, the connection that is idle longest makes room."},
+             "is reached, the oldest connection with nothing under way makes room."},
     {.name = "drain-timeout",
      .type = KEEL_OPT_DURATION,
      .def = "30s",

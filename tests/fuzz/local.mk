@@ -52,6 +52,16 @@ tests_fuzz_fuzz_dhcp_message_SOURCES = tests/fuzz/fuzz_dhcp_message.c $(FUZZ_MAI
 tests_fuzz_fuzz_dhcp_message_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_dhcp_message_LDADD = dhcpd/libdhcpd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_manifest
+tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_manifest_LDADD = $(FUZZ_LIBS) $(JANSSON_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_control
+tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_control_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_control_LDADD = $(FUZZ_LIBS) $(JANSSON_LIBS)
+
 check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += tests/fuzz/run-replay.sh
 EXTRA_DIST += tests/fuzz/run-replay.sh tests/fuzz/corpus

@@ -7,11 +7,15 @@ tests_unit_service_service_LDADD = $(UNIT_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) 
 tests_unit_service_service_SOURCES = \
 	tests/support/conf_rows.h \
 	tests/unit/service/main.c \
+	tests/unit/service/test_channel.c \
 	tests/unit/service/test_conf.c \
+	tests/unit/service/test_host.c \
 	tests/unit/service/test_log.c \
+	tests/unit/service/test_manifest.c \
 	tests/unit/service/test_metric.c \
 	tests/unit/service/test_module.c \
-	tests/unit/service/test_sandbox.c
+	tests/unit/service/test_sandbox.c \
+	tests/unit/service/test_sockets.c
 
 # Modules for test_module: shared objects, which needs an -rpath though nobody installs them.
 check_LTLIBRARIES += \

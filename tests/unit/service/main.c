@@ -1,14 +1,20 @@
 #include "tests/support/unit.h"
 
+Suite *channel_suite(void);
 Suite *conf_suite(void);
+Suite *host_suite(void);
 Suite *log_suite(void);
+Suite *manifest_suite(void);
 Suite *metric_suite(void);
 Suite *module_suite(void);
 Suite *sandbox_suite(void);
+Suite *sockets_suite(void);
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {conf_suite, log_suite, metric_suite, module_suite,
-                                      sandbox_suite};
+    Suite *(*const suites[])(void) = {
+        channel_suite, conf_suite,   host_suite,    log_suite,     manifest_suite,
+        metric_suite,  module_suite, sandbox_suite, sockets_suite,
+    };
     return unit_main(suites, sizeof suites / sizeof suites[0]);
 }
