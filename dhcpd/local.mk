@@ -12,5 +12,15 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/engine/config.c dhcpd/engine/config.h \
 	dhcpd/engine/engine.c dhcpd/engine/engine.h \
 	dhcpd/engine/reply.c dhcpd/engine/reply.h \
-	dhcpd/engine/state.c dhcpd/engine/state.h
-dhcpd_libdhcpd_la_LIBADD = common/libkeel.la
+	dhcpd/engine/state.c dhcpd/engine/state.h \
+	dhcpd/serve/durable.c dhcpd/serve/durable.h \
+	dhcpd/serve/link.c dhcpd/serve/link.h \
+	dhcpd/serve/serve.c dhcpd/serve/serve.h \
+	dhcpd/serve/settings.c dhcpd/serve/settings.h \
+	dhcpd/serve/status.c dhcpd/serve/status.h \
+	dhcpd/options.c dhcpd/options.h
+dhcpd_libdhcpd_la_LIBADD = common/libkeel.la $(JANSSON_LIBS)
+
+sbin_PROGRAMS += dhcpd/dhcpd
+dhcpd_dhcpd_SOURCES = dhcpd/main.c
+dhcpd_dhcpd_LDADD = dhcpd/libdhcpd.la

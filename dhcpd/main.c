@@ -1,0 +1,32 @@
+/*
+ * dhcpd: a DHCPv4 server.
+ */
+#include "common/service/daemon.h"
+#include "dhcpd/options.h"
+#include "dhcpd/serve/serve.h"
+#include "dhcpd/serve/settings.h"
+#include "dhcpd/serve/status.h"
+
+int main(int argc, char **argv)
+{
+    const struct keel_protocol dhcpd = {
+        KEEL_PROTOCOL,
+        .name = "dhcpd",
+        .version = KEEL_VERSION,
+        .summary = "a DHCP server",
+        .options = dhcp_options_rows,
+        .cli = dhcp_cli,
+        .metrics = dhcp_metrics,
+        .commands = dhcp_commands,
+        .schedule = KEEL_SCHEDULE_SINGLE,
+        .configure = dhcp_settings_configure,
+        .free_settings = dhcp_settings_free,
+        .start = dhcp_serve_start,
+        .activate = dhcp_serve_activate,
+        .stop = dhcp_serve_stop,
+        .on_batch = dhcp_serve_batch,
+        .dgram = {.receive_size = DHCP_MESSAGE_MAX, .send_size = DHCP_REPLY_ROOM},
+        .on_descriptor = dhcp_serve_descriptor,
+    };
+    return keel_main(argc, argv, &dhcpd);
+}

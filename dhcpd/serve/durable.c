@@ -1,0 +1,117 @@
+#include "dhcpd/serve/durable.h"
+
+#include "common/base/list.h"
+#include "common/service/log.h"
+
+static struct dhcp_durable *of(struct dhcp_store *store)
+{
+    return KEEL_CONTAINER(store, struct dhcp_durable, store);
+}
+
+static int get(struct dhcp_store *store, uint32_t address, struct dhcp_lease *lease)
+{
+    struct keel_bytes value;
+    int err = keel_store_get(of(store)->leases, (struct keel_bytes){&address, 4}, &value);
+    return err ? err : dhcp_lease_decode(lease, value.p, value.n);
+}
+
+static int put(struct dhcp_store *store, const struct dhcp_lease *lease)
+{
+    uint8_t record[DHCP_LEASE_MAX];
+    size_t size = dhcp_lease_encode(lease, record);
+    return keel_store_put(of(store)->leases, (struct keel_bytes){&lease->address, 4},
+                          (struct keel_bytes){record, size});
+}
+
+static int find(struct dhcp_store *store, const struct dhcp_client *client, uint32_t *address)
+{
+    uint8_t key[DHCP_CLIENT_KEY_MAX];
+    struct keel_bytes value;
+    size_t size = dhcp_client_key(client, key);
+    int err = keel_store_get(of(store)->clients, (struct keel_bytes){key, size}, &value);
+    if (err)
+        return err;
+    if (value.n != 4)
+        return KEEL_EINVAL;
+    *address = keel_get_u32(value.p);
+    return 0;
+}
+
+static int bind_client(struct dhcp_store *store, const struct dhcp_client *client, uint32_t address)
+{
+    uint8_t key[DHCP_CLIENT_KEY_MAX], value[4];
+    size_t size = dhcp_client_key(client, key);
+    keel_put_u32(value, address);
+    return keel_store_put(of(store)->clients, (struct keel_bytes){key, size},
+                          (struct keel_bytes){value, 4});
+}
+
+static int unbind(struct dhcp_store *store, const struct dhcp_client *client)
+{
+    uint8_t key[DHCP_CLIENT_KEY_MAX];
+    size_t size = dhcp_client_key(client, key);
+    int err = keel_store_del(of(store)->clients, (struct keel_bytes){key, size});
+    return err == KEEL_ENOENT ? 0 : err;
+}
+
+struct walk {
+    struct dhcp_durable *durable;
+    int (*visit)(void *arg, const struct dhcp_lease *lease);
+    void *arg;
+};
+
+/* A record that cannot be read costs its address, not the whole service. */
+static int visit_record(void *arg, struct keel_bytes key, struct keel_bytes value)
+{
+    struct walk *walk = arg;
+    struct dhcp_lease lease;
+    uint32_t address = 0;
+    if (key.n == 4)
+        memcpy(&address, key.p, 4);
+    if (dhcp_lease_decode(&lease, value.p, value.n) == 0 && lease.address == address)
+        return walk->visit(walk->arg, &lease);
+    walk->durable->broken++;
+    keel_error("store", "a lease cannot be read", "key=%x size=%zu", address, value.n);
+    return 0;
+}
+
+int dhcp_durable_each(struct dhcp_durable *d, uint32_t from,
+                      int (*visit)(void *arg, const struct dhcp_lease *lease), void *arg)
+{
+    struct walk walk = {d, visit, arg};
+    return keel_store_each(d->leases, &(struct keel_bytes){&from, 4}, visit_record, &walk);
+}
+
+static int each(struct dhcp_store *store, int (*visit)(void *arg, const struct dhcp_lease *lease),
+                void *arg)
+{
+    return dhcp_durable_each(of(store), 0, visit, arg);
+}
+
+int dhcp_durable_open(struct dhcp_durable *d, const char *path, struct keel_diag *diag)
+{
+    *d = (struct dhcp_durable){.store = {
+                                   .get = get,
+                                   .put = put,
+                                   .find = find,
+                                   .bind = bind_client,
+                                   .unbind = unbind,
+                                   .each = each,
+                               }};
+    int err = keel_store_open(path, 2, false, &d->env, diag);
+    if (err)
+        return err;
+    err = keel_store_table(d->env, "lease", true, &d->leases, diag);
+    if (!err)
+        err = keel_store_table(d->env, "client", false, &d->clients, diag);
+    if (err)
+        dhcp_durable_close(d);
+    return err;
+}
+
+void dhcp_durable_close(struct dhcp_durable *d)
+{
+    if (d->env)
+        keel_store_close(d->env);
+    d->env = NULL;
+}

@@ -1,0 +1,26 @@
+/*
+ * The lease store on disk: what the engine wants, over LMDB. Two tables, "lease" by address and
+ * "client" by subnet and identity.
+ */
+#ifndef DHCPD_SERVE_DURABLE_H
+#define DHCPD_SERVE_DURABLE_H
+
+#include "common/store/store.h"
+#include "dhcpd/lease/store.h"
+
+struct dhcp_durable {
+    struct dhcp_store store; /* for the engine */
+    struct keel_store *env;
+    struct keel_store_table *leases, *clients;
+    uint64_t broken; /* records that could not be read */
+};
+
+/* Opens (creates) the environment `path`; one process at a time. 0, KEEL_EBUSY, or an error of the
+ * store, with diag. */
+int dhcp_durable_open(struct dhcp_durable *d, const char *path, struct keel_diag *diag);
+void dhcp_durable_close(struct dhcp_durable *d);
+/* Leases from an address on, until visit returns non-zero (returned). Inside a read or a batch. */
+int dhcp_durable_each(struct dhcp_durable *d, uint32_t from,
+                      int (*visit)(void *arg, const struct dhcp_lease *lease), void *arg);
+
+#endif

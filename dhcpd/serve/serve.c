@@ -1,0 +1,216 @@
+#include "dhcpd/serve/serve.h"
+
+#include "common/base/mem.h"
+#include "common/service/log.h"
+#include "dhcpd/serve/settings.h"
+#include "dhcpd/serve/status.h"
+
+#define TICK KEEL_NS_PER_S
+/* Pools looked at in one tick of the timer; traffic adds one a batch. */
+#define TICK_POOLS 64
+
+static void on_tick(struct keel_timer *timer)
+{
+    struct dhcp_serve *s = KEEL_CONTAINER(timer, struct dhcp_serve, tick);
+    unsigned pools = dhcp_engine_pool_count(s->engine);
+    for (unsigned i = 0; i == 0 || (i < pools && i < TICK_POOLS); i++)
+        dhcp_engine_tick(s->engine);
+    dhcp_status_gauges(&s->instance->metrics, s->engine);
+}
+
+int dhcp_serve_start(struct keel_instance *instance, struct keel_diag *diag)
+{
+    struct dhcp_serve *s = keel_calloc(1, sizeof *s);
+    if (!s)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    s->instance = instance;
+    keel_prng_seed(&s->prng, keel_rand_u64());
+    keel_timer_init(&s->tick, instance->loop, "dhcp-tick", on_tick);
+    dhcp_links_init(&s->links);
+    instance->state = s;
+    return 0;
+}
+
+/* The pools as the store has them. */
+static int fill_engine(struct dhcp_serve *s, struct keel_diag *diag)
+{
+    const struct dhcp_settings *settings = s->instance->settings;
+    const struct dhcp_env env = {
+        .config = &settings->config,
+        .clock = &keel_clock_system,
+        .prng = &s->prng,
+        .store = &s->durable.store,
+    };
+    uint64_t begin = keel_clock_monotonic();
+    int err = keel_store_read(s->durable.env);
+    if (!err) {
+        err = dhcp_engine_new(&env, &s->engine);
+        keel_store_read_end(s->durable.env);
+    }
+    if (err)
+        return keel_diag_set(diag, err, "cannot read the leases: %s", keel_strerror(err));
+    keel_info("serve", "leases read", "records=%llu unreadable=%llu ms=%llu",
+              (unsigned long long)keel_store_count(s->durable.leases),
+              (unsigned long long)s->durable.broken,
+              (unsigned long long)((keel_clock_monotonic() - begin) / KEEL_NS_PER_MS));
+    return 0;
+}
+
+int dhcp_serve_activate(struct keel_instance *instance, struct keel_diag *diag)
+{
+    struct dhcp_serve *s = instance->state;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/leases", instance->state_dir);
+    int err = dhcp_durable_open(&s->durable, path, diag);
+    if (!err)
+        err = fill_engine(s, diag);
+    if (err)
+        return err;
+    dhcp_status_gauges(&instance->metrics, s->engine);
+    return keel_timer_start(&s->tick, TICK, TICK);
+}
+
+void dhcp_serve_stop(struct keel_instance *instance)
+{
+    struct dhcp_serve *s = instance->state;
+    if (!s)
+        return;
+    keel_timer_stop(&s->tick);
+    dhcp_engine_free(s->engine);
+    dhcp_durable_close(&s->durable);
+    keel_free(s);
+    instance->state = NULL;
+}
+
+void dhcp_serve_descriptor(struct keel_instance *instance, const struct keel_endpoint *endpoint,
+                           int fd)
+{
+    struct dhcp_serve *s = instance->state;
+    s->links.fd = fd;
+}
+
+static void log_decision(const struct dhcp_decision *d)
+{
+    char hardware[3 * 16], address[16];
+    if (!keel_log_enabled(KEEL_LOG_DEBUG) && d->outcome != DHCP_NO_ADDRESS &&
+        d->received != DHCP_DECLINE)
+        return;
+    keel_format_hex(hardware, sizeof hardware, d->chaddr, d->hlen, ':');
+    dhcp_address_text(d->lease, address);
+    if (d->outcome == DHCP_NO_ADDRESS)
+        keel_warning("serve", "no free address", "hardware=%s", hardware);
+    else if (d->received == DHCP_DECLINE && d->outcome == DHCP_DONE)
+        keel_notice("serve", "address is used by somebody else", "address=%s hardware=%s", address,
+                    hardware);
+    keel_debug("serve", "message", "received=%s sent=%s outcome=%s address=%s hardware=%s",
+               dhcp_type_name(d->received), dhcp_type_name(d->sent), dhcp_outcome_name(d->outcome),
+               address, hardware);
+}
+
+/* What the datagram is to the engine. */
+static void decide(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
+                   const struct keel_datagram *from, unsigned i)
+{
+    const struct keel_addr *local =
+        keel_addr_family(&from->local) == AF_INET ? &from->local : &endpoint->addr;
+    const struct dhcp_input input = {
+        .bytes = from->bytes,
+        .size = from->truncated ? 0 : from->size,
+        .peer = ntohl(from->peer.in4.sin_addr.s_addr),
+        .peer_port = keel_addr_port(&from->peer),
+        .local = ntohl(local->in4.sin_addr.s_addr),
+        .local_port = keel_addr_port(&endpoint->addr),
+        .interface = endpoint->interface,
+    };
+    struct dhcp_decision *d = &s->decisions[i];
+    dhcp_engine_process(s->engine, &input, s->replies[i], DHCP_REPLY_ROOM, d);
+    dhcp_status_count(&s->instance->metrics, d);
+    log_decision(d);
+}
+
+/* One commit for the whole batch. On failure the engine forgets what it had promised. */
+static bool make_durable(struct dhcp_serve *s, unsigned count)
+{
+    struct keel_metrics *m = &s->instance->metrics;
+    unsigned changes = 0;
+    for (unsigned i = 0; i < count; i++)
+        changes += s->decisions[i].changes;
+    if (changes == 0) {
+        keel_store_abort(s->durable.env);
+        return true;
+    }
+    uint64_t begin = keel_clock_monotonic();
+    if (keel_store_commit(s->durable.env) == 0) {
+        keel_metric_observe(m, DHCP_METRIC_COMMIT, keel_clock_monotonic() - begin);
+        return true;
+    }
+    keel_metric_add(m, DHCP_METRIC_COMMIT_FAILURES, 1);
+    if (keel_store_read(s->durable.env) != 0)
+        return false; /* what is marked as taken stays so: safe, if wasteful */
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned k = 0; k < s->decisions[i].changes; k++)
+            dhcp_engine_resync(s->engine, s->decisions[i].changed[k]);
+    keel_store_read_end(s->durable.env);
+    return false;
+}
+
+/* By its hardware address to a client that does not have the address yet. */
+static bool send_to_hardware(struct dhcp_serve *s, const struct dhcp_decision *d,
+                             const struct keel_datagram *request, const uint8_t *reply)
+{
+    if (d->htype != 1 || d->hlen != KEEL_MAC_SIZE)
+        return false;
+    struct keel_addr from = request->local, to;
+    keel_addr_set_port(&from, DHCP_SERVER_PORT);
+    keel_addr_set4(&to, d->address, d->port);
+    int err = dhcp_links_send(&s->links, request->interface, d->chaddr, &from, &to, reply, d->size,
+                              keel_loop_now(s->instance->loop));
+    if (err == KEEL_ENOTSUP)
+        return false;
+    if (err)
+        keel_metric_add(&s->instance->metrics, DHCP_METRIC_SEND_ERRORS, 1);
+    return true;
+}
+
+static void send_reply(struct dhcp_serve *s, struct keel_dgram *dgram,
+                       const struct dhcp_decision *d, const struct keel_datagram *request,
+                       const uint8_t *reply)
+{
+    static const unsigned rows[DHCP_TYPES] = {[DHCP_OFFER] = 0, [DHCP_ACK] = 1, [DHCP_NAK] = 2};
+    keel_metric_add(&s->instance->metrics, DHCP_METRIC_SENT + rows[d->sent], 1);
+    if (d->target == DHCP_TO_HARDWARE && send_to_hardware(s, d, request, reply))
+        return;
+    struct keel_datagram to = {.local = request->local};
+    uint32_t address = d->address;
+    if (d->target != DHCP_TO_ADDRESS) {
+        address = UINT32_MAX;
+        to.interface = request->interface;
+    }
+    keel_addr_set4(&to.peer, address, d->port);
+    keel_dgram_send(dgram, &to, reply, d->size);
+}
+
+void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint *endpoint,
+                      struct keel_dgram *dgram, struct keel_datagram *batch, unsigned count)
+{
+    struct dhcp_serve *s = instance->state;
+    KEEL_ASSERT(count <= KEEL_DGRAM_BATCH, "a batch has its known size");
+    dhcp_engine_tick(s->engine);
+    if (keel_store_begin(s->durable.env) != 0) {
+        /* nothing can be promised now; clients ask again */
+        keel_metric_add(&instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        decide(s, endpoint, &batch[i], i);
+    bool durable = make_durable(s, count);
+    for (unsigned i = 0; i < count; i++) {
+        const struct dhcp_decision *d = &s->decisions[i];
+        if (!d->sent)
+            continue;
+        if (durable || d->changes == 0)
+            send_reply(s, dgram, d, &batch[i], s->replies[i]);
+        else
+            keel_metric_add(&instance->metrics, DHCP_METRIC_WITHHELD, 1);
+    }
+}

@@ -1,0 +1,36 @@
+/*
+ * Ports to engine and back: a batch of datagrams is decided, made durable with one commit, and
+ * only then answered.
+ */
+#ifndef DHCPD_SERVE_SERVE_H
+#define DHCPD_SERVE_SERVE_H
+
+#include "common/service/module.h"
+#include "dhcpd/engine/engine.h"
+#include "dhcpd/serve/durable.h"
+#include "dhcpd/serve/link.h"
+
+#define DHCP_REPLY_ROOM 1472 /* what no Ethernet link cuts in pieces */
+
+/* A worker's state. Standbys have it too, with store and engine not there yet. */
+struct dhcp_serve {
+    struct keel_instance *instance;
+    struct dhcp_durable durable;
+    struct dhcp_engine *engine; /* NULL: standby */
+    struct keel_prng prng;
+    struct keel_timer tick;
+    struct dhcp_links links;
+    struct dhcp_decision decisions[KEEL_DGRAM_BATCH];
+    uint8_t replies[KEEL_DGRAM_BATCH][DHCP_REPLY_ROOM];
+};
+
+/* For struct keel_protocol. */
+int dhcp_serve_start(struct keel_instance *instance, struct keel_diag *diag);
+int dhcp_serve_activate(struct keel_instance *instance, struct keel_diag *diag);
+void dhcp_serve_stop(struct keel_instance *instance);
+void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint *endpoint,
+                      struct keel_dgram *d, struct keel_datagram *batch, unsigned count);
+void dhcp_serve_descriptor(struct keel_instance *instance, const struct keel_endpoint *endpoint,
+                           int fd);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * From a configuration file to what the engine is told.
+ */
+#ifndef DHCPD_SERVE_SETTINGS_H
+#define DHCPD_SERVE_SETTINGS_H
+
+#include "common/service/module.h"
+#include "dhcpd/engine/config.h"
+
+struct dhcp_settings {
+    struct keel_arena arena; /* owns all below */
+    struct dhcp_config config;
+    struct dhcp_option_def *definitions; /* the file's own options */
+    unsigned definition_count;
+};
+
+/* For struct keel_protocol. */
+int dhcp_settings_configure(const struct keel_conf *conf, void **settings,
+                            struct keel_endpoints *endpoints, struct keel_access *access,
+                            struct keel_diag *diag);
+void dhcp_settings_free(void *settings);
+
+#endif
