@@ -28,3 +28,12 @@ httpd_libhttpd_la_LIBADD = common/libkeel.la
 sbin_PROGRAMS += httpd/httpd
 httpd_httpd_SOURCES = httpd/main.c
 httpd_httpd_LDADD = httpd/libhttpd.la common/libkeel.la
+
+# The options in the manual are the rows of the program.
+man_MANS += doc/httpd.8
+EXTRA_DIST += doc/httpd.8.in
+CLEANFILES += doc/httpd.8
+doc/httpd.8: doc/httpd.8.in httpd/httpd$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && httpd/httpd$(EXEEXT) --print-man >$@.options && \
+		sed -e '/^\.so_options$$/{r $@.options' -e 'd;}' $(srcdir)/doc/httpd.8.in >$@.tmp && \
+		rm $@.options && mv $@.tmp $@

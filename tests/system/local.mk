@@ -8,6 +8,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_conf.py \
 	tests/system/test_dnsd.py \
 	tests/system/test_hang.py \
+	tests/system/test_httpd.py \
 	tests/system/test_install.py \
 	tests/system/test_keel.py \
 	tests/system/test_keelctl.py \
