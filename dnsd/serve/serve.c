@@ -70,6 +70,7 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     serve->metrics = &instance->metrics;
     serve->tcp_idle_ns = settings->tcp_idle_ns;
     serve->tcp_queries = settings->tcp_queries;
+    keel_list_init(&serve->connections);
     instance->state = serve;
     return 0;
 }

@@ -12,7 +12,8 @@ struct dns_serve {
     struct dns_answer_context context;
     struct keel_metrics *metrics; /* the instance's */
     uint64_t tcp_idle_ns;
-    uint64_t tcp_queries; /* most of a connection; 0: no limit */
+    uint64_t tcp_queries;         /* most of a connection; 0: no limit */
+    struct keel_list connections; /* TCP */
     struct dns_query batch[KEEL_DGRAM_BATCH];
     uint8_t reply[2 + UINT16_MAX]; /* over TCP, with its length */
 };

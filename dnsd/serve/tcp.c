@@ -4,9 +4,12 @@
 
 #define LENGTH 2 /* bytes before each message */
 #define LINGER (2 * KEEL_NS_PER_S)
+/* A leaving worker waits so long for a query that may be on its way. */
+#define DRAIN_IDLE KEEL_NS_PER_S
 
 struct tcp_connection {
     struct keel_connection core;
+    struct keel_list node; /* in dns_serve.connections */
     uint64_t queries;
 };
 const size_t dns_tcp_connection_size = sizeof(struct tcp_connection);
@@ -67,16 +70,43 @@ static void on_drained(struct keel_stream *s)
     keel_stream_resume(s);
 }
 
+/* Not a reset: what the client is sending just now is read and dropped. */
+static void on_deadline(struct keel_stream *s)
+{
+    keel_stream_finish(s, LINGER);
+}
+
+static void on_close(struct keel_stream *s, enum keel_stream_end why)
+{
+    struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
+    keel_list_remove(&c->node);
+}
+
 const struct keel_stream_ops dns_tcp_stream = {
     .name = "dns",
     .on_data = on_data,
     .on_drained = on_drained,
+    .on_deadline = on_deadline,
+    .on_close = on_close,
 };
 
 void dns_tcp_connect(struct keel_connection *connection)
 {
-    const struct dns_serve *serve = connection->instance->state;
+    struct tcp_connection *c = KEEL_CONTAINER(connection, struct tcp_connection, core);
+    struct dns_serve *serve = connection->instance->state;
+    keel_list_push_back(&serve->connections, &c->node);
     /* the longest message must fit, or it would wait for ever */
     connection->stream.input_limit = LENGTH + UINT16_MAX;
     keel_stream_deadline(&connection->stream, serve->tcp_idle_ns);
+}
+
+void dns_tcp_drain(struct keel_instance *instance)
+{
+    struct dns_serve *serve = instance->state;
+    keel_list_for_safe (node, &serve->connections) {
+        struct tcp_connection *c = KEEL_CONTAINER(node, struct tcp_connection, node);
+        /* in the middle of a query: its answer is the last */
+        if (c->core.stream.input_size == 0)
+            keel_stream_deadline(&c->core.stream, DRAIN_IDLE);
+    }
 }

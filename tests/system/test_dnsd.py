@@ -323,6 +323,24 @@ def reload_zone():
         assert serial() == 1
 
 
+def reload_with_connections():
+    """An idle connection is closed when its worker leaves; one in the middle of a query gets its
+    answer first."""
+    good = framed(query('example.org', 6))
+    with dnsd() as ours, tcp(ours.address('tcp')) as idle, tcp(ours.address('tcp')) as busy:
+        for s in (idle, busy):
+            s.sendall(good)
+            read_message(s)
+        busy.sendall(good[:9])
+        begin = time.monotonic()
+        ours.ctl('reload')
+        assert idle.recv(1) == b''
+        assert time.monotonic() - begin < 5
+        busy.sendall(good[9:])
+        assert read_message(busy)
+        assert busy.recv(1) == b''
+
+
 def control_and_metrics():
     with dnsd(workers=2) as ours:
         for _ in range(5):
@@ -392,6 +410,7 @@ run(('dig gets right answers over UDP and TCP', plain_answers),
     ('silent, slow and greedy TCP clients', impolite_tcp),
     ('a client that never reads', never_reading),
     ('reload of a zone, and of a broken one', reload_zone),
+    ('reload with open connections', reload_with_connections),
     ('control and metrics', control_and_metrics),
     ('wrong configurations', wrong_configurations),
     ('the one-liner', one_liner))

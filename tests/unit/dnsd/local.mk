@@ -27,8 +27,9 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_scan.c \
 	tests/unit/dnsd/test_set.c \
 	tests/unit/dnsd/test_svcb_text.c \
+	tests/unit/dnsd/test_tcp.c \
 	tests/unit/dnsd/test_token.c \
 	tests/unit/dnsd/test_type.c \
 	tests/unit/dnsd/test_zones.c
 tests_unit_dnsd_dnsd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-tests_unit_dnsd_dnsd_LDADD = dnsd/libdnsd.la $(UNIT_LIBS) $(LDNS_LIBS)
+tests_unit_dnsd_dnsd_LDADD = dnsd/libdnsd.la $(UNIT_LIBS) $(LDNS_LIBS) $(JANSSON_LIBS)

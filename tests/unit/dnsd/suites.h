@@ -1,5 +1,5 @@
 /*
- * The suites of dnsd's pure layers, one a source file.
+ * The suites of dnsd's parts, one a source file.
  */
 #ifndef KEEL_TESTS_DNSD_SUITES_H
 #define KEEL_TESTS_DNSD_SUITES_H
@@ -23,5 +23,6 @@ Suite *zones_suite(void);
 Suite *reply_suite(void);
 Suite *resolve_suite(void);
 Suite *query_suite(void);
+Suite *tcp_suite(void);
 
 #endif
