@@ -29,3 +29,12 @@ dnsd_libdnsd_la_LIBADD = $(LDNS_LIBS) $(JANSSON_LIBS) common/libkeel.la
 sbin_PROGRAMS += dnsd/dnsd
 dnsd_dnsd_SOURCES = dnsd/main.c
 dnsd_dnsd_LDADD = dnsd/libdnsd.la common/libkeel.la
+
+# The manual: its part about options comes from the rows.
+man_MANS += doc/dnsd.8
+EXTRA_DIST += doc/dnsd.8.in
+CLEANFILES += doc/dnsd.8
+doc/dnsd.8: doc/dnsd.8.in dnsd/dnsd$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && dnsd/dnsd$(EXEEXT) --print-man >$@.options && \
+		sed -e '/^\.so_options$$/{r $@.options' -e 'd;}' $(srcdir)/doc/dnsd.8.in >$@.tmp && \
+		rm $@.options && mv $@.tmp $@
