@@ -77,6 +77,13 @@ def program(name):
     raise Skip('%s is not built' % name)
 
 
+def need_no_sanitizer():
+    """For what a sanitized build cannot show: memory, and a seccomp filter."""
+    with open(os.path.join(BUILDDIR, 'config.h'), encoding='utf-8') as f:
+        if '#define KEEL_SANITIZE 1' in f.read():
+            raise Skip('needs a build without sanitizers')
+
+
 def until(condition, what, patience=PATIENCE, pause=0.01):
     """Waits for a true value and returns it; the text says what did not come."""
     deadline = time.monotonic() + patience

@@ -13,8 +13,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from core import echod, whole, worker_pids, workers
-from keel import (Daemon, Load, Refused, Skip, directory, keelctl, need_root, program, run, tap,
-                  until)
+from keel import (Daemon, Load, Refused, Skip, directory, keelctl, need_no_sanitizer,
+                  need_root, program, run, tap, until)
 
 
 # ---- command line
@@ -247,6 +247,7 @@ def fields(pid):
 
 
 def sandboxed():
+    need_no_sanitizer()
     with echod(workers=1) as daemon:
         found = fields(worker_pids(daemon)[0])
         assert found['NoNewPrivs'] == '1' and found['Seccomp'] == '2', found
@@ -287,6 +288,7 @@ def a_connection_outlives_a_reload():
 
 def memory_of_idle_connections():
     """At most 400 bytes of private memory each, measured over 8,000."""
+    need_no_sanitizer()
     count = 8000
     with echod(workers=1) as daemon:
         def private():
