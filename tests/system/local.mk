@@ -6,6 +6,7 @@ tests_support_load_CPPFLAGS = -D_GNU_SOURCE $(AM_CPPFLAGS)
 SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_balance.py \
 	tests/system/test_conf.py \
+	tests/system/test_dhcpd.py \
 	tests/system/test_dnsd.py \
 	tests/system/test_hang.py \
 	tests/system/test_httpd.py \
