@@ -256,6 +256,11 @@ static void send_queued(struct keel_dgram *d)
         }
         if (errno == EINTR)
             continue;
+        if (errno == EAGAIN && d->family == AF_UNIX) {
+            d->stats.dropped++; /* this peer's queue is full, not ours */
+            done++;
+            continue;
+        }
         if (errno == EAGAIN || errno == ENOBUFS) {
             /* The queue of the interface is full: datagrams may be lost, clients ask again. */
             d->stats.dropped += d->queued - done;

@@ -173,13 +173,11 @@ int keel_loop_run(struct keel_loop *loop)
 {
     if (loop->running)
         return KEEL_EBUSY;
+    int err = 0;
+    while (!loop->stopped && !err)
+        err = turn(loop, EVLOOP_ONCE);
     loop->stopped = false;
-    while (!loop->stopped) {
-        int err = turn(loop, EVLOOP_ONCE);
-        if (err)
-            return err;
-    }
-    return 0;
+    return err;
 }
 
 void keel_loop_stop(struct keel_loop *loop)
@@ -363,5 +361,8 @@ unsigned keel_loop_lag(const struct keel_loop *loop, struct keel_lag_row *rows, 
 
 uint64_t keel_loop_worst_turn(const struct keel_loop *loop)
 {
-    return loop->worst_turn[0] > loop->worst_turn[1] ? loop->worst_turn[0] : loop->worst_turn[1];
+    uint64_t age = keel_loop_now(loop) - loop->worst_since;
+    uint64_t now = age < 2 * HALF_MINUTE ? loop->worst_turn[0] : 0;
+    uint64_t before = age < HALF_MINUTE ? loop->worst_turn[1] : 0;
+    return now > before ? now : before;
 }

@@ -25,7 +25,7 @@ enum keel_priority { KEEL_PRIORITY_CONTROL = 0, KEEL_PRIORITY_TRAFFIC = 1 };
 struct keel_loop *keel_loop_new(void);
 /* Everything started on it must have been stopped. */
 void keel_loop_free(struct keel_loop *loop);
-/* Runs until keel_loop_stop. 0 or KEEL_ESYS. */
+/* Runs until keel_loop_stop; returns at once when that was called before. 0 or KEEL_ESYS. */
 int keel_loop_run(struct keel_loop *loop);
 void keel_loop_stop(struct keel_loop *loop);
 /* One turn; waits at most wait_ns for something to happen. For tests and tools. KEEL_EBUSY inside a
@@ -86,7 +86,8 @@ struct keel_lag_row {
 };
 /* Fills up to max rows, most total time first; returns how many. */
 unsigned keel_loop_lag(const struct keel_loop *loop, struct keel_lag_row *rows, unsigned max);
-/* Time between readiness and now of the slowest turn in the last minute, ns. */
+/* The slowest turn of the last minute (half a minute at least), ns: from its first callback to its
+ * last, which is what the last descriptor waited. */
 uint64_t keel_loop_worst_turn(const struct keel_loop *loop);
 
 #endif

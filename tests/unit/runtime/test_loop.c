@@ -169,6 +169,8 @@ START_TEST(a_signal_stops_the_loop)
     ck_assert_int_eq(signals, 1);
     keel_signal_stop(&sig);
     keel_signal_stop(&sig);
+    keel_loop_stop(loop); /* before: it does not begin */
+    ck_assert_int_eq(keel_loop_run(loop), 0);
     keel_loop_free(loop);
 }
 END_TEST

@@ -12,6 +12,7 @@
 static struct keel_loop *loop;
 static struct owner o;
 static int peer;
+static int released;
 
 static void setup(void)
 {
@@ -19,6 +20,7 @@ static void setup(void)
     ck_assert_ptr_nonnull(loop);
     owner_init(&o);
     peer = owner_start(&o, loop);
+    released = 0;
 }
 
 static void teardown(void)
@@ -209,8 +211,6 @@ START_TEST(pipelined_answers_cost_no_memory)
     ck_assert_uint_eq(keel_mem_count(), 0);
 }
 END_TEST
-
-static int released;
 
 static void release(void *arg)
 {

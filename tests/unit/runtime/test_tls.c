@@ -17,6 +17,7 @@ static struct keel_tls_context *server_context, *client_context;
 static char *dir;
 static int listener;
 static struct keel_addr address;
+static int released;
 
 static const char *const alpha_names[] = {"alpha.test", "*.wild.test", NULL};
 static const char *const beta_names[] = {"beta.test", NULL};
@@ -45,12 +46,14 @@ static void setup(void)
     listener = listen_any(AF_INET, &address);
     owner_init(&server);
     owner_init(&client);
+    released = 0;
 }
 
 static void teardown(void)
 {
     keel_tls_context_free(server_context);
     keel_tls_context_free(client_context);
+    server_context = client_context = NULL;
     owner_fini(&server);
     owner_fini(&client);
     close(listener);
@@ -150,8 +153,6 @@ START_TEST(echo)
     ck_assert_int_eq(client.why, KEEL_END_PEER);
 }
 END_TEST
-
-static int released;
 
 static void release(void *arg)
 {
