@@ -11,3 +11,4 @@ include common/runtime/local.mk
 include common/service/local.mk
 include common/store/local.mk
 include common/keelctl/local.mk
+include common/keeld/local.mk

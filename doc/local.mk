@@ -2,5 +2,14 @@ dist_man_MANS += doc/keelctl.1
 noinst_PROGRAMS += doc/examples/echod
 doc_examples_echod_SOURCES = doc/examples/echod.c
 doc_examples_echod_LDADD = common/libkeel.la $(JANSSON_LIBS)
+
+# The same source as a module, which keeld runs: tests/system/test_module.py.
+noinst_LTLIBRARIES += doc/examples/echo_module.la
+doc_examples_echo_module_la_SOURCES = doc/examples/echod.c
+doc_examples_echo_module_la_CFLAGS = $(AM_CFLAGS)
+doc_examples_echo_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
+doc_examples_echo_module_la_LIBADD = common/libkeel.la $(JANSSON_LIBS)
+
 EXTRA_DIST += doc/examples/echod.c
+dist_man_MANS += doc/keeld.8
 dist_doc_DATA += doc/configuration.md

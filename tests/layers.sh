@@ -43,7 +43,8 @@ breaches() {
             rank["dnsd/serve"] = rank["dhcpd/serve"] = rank["httpd/serve"] = 5
             rank["httpd/handlers"] = 5
             rank["dnsd/modules"] = rank["dhcpd/modules"] = rank["httpd/modules"] = 5
-            rank["dnsd"] = rank["dhcpd"] = rank["httpd"] = rank["common/keelctl"] = 6
+            rank["dnsd"] = rank["dhcpd"] = rank["httpd"] = 6
+            rank["common/keelctl"] = rank["common/keeld"] = 6
         }
         function folder(path) {
             sub(/\/[^\/]*$/, "", path)

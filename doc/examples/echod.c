@@ -83,7 +83,7 @@ static int show_prefix(struct keel_instance *instance, json_t *args, json_t **re
 
 static const struct keel_command commands[] = {{"prefix", "", "show it", KEEL_COMMAND_ONE, show_prefix}, {0}};
 static const struct keel_stream_ops stream = {.name = "echo", .on_data = on_data, .on_drained = keel_stream_resume};
-static const struct keel_protocol echod = {
+const struct keel_protocol keel_module = {
     KEEL_PROTOCOL, .name = "echod", .version = "1.0", .summary = "sends back what it gets",
     .options = options, .metrics = metrics, .commands = commands,
     .configure = configure, .free_settings = free_settings, .tls = tls,
@@ -93,5 +93,5 @@ static const struct keel_protocol echod = {
 
 int main(int argc, char **argv)
 {
-    return keel_main(argc, argv, &echod);
+    return keel_main(argc, argv, &keel_module);
 }

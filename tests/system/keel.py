@@ -265,6 +265,7 @@ class Daemon:
 
     binary   'httpd' and the like, or a path
     args     command line beside what this class adds
+    first    what must stand before all of that
     conf     text of a configuration file, written as FOLDER/NAME.conf; None: no file
     listen   addresses for --listen; None: none is added (the configuration has them)
     workers  --balance=N
@@ -273,7 +274,7 @@ class Daemon:
 
     def __init__(self, binary, args=(), conf=None, listen=('127.0.0.1:0',), workers=1, files=None,
                  netns=None, env=None, rlimits=(), folder=None, log_level='info', wait=True,
-                 schedule=None, pass_fds=()):
+                 schedule=None, pass_fds=(), first=()):
         self.name = os.path.basename(binary)
         self.binary = binary if os.path.isabs(binary) else program(binary)
         self.folder = folder or directory()
@@ -282,7 +283,7 @@ class Daemon:
         self.conf_path = os.path.join(self.folder, self.name + '.conf')
         for name, content in (files or {}).items():
             self.write(name, content)
-        self.argv = [self.binary]
+        self.argv = [self.binary] + list(first)
         if conf is not None:
             self.write(self.conf_path, conf)
             self.argv += ['-c', self.conf_path]
