@@ -1,6 +1,7 @@
 #include "httpd/serve/serve.h"
 
 #include "common/base/mem.h"
+#include "common/service/host.h"
 #include "httpd/conn/h1.h"
 #include "httpd/handlers/file.h"
 #include "httpd/handlers/redirect.h"
@@ -17,10 +18,9 @@ enum http_wait {
 struct http_connection {
     struct keel_connection core;
     struct http_h1 h1;
-    struct keel_list node; /* of the worker's list */
-    size_t unsent;         /* WAIT_SEND: what was pending when it began */
-    uint8_t wait;          /* enum http_wait */
-    bool paused;           /* output is above the high watermark: no request is read */
+    uint32_t unsent; /* WAIT_SEND: low bits of what was pending when it began */
+    uint8_t wait;    /* enum http_wait */
+    bool paused;     /* output is above the high watermark: no request is read */
 };
 _Static_assert(sizeof(struct http_connection) - sizeof(struct keel_stream) <= 256,
                "a connection is small");
@@ -28,7 +28,6 @@ _Static_assert(sizeof(struct http_connection) - sizeof(struct keel_stream) <= 25
 struct http_worker {
     struct keel_instance *instance;
     const struct http_settings *settings;
-    struct keel_list connections;
     struct http_cache cache;
     struct http_clock clock;
     struct http_request request; /* the one that is being answered */
@@ -260,11 +259,11 @@ static void on_deadline(struct keel_stream *s)
     size_t pending = keel_stream_pending(s);
     if (pending > 0) {
         /* nothing taken since the last look: the peer is gone, or plays dead */
-        if (c->wait == WAIT_SEND && pending >= c->unsent) {
+        if (c->wait == WAIT_SEND && (uint32_t)pending == c->unsent) {
             keel_stream_close(s);
             return;
         }
-        c->unsent = pending;
+        c->unsent = (uint32_t)pending;
         wait_for(c, WAIT_SEND, w->settings->send_timeout);
     } else if (c->wait == WAIT_SEND) {
         wait_for(c, WAIT_IDLE, w->settings->keepalive_timeout);
@@ -278,17 +277,11 @@ static void on_deadline(struct keel_stream *s)
     }
 }
 
-static void on_close(struct keel_stream *s, enum keel_stream_end why)
-{
-    keel_list_remove(&connection_of(s)->node);
-}
-
 const struct keel_stream_ops http_stream_ops = {
     .name = "http",
     .on_data = on_data,
     .on_drained = on_drained,
     .on_deadline = on_deadline,
-    .on_close = on_close,
 };
 const size_t http_connection_size = sizeof(struct http_connection);
 
@@ -301,7 +294,6 @@ int http_serve_start(struct keel_instance *instance, struct keel_diag *diag)
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
     w->instance = instance;
     w->settings = instance->settings;
-    keel_list_init(&w->connections);
     http_cache_init(&w->cache, &w->settings->cache);
     http_request_init(&w->request);
     instance->state = w;
@@ -317,20 +309,22 @@ void http_serve_stop(struct keel_instance *instance)
     instance->state = NULL;
 }
 
+static int hurry_idle(void *arg, struct keel_connection *connection)
+{
+    struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
+    if (c->wait == WAIT_IDLE && c->h1.state == HTTP_H1_HEAD)
+        wait_for(c, WAIT_IDLE, DRAIN_IDLE);
+    return 0;
+}
+
 void http_serve_drain(struct keel_instance *instance)
 {
-    struct http_worker *w = instance->state;
-    keel_list_for (node, &w->connections) {
-        struct http_connection *c = KEEL_CONTAINER(node, struct http_connection, node);
-        if (c->wait == WAIT_IDLE && c->h1.state == HTTP_H1_HEAD)
-            wait_for(c, WAIT_IDLE, DRAIN_IDLE);
-    }
+    keel_host_each_connection(instance->host, hurry_idle, NULL);
 }
 
 void http_serve_connect(struct keel_connection *connection)
 {
     struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
-    keel_list_push_back(&worker_of(c)->connections, &c->node);
     wait_for(c, WAIT_HEAD, worker_of(c)->settings->header_timeout);
 }
 

@@ -329,6 +329,10 @@ START_TEST(test_large)
     const char *body = strstr(received, "\r\n\r\n") + 4;
     ck_assert_uint_eq(received_size - (size_t)(body - received), 1000000);
     ck_assert(memcmp(body + 999990, "000099999\n", 10) == 0);
+    /* two at once: the second is read when the first has left */
+    exchange(fd, GET("/large") GET("/large"));
+    ck_assert_uint_eq(count(received, "\n000099999\n"), 2);
+    ck_assert(received_size > 2000000 && !closed);
     /* borrowed from the cache, alone and with Connection */
     exchange(fd, GET("/middle") GET("/middle"));
     ck_assert_uint_eq(count(received, "\n000003999\n"), 2);
