@@ -78,5 +78,5 @@ static int apply_zone(const char *arg, struct keel_buf *out, struct keel_diag *d
 
 const struct keel_cli_option dns_cli[] = {
     {"zone", "NAME=FILE", "serve the zone NAME from FILE", apply_zone},
-    {NULL},
+    {0},
 };

@@ -22,7 +22,7 @@ const struct keel_metric dns_metrics[] = {
                               "Answers that did not fit and said so (TC)"},
     [DNS_METRIC_IGNORED] = {"dnsd_ignored_total", KEEL_COUNTER, NULL,
                             "Messages that got no answer: too short, or answers themselves"},
-    [DNS_METRICS] = {NULL},
+    [DNS_METRICS] = {0},
 };
 
 static enum dns_metric metric_of(unsigned rcode)
@@ -110,5 +110,5 @@ static int run_zones(struct keel_instance *instance, json_t *args, json_t **resu
 const struct keel_command dns_commands[] = {
     {"zones", "", "The zones that are served: serial, records, memory, file", KEEL_COMMAND_ONE,
      run_zones},
-    {NULL},
+    {0},
 };

@@ -191,6 +191,26 @@ int dns_name_compare(const struct dns_name *a, const struct dns_name *b)
     return a->labels - b->labels;
 }
 
+/* The labels from the root down, each ended by 0; 0 and 1 inside a label are escaped, so that
+ * nothing sorts before that end. */
+size_t dns_name_sort_key(const struct dns_name *name, uint8_t *key)
+{
+    size_t n = 0;
+    for (unsigned i = name->labels; i-- > 0;) {
+        const uint8_t *label = name->bytes + name->offsets[i];
+        for (unsigned k = 1; k <= label[0]; k++) {
+            if (label[k] <= 1) {
+                key[n++] = 1;
+                key[n++] = label[k] + 1;
+            } else {
+                key[n++] = label[k];
+            }
+        }
+        key[n++] = 0;
+    }
+    return n;
+}
+
 int dns_text_byte(struct keel_str text, size_t *i)
 {
     uint8_t c = (uint8_t)text.p[(*i)++];

@@ -52,6 +52,11 @@ bool dns_name_in(const struct dns_name *name, const struct dns_name *parent);
 /* Canonical order (RFC 4034, 6.1): <0, 0, >0. Case does not count. */
 int dns_name_compare(const struct dns_name *a, const struct dns_name *b);
 
+/* Bytes whose memcmp order, the shorter of two equal beginnings first, is the canonical order: for
+ * sorting many. name is lower-cased; key has DNS_NAME_KEY_MAX bytes. Returns how many are used. */
+#define DNS_NAME_KEY_MAX (2 * DNS_NAME_MAX)
+size_t dns_name_sort_key(const struct dns_name *name, uint8_t *key);
+
 /* One byte of presentation format with its escape (\DDD, \X) undone; moves *i behind it. -1: a
  * bad escape. */
 int dns_text_byte(struct keel_str text, size_t *i);

@@ -61,34 +61,14 @@ static struct build_node *find_node(const struct dns_compiler *c, const uint8_t 
     return keel_table_find(&c->names, keel_hash(&c->key, name, size), name, size, node_equal);
 }
 
-/* Bytes whose memcmp order is the canonical order of names: the labels from the root down, each
- * ended by 0; 0 and 1 inside a label are escaped so that nothing sorts before that end. */
-static size_t make_sort_key(const struct dns_name *name, uint8_t *key)
-{
-    size_t n = 0;
-    for (unsigned i = name->labels; i-- > 0;) {
-        const uint8_t *label = name->bytes + name->offsets[i];
-        for (unsigned k = 1; k <= label[0]; k++) {
-            if (label[k] <= 1) {
-                key[n++] = 1;
-                key[n++] = label[k] + 1;
-            } else {
-                key[n++] = label[k];
-            }
-        }
-        key[n++] = 0;
-    }
-    return n;
-}
-
 /* name is lower-cased. NULL when memory is out. */
 static struct build_node *get_node(struct dns_compiler *c, const struct dns_name *name)
 {
-    uint8_t key[2 * DNS_NAME_MAX];
+    uint8_t key[DNS_NAME_KEY_MAX];
     struct build_node *node = find_node(c, name->bytes, name->size);
     if (node)
         return node;
-    size_t key_size = make_sort_key(name, key);
+    size_t key_size = dns_name_sort_key(name, key);
     node = keel_arena_calloc(&c->arena, sizeof *node + name->size + key_size);
     if (!node)
         return NULL;

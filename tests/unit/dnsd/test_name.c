@@ -158,9 +158,23 @@ END_TEST
 
 /* RFC 4034, 6.1 */
 static const char *const ordered[] = {
-    "example.",   "a.example.",       "yljkjljk.a.example.", "Z.a.example.",     "zABC.a.EXAMPLE.",
-    "z.example.", "\\001.z.example.", "*.z.example.",        "\\200.z.example.",
+    "example.",         "a.example.",  "yljkjljk.a.example.", "Z.a.example.",
+    "zABC.a.EXAMPLE.",  "z.example.",  "\\001.z.example.",    "*.z.example.",
+    "\\200.z.example.", "zz.example.", "zz\\000.example.",    "zz\\001.example.",
+    "zz\\002.example.",
 };
+
+/* of the keys' bytes */
+static int compare_keys(const struct dns_name *a, const struct dns_name *b)
+{
+    uint8_t key_a[DNS_NAME_KEY_MAX], key_b[DNS_NAME_KEY_MAX];
+    struct dns_name lower_a = *a, lower_b = *b;
+    dns_name_lower(&lower_a);
+    dns_name_lower(&lower_b);
+    size_t size_a = dns_name_sort_key(&lower_a, key_a), size_b = dns_name_sort_key(&lower_b, key_b);
+    int d = memcmp(key_a, key_b, size_a < size_b ? size_a : size_b);
+    return d ? d : (int)size_a - (int)size_b;
+}
 
 START_TEST(orders_names_canonically)
 {
@@ -170,6 +184,9 @@ START_TEST(orders_names_canonically)
             struct dns_name a = support_name(ordered[i]), b = support_name(ordered[k]);
             int d = dns_name_compare(&a, &b);
             ck_assert_msg((d < 0) == (i < k) && (d == 0) == (i == k), "%s %s", ordered[i],
+                          ordered[k]);
+            int e = compare_keys(&a, &b);
+            ck_assert_msg((e < 0) == (i < k) && (e == 0) == (i == k), "keys of %s %s", ordered[i],
                           ordered[k]);
         }
 }
