@@ -24,3 +24,12 @@ dhcpd_libdhcpd_la_LIBADD = common/libkeel.la $(JANSSON_LIBS)
 sbin_PROGRAMS += dhcpd/dhcpd
 dhcpd_dhcpd_SOURCES = dhcpd/main.c
 dhcpd_dhcpd_LDADD = dhcpd/libdhcpd.la
+
+# The manual: its part about options comes from the rows.
+man_MANS += doc/dhcpd.8
+EXTRA_DIST += doc/dhcpd.8.in
+CLEANFILES += doc/dhcpd.8
+doc/dhcpd.8: doc/dhcpd.8.in dhcpd/dhcpd$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && dhcpd/dhcpd$(EXEEXT) --print-man >$@.options && \
+		sed -e '/^\.so_options$$/{r $@.options' -e 'd;}' $(srcdir)/doc/dhcpd.8.in >$@.tmp && \
+		rm $@.options && mv $@.tmp $@

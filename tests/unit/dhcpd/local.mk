@@ -7,6 +7,7 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/support/dhcp_memory_store.c tests/support/dhcp_memory_store.h \
 	tests/unit/dhcpd/test_bitmap.c \
 	tests/unit/dhcpd/test_config.c \
+	tests/unit/dhcpd/test_durable.c \
 	tests/unit/dhcpd/test_engine.c \
 	tests/unit/dhcpd/test_lease.c \
 	tests/unit/dhcpd/test_message.c \
@@ -15,6 +16,7 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/unit/dhcpd/test_pool.c \
 	tests/unit/dhcpd/test_relay.c \
 	tests/unit/dhcpd/test_reply.c \
+	tests/unit/dhcpd/test_settings.c \
 	tests/unit/dhcpd/test_state.c
 tests_unit_dhcpd_test_dhcpd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_dhcpd_test_dhcpd_LDADD = dhcpd/libdhcpd.la $(UNIT_LIBS)

@@ -1,6 +1,8 @@
 #include "dhcpd/wire/option.h"
 #include "tests/unit/dhcpd/suites.h"
 
+#include <stdio.h>
+
 static const struct {
     const char *name, *values[3], *hex; /* hex NULL: refused */
 } rows[] = {
@@ -93,6 +95,26 @@ START_TEST(test_table)
 }
 END_TEST
 
+/* The manual names every one of them. */
+START_TEST(test_manual)
+{
+    static char text[65536], path[4096], name[80];
+    const char *folder = getenv("KEEL_SRCDIR");
+    snprintf(path, sizeof path, "%s/doc/dhcpd.8.in", folder ? folder : ".");
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return; /* run by hand from elsewhere */
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    for (const struct dhcp_option_def *d = dhcp_option_table; d->name; d++) {
+        size_t n = (size_t)snprintf(name, sizeof name, "\n.Cm ");
+        for (const char *p = d->name; *p; p++)
+            n += (size_t)snprintf(name + n, sizeof name - n, *p == '-' ? "\\-" : "%c", *p);
+        ck_assert_msg(strstr(text, name), "%s is not in the manual", d->name);
+    }
+}
+END_TEST
+
 START_TEST(test_types)
 {
     enum dhcp_option_type type;
@@ -111,6 +133,7 @@ Suite *option_suite(void)
     tcase_add_loop_test(t, test_encode, 0, sizeof rows / sizeof rows[0]);
     tcase_add_test(t, test_encode_room);
     tcase_add_test(t, test_table);
+    tcase_add_test(t, test_manual);
     tcase_add_test(t, test_types);
     suite_add_tcase(s, t);
     return s;

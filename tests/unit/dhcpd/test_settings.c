@@ -1,0 +1,190 @@
+#include "common/service/conf.h"
+#include "dhcpd/options.h"
+#include "dhcpd/serve/settings.h"
+#include "tests/support/dhcp_lab.h"
+#include "tests/unit/dhcpd/suites.h"
+
+static const char text[] =
+    "interfaces = { \"lan0\", \"lan1\" }\n"
+    "lease-time = 2h\n"
+    "authoritative = false\n"
+    "options { domain-name = \"lan.example\" domain-name-servers = { \"192.0.2.1\", \"192.0.2.2\" "
+    "} }\n"
+    "option-definition \"printer-queue\" { code = 224 type = text }\n"
+    "subnet \"192.0.2.0/24\" {\n"
+    "  interface = \"lan0\"\n"
+    "  pool \"192.0.2.100-192.0.2.199\" { }\n"
+    "  pool \"192.0.2.20 - 192.0.2.29\" { }\n"
+    "  options { routers = { \"192.0.2.1\" } printer-queue = \"lp0\" domain-name = \"own\" }\n"
+    "  reservation \"printer\" {\n"
+    "    hardware = \"02:00:00:00:00:07\"\n"
+    "    address  = \"192.0.2.7\"\n"
+    "    hostname = \"printer\"\n"
+    "  }\n"
+    "}\n"
+    "subnet \"10.0.0.0/8\" { lease-time = 1m pool \"10.1.0.1-10.64.255.254\" { } }\n";
+
+static struct keel_conf *conf;
+static struct keel_diag diag;
+
+/* The core's option that dhcpd reads too, and its own. */
+static struct keel_option rows[32];
+
+static void setup(void)
+{
+    unsigned n = 0;
+    rows[n++] = (struct keel_option){
+        .name = "listen", .type = KEEL_OPT_LISTEN, .flags = KEEL_OPT_LIST, .help = "."};
+    for (const struct keel_option *r = dhcp_options_rows; r->type != KEEL_OPT_END; r++)
+        rows[n++] = *r;
+    ck_assert_uint_lt(n, 32);
+}
+
+static int load(const char *file, const char *overrides, struct dhcp_settings **out,
+                struct keel_endpoints *endpoints)
+{
+    const struct keel_conf_source source = {"t.conf", file, overrides};
+    int err = keel_conf_load(rows, &source, &conf, &diag);
+    ck_assert_msg(err == 0, "%s", diag.text);
+    return dhcp_settings_configure(conf, (void **)out, endpoints, NULL, &diag);
+}
+
+static void unload(struct dhcp_settings *s, struct keel_endpoints *endpoints)
+{
+    if (s)
+        dhcp_settings_free(s);
+    keel_free(endpoints->items);
+    keel_conf_free(conf);
+}
+
+START_TEST(test_whole)
+{
+    struct dhcp_settings *s = NULL;
+    struct keel_endpoints e = {0};
+    int err = load(text, "listen = { \"127.0.0.1:0\" }", &s, &e);
+    ck_assert_msg(err == 0, "%s", diag.text);
+    const struct dhcp_config *c = &s->config;
+    ck_assert_uint_eq(c->subnet_count, 2);
+    ck_assert(!c->authoritative);
+    ck_assert_uint_eq(c->decline_time, 3600);
+    ck_assert_uint_eq(c->offer_time, 60);
+    const struct dhcp_subnet *ten = &c->subnets[0], *lan = &c->subnets[1];
+    ck_assert_uint_eq(lan->network, IP(192, 0, 2, 0));
+    ck_assert_uint_eq(lan->mask, 0xffffff00);
+    ck_assert_str_eq(lan->interface, "lan0");
+    ck_assert_uint_eq(lan->range_count, 2);
+    ck_assert_uint_eq(lan->ranges[0].first, IP(192, 0, 2, 20));
+    ck_assert_uint_eq(lan->times.lease, 7200);
+    ck_assert_uint_eq(lan->times.min, 300);
+    ck_assert_uint_eq(lan->times.max, 7 * 86400);
+    ck_assert_uint_eq(ten->times.lease, 60);
+    ck_assert_uint_eq(ten->times.min, 60);
+    ck_assert_mem_eq(dhcp_options_get(&lan->options, 224)->value.p, "lp0", 3);
+    ck_assert_mem_eq(dhcp_options_get(&lan->options, 15)->value.p, "own", 3);
+    ck_assert_mem_eq(dhcp_options_get(&ten->options, 15)->value.p, "lan", 3);
+    ck_assert_uint_eq(dhcp_options_get(&ten->options, 6)->value.n, 8);
+    ck_assert_uint_eq(lan->reservations[0].address, IP(192, 0, 2, 7));
+    ck_assert_uint_eq(lan->reservations[0].hlen, 6);
+    /* two links, the packet socket that serves both, the port for relays */
+    ck_assert_uint_eq(e.count, 4);
+    ck_assert_int_eq(e.items[0].kind, KEEL_ENDPOINT_UDP);
+    ck_assert_str_eq(e.items[1].interface, "lan1");
+    ck_assert_uint_eq(keel_addr_port(&e.items[1].addr), 67);
+    ck_assert_int_eq(e.items[2].kind, KEEL_ENDPOINT_PACKET);
+    ck_assert_int_eq(e.items[3].kind, KEEL_ENDPOINT_UDP);
+    ck_assert_str_eq(e.items[3].interface, "");
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert(e.items[i].packet_info == (e.items[i].kind == KEEL_ENDPOINT_UDP));
+    unload(s, &e);
+}
+END_TEST
+
+/* Each allocation fails once: an error, and nothing is left behind. */
+START_TEST(test_no_memory)
+{
+    const struct keel_conf_source source = {"t.conf", text, NULL};
+    ck_assert_int_eq(keel_conf_load(rows, &source, &conf, &diag), 0);
+    for (uint64_t n = 1; n < 1000; n++) {
+        void *s = NULL;
+        struct keel_endpoints e = {0};
+        keel_mem_fail_at(n);
+        int err = dhcp_settings_configure(conf, &s, &e, NULL, &diag);
+        keel_mem_fail_at(0);
+        keel_free(e.items);
+        if (err == 0) {
+            ck_assert_uint_gt(n, 3);
+            dhcp_settings_free(s);
+            keel_conf_free(conf);
+            return;
+        }
+        ck_assert_int_eq(err, KEEL_ENOMEM);
+    }
+    ck_abort_msg("the sweep did not end");
+}
+END_TEST
+
+static int apply(const char *name, const char *arg, struct keel_buf *out)
+{
+    for (const struct keel_cli_option *o = dhcp_cli; o->name; o++)
+        if (strcmp(o->name, name) == 0)
+            return o->apply(arg, out, &diag);
+    ck_abort_msg("no option %s", name);
+    return 0;
+}
+
+START_TEST(test_command_line)
+{
+    struct keel_buf out;
+    struct dhcp_settings *s = NULL;
+    struct keel_endpoints e = {0};
+    keel_buf_init(&out, 0);
+    ck_assert_int_eq(apply("interface", "lan0", &out), 0);
+    ck_assert_int_eq(apply("interface", "lan1", &out), 0);
+    ck_assert_int_eq(apply("pool", "203.0.113.100-203.0.113.200", &out), 0);
+    ck_assert_int_eq(apply("pool", "198.18.0.1-198.19.255.254", &out), 0);
+    ck_assert_int_eq(apply("pool", "127.0.0.9-127.0.0.10", &out), 0); /* an address near: lo's */
+    int err = load("", keel_buf_text(&out), &s, &e);
+    ck_assert_msg(err == 0, "%s", diag.text);
+    ck_assert_uint_eq(s->config.subnet_count, 3);
+    ck_assert_uint_eq(s->config.subnets[0].length, 8);
+    ck_assert_uint_eq(s->config.subnets[1].length, 15);
+    ck_assert_uint_eq(s->config.subnets[2].length, 24);
+    ck_assert_uint_eq(e.count, 3);
+    unload(s, &e);
+    keel_buf_fini(&out);
+}
+END_TEST
+
+static const char *const wrong[][2] = {
+    {"interface", ""},
+    {"interface", "much-too-long-a-name"},
+    {"interface", "a\" }"},
+    {"pool", "192.0.2.1"},
+    {"pool", "192.0.2.9-192.0.2.1"},
+    {"pool", "192.0.2.9-here"},
+    {"pool", "::1-::2"},
+    {"pool", "1.0.0.1-200.0.0.1"},
+    {"pool", "192.0.2.1-1000000000000000000000000000"},
+};
+
+START_TEST(test_wrong_command_line)
+{
+    struct keel_buf out;
+    keel_buf_init(&out, 0);
+    ck_assert_int_eq(apply(wrong[_i][0], wrong[_i][1], &out), KEEL_EINVAL);
+    keel_buf_fini(&out);
+}
+END_TEST
+
+Suite *settings_suite(void)
+{
+    Suite *s = suite_create("dhcpd/serve/settings");
+    TCase *t = tcase_create("settings");
+    tcase_add_checked_fixture(t, setup, NULL);
+    tcase_add_test(t, test_whole);
+    tcase_add_test(t, test_no_memory);
+    tcase_add_test(t, test_command_line);
+    tcase_add_loop_test(t, test_wrong_command_line, 0, sizeof wrong / sizeof wrong[0]);
+    suite_add_tcase(s, t);
+    return s;
+}
