@@ -140,11 +140,17 @@ int keel_conf_print(const struct keel_conf *conf, struct keel_buf *out)
     return out->failed;
 }
 
-/* roff takes a leading . or ' and every backslash for itself. */
+/* roff takes a leading . or ' and every backslash for itself, and wants each sentence on a line of
+ * its own. */
 static void man_text(struct keel_buf *out, const char *text)
 {
     bool line_start = true;
     for (const char *p = text; *p; p++) {
+        if (*p == ' ' && p > text && p[-1] == '.') {
+            keel_buf_puts(out, "\n");
+            line_start = true;
+            continue;
+        }
         if (line_start && (*p == '.' || *p == '\''))
             keel_buf_puts(out, "\\&");
         if (*p == '\\')
@@ -160,11 +166,11 @@ static void man_text(struct keel_buf *out, const char *text)
 static const char *type_word(const struct keel_option *row)
 {
     static const char *const words[] = {
-        [KEEL_OPT_INT] = "number",        [KEEL_OPT_BOOL] = "true | false",
-        [KEEL_OPT_DURATION] = "duration", [KEEL_OPT_SIZE] = "size",
-        [KEEL_OPT_STRING] = "text",       [KEEL_OPT_ADDR] = "address",
-        [KEEL_OPT_PREFIX] = "prefix",     [KEEL_OPT_PATH] = "path",
-        [KEEL_OPT_LISTEN] = "address",
+        [KEEL_OPT_INT] = "Ar number",        [KEEL_OPT_BOOL] = "Cm true | Cm false",
+        [KEEL_OPT_DURATION] = "Ar duration", [KEEL_OPT_SIZE] = "Ar size",
+        [KEEL_OPT_STRING] = "Ar text",       [KEEL_OPT_ADDR] = "Ar address",
+        [KEEL_OPT_PREFIX] = "Ar prefix",     [KEEL_OPT_PATH] = "Ar path",
+        [KEEL_OPT_LISTEN] = "Ar address",
     };
     return words[row->type];
 }
@@ -202,9 +208,9 @@ static void man_option(struct keel_buf *out, const struct keel_option *row)
     if (row->type == KEEL_OPT_CHOICE) {
         struct keel_str rest = keel_str(row->choices), part;
         for (bool first = true; keel_str_split(&rest, '|', &part); first = false)
-            keel_buf_printf(out, "%sCm %.*s", first ? "" : " No | ", (int)part.n, part.p);
+            keel_buf_printf(out, "%sCm %.*s", first ? "" : " | ", (int)part.n, part.p);
     } else {
-        keel_buf_printf(out, "Ar %s", type_word(row));
+        keel_buf_printf(out, "%s", type_word(row));
     }
     keel_buf_puts(out, row->flags & KEEL_OPT_LIST ? " No , ... }\n" : "\n");
     if (row->help) {

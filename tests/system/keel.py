@@ -84,6 +84,21 @@ def need_no_sanitizer():
             raise Skip('needs a build without sanitizers')
 
 
+def make_environment(**more):
+    """Ours without what the make that runs the tests left in it."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith('MAKE') and k != 'MFLAGS'
+           and k != 'TESTS' and k != 'DESTDIR'}
+    env.update(more)
+    return env
+
+
+def setting(name):
+    """A variable of the Makefile, as make sees it."""
+    probe = 'keel-print:; @echo $(%s)' % name
+    return output(['make', '-s', '-C', BUILDDIR, '-f', 'Makefile', '--eval', probe, 'keel-print'],
+                  env=make_environment()).strip()
+
+
 def until(condition, what, patience=PATIENCE, pause=0.01):
     """Waits for a true value and returns it; the text says what did not come."""
     deadline = time.monotonic() + patience

@@ -7,30 +7,16 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import BUILDDIR, SRCDIR, Daemon, Skip, directory, need_program, output, run
+from keel import (BUILDDIR, SRCDIR, Daemon, Skip, directory, make_environment, need_program, output,
+                  run, setting)
 
 destdir = directory()
 built = {}
 
 
-def setting(name):
-    """A variable of the Makefile, as make sees it."""
-    probe = 'keel-print:; @echo $(%s)' % name
-    return output(['make', '-s', '-C', BUILDDIR, '-f', 'Makefile', '--eval', probe, 'keel-print'],
-                  env=environment()).strip()
-
-
-def environment(**more):
-    """Ours without what the make that runs the tests left in it."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith('MAKE') and k != 'MFLAGS'
-           and k != 'TESTS' and k != 'DESTDIR'}
-    env.update(more)
-    return env
-
-
 def install():
     output(['make', '-C', BUILDDIR, 'install', 'DESTDIR=' + destdir], patience=300,
-           env=environment())
+           env=make_environment())
     for name in ('dnsd', 'dhcpd', 'httpd'):
         if os.path.exists(os.path.join(BUILDDIR, name, name)):
             assert os.access(installed('sbindir', name), os.X_OK), name + ' is not installed'
@@ -44,7 +30,7 @@ def pkg_config(*args):
     need_program('pkg-config')
     return shlex.split(output(
         ['pkg-config', *args, 'libkeel'],
-        env=environment(PKG_CONFIG_PATH=installed('libdir', 'pkgconfig'),
+        env=make_environment(PKG_CONFIG_PATH=installed('libdir', 'pkgconfig'),
                         PKG_CONFIG_SYSROOT_DIR=destdir)))
 
 

@@ -409,7 +409,7 @@ START_TEST(printed_manual)
     const char *text = keel_buf_text(&out);
     static const char *const parts[] = {
         ".It Cm listen No = { Ar address No , ... }\nWhere to listen.\n\\&.Dangerous\\-text\n",
-        ".It Cm level No = Cm error No | Cm warning",
+        ".It Cm level No = Cm error | Cm warning",
         "1s to 1w.\nDefault: 12h.\n",
         "At least 1k.\n",
         ".It Cm zone Ar name No { ... }\nIt may stand more than once.\n.Bl -tag -width Ds\n",
