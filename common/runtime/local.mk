@@ -4,6 +4,8 @@ common_libkeel_la_SOURCES += \
 	common/runtime/loop_private.h \
 	common/runtime/sock.c \
 	common/runtime/stream.c \
+	common/runtime/stream_input.c \
+	common/runtime/stream_output.c \
 	common/runtime/stream_private.h \
 	common/runtime/stream_queue.c \
 	common/runtime/stream_tls.c \

@@ -85,6 +85,21 @@ size_t keel_stream_tls_pending(const struct keel_stream *s);
 ssize_t keel_stream_read_file(struct keel_stream *s, const struct keel_piece *piece, uint8_t *out,
                               size_t size);
 
+/* stream.c: ends it for this reason as soon as none of its callbacks runs. */
+void keel_stream_fail(struct keel_stream *s, enum keel_stream_end why, int error);
+/* stream.c: polls for what the state asks for. */
+void keel_stream_update(struct keel_stream *s);
+/* stream_output.c: sends what can be sent now; after keel_stream_finish and the last byte, FIN. */
+void keel_stream_flush(struct keel_stream *s);
+void keel_stream_drop_output(struct keel_stream *s);
+/* stream_input.c: reads and delivers. */
+void keel_stream_read(struct keel_stream *s);
+/* After our FIN: reads and drops, so that the peer gets everything and no reset. */
+void keel_stream_drain(struct keel_stream *s);
+/* KEEL_ST_OFFER: what was kept, and what OpenSSL holds. */
+void keel_stream_offer(struct keel_stream *s);
+void keel_stream_drop_input(struct keel_stream *s);
+
 /* State, in keel_stream.flags. */
 enum {
     KEEL_ST_CONNECTING = 1 << 0, /* connect is under way */

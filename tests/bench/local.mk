@@ -1,6 +1,8 @@
 # `make bench`: CPU per request beside the floor and the peers. Not a part of `make check`.
-EXTRA_PROGRAMS += tests/bench/floor_http
+EXTRA_PROGRAMS += tests/bench/floor_http tests/bench/stream_floor
 tests_bench_floor_http_SOURCES = tests/bench/floor_http.c
+tests_bench_stream_floor_SOURCES = tests/bench/stream_floor.c
+tests_bench_stream_floor_LDADD = common/libkeel.la $(EVENT_LIBS)
 EXTRA_DIST += tests/bench/bench_http.py tests/bench/packages.sh
 BENCHES = tests/bench/bench_http.py
 CLEANFILES += $(EXTRA_PROGRAMS)
