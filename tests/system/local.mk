@@ -15,6 +15,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_keelctl.py \
 	tests/system/test_kill.py \
 	tests/system/test_module.py \
+	tests/system/test_quickstart.py \
 	tests/system/test_reload.py \
 	tests/system/test_service.py \
 	tests/system/test_upgrade.py

@@ -1,6 +1,7 @@
 """Bad clients stop nobody else's service: silence, a byte a second, garbage, too many connections,
 nonsense on the control socket."""
 import os
+import random
 import resource
 import socket
 import sys
@@ -8,9 +9,11 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from core import echod, worker_pids
-from keel import Daemon, Load, directory, run, tap, until
+from keel import SRCDIR, Daemon, Load, directory, run, tap, until
+import dhcp_client  # of tests/support, which keel.py put on the path
 
 GARBAGE = 64 << 20
+QUICKSTART = os.path.join(SRCDIR, 'conf', 'quickstart')
 
 
 def httpd(**options):
@@ -125,6 +128,61 @@ def over_the_descriptor_limit():
         others_are_served(daemon)
 
 
+def datagrams(binary, args, ask):
+    """Garbage in datagrams, and the same garbage with a good beginning; then a good question."""
+    with Daemon(binary, args) as daemon:
+        address = daemon.address('udp')
+        before = memory(daemon.processes())
+        chance = random.Random(1)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.setblocking(False)
+            good = ask(address)
+            for i in range(20000):
+                size = chance.choice((0, 1, 11, 12, 40, 200, 240, 300, 512, 1400, 9000))
+                data = chance.randbytes(size)
+                if i % 3 == 0:      # one byte of a good message changed, or its end cut off
+                    data = bytearray(good)
+                    data[chance.randrange(len(data))] = chance.randrange(256)
+                    data = bytes(data[:chance.randrange(len(data)) if i % 2 else len(data)])
+                try:
+                    s.sendto(data, address)
+                except OSError:
+                    pass
+        ask(address)
+        grown = memory(daemon.processes()) - before
+        assert grown < 8 << 20, grown
+        assert 'died' not in daemon.log()
+
+
+def dns_question(address):
+    question = (b'\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00'
+                b'\x03web\x07example\x03org\x00\x00\x01\x00\x01')
+    asked(address, question, lambda answer: answer[:2] == b'\x12\x34' and answer[7] == 2)
+    return question
+
+
+def dhcp_question(address):
+    discover = dhcp_client.message(dhcp_client.DISCOVER, 77, b'\x02\0\0\0\0\x01',
+                                   socket.inet_aton('127.0.0.1'), None)
+    asked(address, discover, lambda answer: answer[4:8] == (77).to_bytes(4, 'big'))
+    return discover
+
+
+def asked(address, question, right):
+    """Asks until the answer comes: the daemon may still be at the garbage."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect(address)
+        s.settimeout(0.5)
+
+        def answered():
+            s.send(question)
+            try:
+                return right(s.recv(4096))
+            except TimeoutError:
+                return False
+        until(answered, 'the right answer')
+
+
 def control_socket():
     with echod(workers=1) as daemon:
         address, held = daemon.address('tcp'), []
@@ -160,4 +218,9 @@ run(('100 silent clients', silent),
     ('64 MB of garbage', garbage),
     ('a client that sends and never reads', echo_garbage_unread),
     ('700 connections with 256 descriptors', over_the_descriptor_limit),
+    ('dnsd: 20,000 datagrams of garbage', lambda: datagrams(
+        'dnsd', ['--zone', 'example.org=' + os.path.join(QUICKSTART, 'example.org.zone')],
+        dns_question)),
+    ('dhcpd: 20,000 datagrams of garbage', lambda: datagrams(
+        'dhcpd', ['-c', os.path.join(QUICKSTART, 'dhcpd.conf')], dhcp_question)),
     ('nonsense on the control socket', control_socket))
