@@ -264,7 +264,7 @@ START_TEST(linger_ends)
     int client = start_tcp(&owner_ops);
     char text[8];
     keel_stream_write(&o.s, "bye", 3);
-    keel_stream_finish(&o.s, 100 * KEEL_NS_PER_MS);
+    keel_stream_finish(&o.s, 600 * KEEL_NS_PER_MS);
     turn_for(loop, 50 * KEEL_NS_PER_MS);
     ck_assert_int_eq(recv(client, text, sizeof text, 0), 3);
     ck_assert_int_eq(recv(client, text, sizeof text, 0), 0);

@@ -62,7 +62,7 @@ struct entry {
     uint64_t fired_at;
     struct entry *kill; /* cleared by this one's callback */
 };
-static uint64_t last_due;
+static uint64_t last_slot;
 static int fired_total;
 
 static void on_entry(struct keel_deadline *d)
@@ -72,8 +72,8 @@ static void on_entry(struct keel_deadline *d)
     e->fired_at = keel_clock_monotonic();
     fired_total++;
     /* In order of their ticks. */
-    ck_assert_uint_ge(e->due + KEEL_DEADLINE_TICK, last_due);
-    last_due = e->due;
+    ck_assert_uint_ge(d->slot_ns, last_slot);
+    last_slot = d->slot_ns;
     if (e->kill)
         keel_deadline_clear(&e->kill->deadline);
 }
@@ -89,23 +89,23 @@ START_TEST(thousands_of_deadlines_in_order)
         keel_deadline_init(&entries[i].deadline, on_entry);
         keel_deadline_set(&entries[i].deadline, loop, 400 * KEEL_NS_PER_MS);
         /* Later: one store; earlier: another slot. */
-        keel_deadline_set(&entries[i].deadline, loop, after);
         entries[i].due = keel_clock_monotonic() + after;
+        keel_deadline_set(&entries[i].deadline, loop, after);
         if (i % 10 == 3) {
             keel_deadline_clear(&entries[i].deadline);
             keel_deadline_clear(&entries[i].deadline);
             cleared++;
         }
     }
-    while (keel_clock_monotonic() - start < 4 * KEEL_NS_PER_S && fired_total < MANY - cleared)
+    while (keel_clock_monotonic() - start < 10 * KEEL_NS_PER_S && fired_total < MANY - cleared)
         keel_loop_turn(loop, 100 * KEEL_NS_PER_MS);
     for (int i = 0; i < MANY; i++) {
         ck_assert_int_eq(entries[i].fired, i % 10 != 3);
         if (entries[i].fired) {
-            ck_assert_uint_ge(entries[i].fired_at + 50 * KEEL_NS_PER_US, entries[i].due);
+            ck_assert_uint_ge(entries[i].fired_at, entries[i].due);
             /* The tick, and a busy machine's share. */
             ck_assert_uint_le(entries[i].fired_at,
-                              entries[i].due + KEEL_DEADLINE_TICK + 500 * KEEL_NS_PER_MS);
+                              entries[i].due + KEEL_DEADLINE_TICK + 3 * KEEL_NS_PER_S);
         }
     }
     free(entries);
@@ -117,7 +117,7 @@ START_TEST(a_deadline_moved_on_does_not_fire)
 {
     struct keel_loop *loop = keel_loop_new();
     struct entry e = {.fired = 0};
-    last_due = 0;
+    last_slot = 0;
     keel_deadline_init(&e.deadline, on_entry);
     for (int i = 0; i < 8; i++) {
         keel_deadline_set(&e.deadline, loop, 300 * KEEL_NS_PER_MS);
@@ -133,7 +133,7 @@ START_TEST(a_deadline_beyond_the_wheel_waits)
 {
     struct keel_loop *loop = keel_loop_new();
     struct entry e = {.fired = 0}, soon = {.fired = 0};
-    last_due = 0;
+    last_slot = 0;
     keel_deadline_init(&e.deadline, on_entry);
     keel_deadline_init(&soon.deadline, on_entry);
     keel_deadline_set(&e.deadline, loop, 3600 * KEEL_NS_PER_S);
@@ -151,7 +151,7 @@ START_TEST(one_deadline_clears_another)
 {
     struct keel_loop *loop = keel_loop_new();
     struct entry a = {.fired = 0}, b = {.fired = 0};
-    last_due = 0;
+    last_slot = 0;
     a.kill = &b;
     b.kill = &a;
     keel_deadline_init(&a.deadline, on_entry);
