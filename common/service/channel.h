@@ -22,6 +22,7 @@ enum keel_message_type {
     KEEL_MSG_COMMAND,     /* a = id; payload: one JSON request */
     KEEL_MSG_LOG_FD,      /* 1 fd: the reopened log file */
     KEEL_MSG_LOG_LEVEL,   /* a = level */
+    KEEL_MSG_PEER,        /* a channel to helper a (in a helper: to worker a); 1 fd */
     /* worker -> master */
     KEEL_MSG_READY = 64,
     KEEL_MSG_FAILED,      /* a = exit status to use; payload: text */

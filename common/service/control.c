@@ -291,11 +291,18 @@ static json_t *merge_replies(struct ask *ask)
     return json_pack("{s:b s:o}", "ok", 1, "result", list);
 }
 
+static json_t *one_reply(const struct ask *ask)
+{
+    if (ask->count > 0)
+        return part_reply(&ask->parts[0]);
+    return json_pack("{s:b s:s}", "ok", 0, "error", "nobody can answer that at the moment");
+}
+
 static void ask_finish(struct ask *ask)
 {
     struct keel_control_client *client = ask->client;
     client_send(client,
-                ask->scope == KEEL_COMMAND_ONE ? part_reply(&ask->parts[0]) : merge_replies(ask));
+                ask->scope != KEEL_COMMAND_ALL ? one_reply(ask) : merge_replies(ask));
     for (unsigned i = 0; i < ask->count; i++)
         keel_buf_fini(&ask->parts[i].text);
     keel_timer_stop(&ask->timeout);
@@ -314,6 +321,10 @@ static bool is_asked(const struct keel_process *p, enum keel_command_scope scope
                      enum keel_schedule schedule)
 {
     if (!keel_process_healthy(p))
+        return false;
+    if (scope >= KEEL_COMMAND_HELPER)
+        return p->helper && p->index == scope - KEEL_COMMAND_HELPER;
+    if (p->helper)
         return false;
     return scope == KEEL_COMMAND_ALL || schedule != KEEL_SCHEDULE_SINGLE || p->active;
 }
@@ -339,7 +350,7 @@ void keel_control_ask_workers(struct keel_control_client *client,
     struct keel_generation *g = control->master->serving;
     char *text = json_dumps(request->root, JSON_COMPACT);
     struct ask *ask =
-        g ? keel_calloc(1, sizeof *ask + g->count * sizeof(struct ask_part)) : NULL;
+        g ? keel_calloc(1, sizeof *ask + g->total * sizeof(struct ask_part)) : NULL;
     if (!ask || !text || strlen(text) > KEEL_MESSAGE_MAX) {
         keel_control_fail(client, !g ? "no worker serves" : !text ? "no memory" : "too long");
         keel_free(ask);
@@ -352,7 +363,7 @@ void keel_control_ask_workers(struct keel_control_client *client,
     client->waiting++;
     keel_list_push_back(&control->asks, &ask->node);
     keel_timer_init(&ask->timeout, control->master->loop, "control", on_timeout);
-    for (unsigned i = 0; i < g->count; i++) {
+    for (unsigned i = 0; i < g->total; i++) {
         if (is_asked(&g->processes[i], scope, g->core.schedule) &&
             (scope == KEEL_COMMAND_ALL || ask->count == 0))
             ask_process(ask, &g->processes[i], text);

@@ -17,6 +17,7 @@ struct keel_instance;
 enum keel_command_scope {
     KEEL_COMMAND_ALL, /* every worker; the reply is a list of {"worker": i, "result": ...} */
     KEEL_COMMAND_ONE, /* the active worker (schedule single) or any one */
+    KEEL_COMMAND_HELPER, /* helper 0; KEEL_COMMAND_HELPER + i is helper i */
 };
 
 struct keel_command {

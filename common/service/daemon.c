@@ -336,7 +336,7 @@ int keel_main(int argc, char **argv, const struct keel_protocol *protocol)
         return EXIT_FAILURE;
     }
     close(fd);
-    if (manifest.role == KEEL_ROLE_WORKER)
+    if (manifest.role != KEEL_ROLE_MASTER)
         status = keel_worker_run(protocol, &manifest, argc, argv);
     else
         status = run_daemon(protocol, argc, argv, &manifest);

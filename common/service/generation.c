@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/service/notify.h"
 #include "common/service/paths.h"
+#include "common/service/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,7 @@ const char *keel_process_state_name(enum keel_process_state state)
 static void generation_free(struct keel_generation *g)
 {
     keel_timer_stop(&g->deadline);
-    for (unsigned i = 0; i < g->count; i++) {
+    for (unsigned i = 0; i < g->total; i++) {
         keel_timer_stop(&g->processes[i].respawn);
         keel_free(g->processes[i].has);
     }
@@ -62,11 +63,12 @@ static int acquire(struct keel_generation *g, struct keel_diag *diag)
     g->count = g->core.workers;
     g->kept = keel_calloc(n, sizeof *g->kept);
     g->first_slot = keel_calloc(n + 1, sizeof *g->first_slot);
-    g->processes = keel_calloc(g->count, sizeof *g->processes);
+    g->total = g->count + keel_helper_count(g->master->protocol);
+    g->processes = keel_calloc(g->total, sizeof *g->processes);
     if (!g->kept || !g->first_slot || !g->processes) {
         keel_free(g->kept);
         g->kept = NULL;
-        g->count = 0;
+        g->count = g->total = 0;
         return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     }
     int err = keel_sockets_acquire(&g->master->sockets, &g->endpoints, g->core.schedule, g->count,
@@ -74,7 +76,7 @@ static int acquire(struct keel_generation *g, struct keel_diag *diag)
     if (err) {
         keel_free(g->kept);
         g->kept = NULL;
-        g->count = 0;
+        g->count = g->total = 0;
         return err;
     }
     for (unsigned i = 0; i < n; i++) /* an absent interface will have one descriptor */
@@ -95,10 +97,11 @@ static void on_respawn(struct keel_timer *timer)
 
 static int init_processes(struct keel_generation *g)
 {
-    for (unsigned i = 0; i < g->count; i++) {
+    for (unsigned i = 0; i < g->total; i++) {
         struct keel_process *p = &g->processes[i];
         p->generation = g;
-        p->index = i;
+        p->index = i < g->count ? i : i - g->count;
+        p->helper = i < g->count ? NULL : g->master->protocol->helpers[p->index];
         p->channel.fd = p->worker_end = -1;
         keel_timer_init(&p->respawn, g->master->loop, "respawn", on_respawn);
         p->has = keel_calloc(g->first_slot[g->endpoints.count] + 1, sizeof(bool));
@@ -213,7 +216,7 @@ static int open_process_channel(struct keel_process *p, struct keel_diag *diag)
 static void grant_own(struct keel_process *p)
 {
     struct keel_generation *g = p->generation;
-    for (unsigned e = 0; e < g->endpoints.count; e++) {
+    for (unsigned e = 0; e < g->endpoints.count && !p->helper; e++) {
         unsigned slots = g->first_slot[e + 1] - g->first_slot[e];
         bool passed = g->endpoints.items[e].kind == KEEL_ENDPOINT_TCP &&
                       (g->core.schedule == KEEL_SCHEDULE_ROUND_ROBIN ||
@@ -221,6 +224,34 @@ static void grant_own(struct keel_process *p)
         for (unsigned s = 0; s < slots; s++)
             p->has[g->first_slot[e] + s] = !passed && s < g->kept[e]->count &&
                                            (slots == 1 || s % g->count == p->index);
+    }
+}
+
+/* Joins a worker and a helper by a channel of their own. */
+static void join(struct keel_process *worker, struct keel_process *helper)
+{
+    int pair[2];
+    if (worker->pid <= 0 || helper->pid <= 0)
+        return; /* the one that comes later is introduced then */
+    if (keel_channel_pair(pair) != 0) {
+        keel_error("master", "cannot join a worker and a helper", "error=%m");
+        return;
+    }
+    keel_channel_send(&worker->channel, KEEL_MSG_PEER, helper->index, 0, NULL, 0, &pair[0], 1);
+    keel_channel_send(&helper->channel, KEEL_MSG_PEER, worker->index, 0, NULL, 0, &pair[1], 1);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+static void introduce(struct keel_process *p)
+{
+    struct keel_generation *g = p->generation;
+    if (p->helper) {
+        for (unsigned i = 0; i < g->count; i++)
+            join(&g->processes[i], p);
+    } else {
+        for (unsigned i = g->count; i < g->total; i++)
+            join(p, &g->processes[i]);
     }
 }
 
@@ -239,12 +270,13 @@ int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *di
     }
     grant_own(p);
     keel_manifest_init(&m);
-    m.role = KEEL_ROLE_WORKER;
+    m.role = p->helper ? KEEL_ROLE_HELPER : KEEL_ROLE_WORKER;
     m.generation = g->number;
     m.worker = p->index;
     m.workers = g->count;
     m.slot = p->slot;
-    m.active = g->core.schedule != KEEL_SCHEDULE_SINGLE || active;
+    bool one_only = p->helper || g->core.schedule == KEEL_SCHEDULE_SINGLE;
+    m.active = !one_only || active;
     m.channel = p->worker_end;
     m.segment = master->segment.fd;
     m.log = g->core.log.target == KEEL_LOG_FILE ? keel_log_fd() : -1;
@@ -271,6 +303,7 @@ int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *di
     p->passed = 0;
     p->failure[0] = '\0';
     p->spawned_ns = keel_clock_monotonic();
+    introduce(p);
     return 0;
 }
 
@@ -280,7 +313,7 @@ static void on_deadline(struct keel_timer *timer)
 {
     struct keel_generation *g = KEEL_CONTAINER(timer, struct keel_generation, deadline);
     if (g->state == KEEL_GENERATION_STARTING) {
-        for (unsigned i = 0; i < g->count; i++) {
+        for (unsigned i = 0; i < g->total; i++) {
             if (g->processes[i].state == KEEL_PROCESS_STARTING) {
                 keel_generation_lost(&g->processes[i], "not ready within start-timeout");
                 return;
@@ -291,7 +324,7 @@ static void on_deadline(struct keel_timer *timer)
     /* draining, and past its time: TERM, then KILL */
     int number = g->urgency == 0 ? SIGTERM : SIGKILL;
     g->urgency = 2;
-    for (unsigned i = 0; i < g->count; i++) {
+    for (unsigned i = 0; i < g->total; i++) {
         if (g->processes[i].pid > 0) {
             keel_warning("master", "worker does not leave", "worker=%u pid=%d signal=%d", i,
                          (int)g->processes[i].pid, number);
@@ -301,22 +334,34 @@ static void on_deadline(struct keel_timer *timer)
     keel_timer_start(&g->deadline, LEAVE_GRACE, 0);
 }
 
+/* Tells processes to finish; returns how many there are. One that is starting reads it as soon as
+ * it listens. */
+static unsigned drain_range(struct keel_generation *g, unsigned from, unsigned to)
+{
+    unsigned left = 0;
+    for (unsigned i = from; i < to; i++) {
+        struct keel_process *p = &g->processes[i];
+        if (p->pid <= 0)
+            continue;
+        left++;
+        keel_channel_send(&p->channel, KEEL_MSG_DRAIN, (uint32_t)(g->drain_ns / KEEL_NS_PER_MS), 0,
+                          NULL, 0, NULL, 0);
+        p->state = KEEL_PROCESS_DRAINING;
+    }
+    return left;
+}
+
 void keel_generation_drain(struct keel_generation *g, uint64_t deadline_ns)
 {
     struct keel_master *master = g->master;
     g->state = KEEL_GENERATION_DRAINING;
-    unsigned left = 0;
-    for (unsigned i = 0; i < g->count; i++) {
-        struct keel_process *p = &g->processes[i];
-        keel_timer_stop(&p->respawn);
-        if (p->pid <= 0)
-            continue;
-        left++;
-        /* one that is starting reads this as soon as it listens */
-        keel_channel_send(&p->channel, KEEL_MSG_DRAIN, (uint32_t)(deadline_ns / KEEL_NS_PER_MS), 0,
-                          NULL, 0, NULL, 0);
-        p->state = KEEL_PROCESS_DRAINING;
-    }
+    g->drain_ns = deadline_ns;
+    for (unsigned i = 0; i < g->total; i++)
+        keel_timer_stop(&g->processes[i].respawn);
+    /* helpers serve the workers to their end */
+    unsigned left = drain_range(g, 0, g->count);
+    if (left == 0)
+        left = drain_range(g, g->count, g->total);
     if (master->serving == g)
         master->serving = NULL;
     if (left == 0) {
@@ -362,7 +407,7 @@ void keel_generation_ready(struct keel_process *p)
         keel_supervise_activate(g);
         return;
     }
-    for (unsigned i = 0; i < g->count; i++) {
+    for (unsigned i = 0; i < g->total; i++) {
         if (g->processes[i].state != KEEL_PROCESS_SERVING)
             return;
     }
@@ -370,9 +415,9 @@ void keel_generation_ready(struct keel_process *p)
         generation_serve(g);
 }
 
-static bool all_gone(const struct keel_generation *g)
+static bool all_gone(const struct keel_generation *g, unsigned count)
 {
-    for (unsigned i = 0; i < g->count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         if (g->processes[i].pid > 0)
             return false;
     }
@@ -398,7 +443,11 @@ void keel_generation_lost(struct keel_process *p, const char *why)
             keel_master_stop(master, true, EXIT_FAILURE);
         return;
     }
-    if (g->state == KEEL_GENERATION_DRAINING && all_gone(g)) {
+    if (g->state != KEEL_GENERATION_DRAINING)
+        return;
+    if (!p->helper && all_gone(g, g->count))
+        drain_range(g, g->count, g->total);
+    if (all_gone(g, g->total)) {
         keel_info("master", "generation ended", "generation=%u", g->number);
         generation_free(g);
         if (master->serving)
@@ -444,8 +493,8 @@ int keel_generation_start(struct keel_master *master, char *text, struct keel_di
     log_listeners(g);
     keel_timer_start(&g->deadline, g->core.start_timeout, 0);
     bool active = g->first && !keel_upgrade_waiting(master);
-    for (unsigned i = 0; i < g->count && !err; i++)
-        err = keel_process_spawn(&g->processes[i], active && i == 0, diag);
+    for (unsigned i = 0; i < g->total && !err; i++)
+        err = keel_process_spawn(&g->processes[i], active && (i == 0 || i >= g->count), diag);
     if (err)
         keel_generation_drain(g, 0);
     return err;

@@ -19,6 +19,13 @@ struct host_source {
     struct keel_dgram *dgram;      /* datagram ones */
 };
 
+/* A helper as a worker sees it, or a worker as a helper does. */
+struct host_peer {
+    struct keel_channel channel; /* fd -1: not there */
+    struct keel_host *host;
+    unsigned index;
+};
+
 struct keel_host {
     struct keel_instance instance;
     struct keel_host_options options;
@@ -27,7 +34,8 @@ struct keel_host {
     struct keel_slab slab;
     struct keel_list sources;
     struct keel_list connections;
-    bool active, draining;
+    struct host_peer *peers;
+    bool active, ready, draining;
     struct keel_timer drain_tick;
     uint64_t drain_until_ns;
     void (*on_drained)(void *arg);
@@ -75,6 +83,134 @@ void keel_host_each_connection(struct keel_host *host,
         if (visit(arg, KEEL_CONTAINER(node, struct keel_connection, node)) != 0)
             return;
     }
+}
+
+bool keel_host_ready(const struct keel_host *host)
+{
+    return host->ready;
+}
+
+/* --- what differs between workers and helpers --- */
+
+static int call_start(struct keel_host *host, struct keel_diag *diag)
+{
+    const struct keel_helper *helper = host->options.helper;
+    int (*start)(struct keel_instance *, struct keel_diag *) =
+        helper ? helper->start : host->options.protocol->start;
+    return start ? start(&host->instance, diag) : 0;
+}
+
+static int call_activate(struct keel_host *host, struct keel_diag *diag)
+{
+    const struct keel_helper *helper = host->options.helper;
+    int (*activate)(struct keel_instance *, struct keel_diag *) =
+        helper ? helper->activate : host->options.protocol->activate;
+    return activate ? activate(&host->instance, diag) : 0;
+}
+
+static void call_drain(struct keel_host *host)
+{
+    const struct keel_helper *helper = host->options.helper;
+    void (*drain)(struct keel_instance *) = helper ? helper->drain : host->options.protocol->drain;
+    if (drain)
+        drain(&host->instance);
+}
+
+static unsigned call_busy(struct keel_host *host)
+{
+    const struct keel_helper *helper = host->options.helper;
+    unsigned (*busy)(struct keel_instance *) =
+        helper ? helper->busy : host->options.protocol->busy;
+    return busy ? busy(&host->instance) : 0;
+}
+
+static void call_stop(struct keel_host *host)
+{
+    const struct keel_helper *helper = host->options.helper;
+    void (*stop)(struct keel_instance *) = helper ? helper->stop : host->options.protocol->stop;
+    if (stop)
+        stop(&host->instance);
+}
+
+/* --- peers --- */
+
+static void tell_peer(struct host_peer *peer, bool up)
+{
+    struct keel_host *host = peer->host;
+    const struct keel_helper *helper = host->options.helper;
+    void (*on_peer)(struct keel_instance *, unsigned, bool) =
+        helper ? helper->on_peer : host->options.protocol->on_helper;
+    if (on_peer)
+        on_peer(&host->instance, peer->index, up);
+}
+
+static void on_peer_message(struct keel_channel *channel, struct keel_message *message)
+{
+    struct host_peer *peer = KEEL_CONTAINER(channel, struct host_peer, channel);
+    struct keel_host *host = peer->host;
+    const struct keel_helper *helper = host->options.helper;
+    void (*on_message)(struct keel_instance *, unsigned, struct keel_message *) =
+        helper ? helper->on_message : host->options.protocol->on_helper_message;
+    if (on_message)
+        on_message(&host->instance, peer->index, message);
+}
+
+static void on_peer_end(struct keel_channel *channel)
+{
+    struct host_peer *peer = KEEL_CONTAINER(channel, struct host_peer, channel);
+    keel_channel_stop(channel);
+    tell_peer(peer, false);
+}
+
+int keel_host_peer(struct keel_host *host, unsigned index, int fd)
+{
+    if (index >= host->options.peers) {
+        close(fd);
+        return KEEL_EINVAL;
+    }
+    struct host_peer *peer = &host->peers[index];
+    if (peer->channel.fd >= 0)
+        on_peer_end(&peer->channel);
+    if (keel_channel_start(&peer->channel, host->options.loop, fd, on_peer_message, on_peer_end) !=
+        0) {
+        peer->channel.fd = -1;
+        close(fd);
+        return KEEL_ESYS;
+    }
+    tell_peer(peer, true);
+    return 0;
+}
+
+int keel_instance_send(struct keel_instance *instance, unsigned peer, uint32_t type, uint32_t a,
+                       uint32_t b, const void *bytes, size_t size, const int *fds,
+                       unsigned fd_count)
+{
+    struct keel_host *host = instance->host;
+    if (peer >= host->options.peers)
+        return KEEL_EOF;
+    return keel_channel_send(&host->peers[peer].channel, type, a, b, bytes, size, fds, fd_count);
+}
+
+static int make_peers(struct keel_host *host)
+{
+    host->peers = keel_calloc(host->options.peers + 1, sizeof *host->peers);
+    if (!host->peers)
+        return KEEL_ENOMEM;
+    for (unsigned i = 0; i < host->options.peers; i++) {
+        host->peers[i].host = host;
+        host->peers[i].index = i;
+        host->peers[i].channel.fd = -1;
+    }
+    return 0;
+}
+
+static void close_peers(struct keel_host *host)
+{
+    for (unsigned i = 0; host->peers && i < host->options.peers; i++) {
+        keel_channel_flush(&host->peers[i].channel, 100);
+        keel_channel_stop(&host->peers[i].channel);
+    }
+    keel_free(host->peers);
 }
 
 /* --- connections --- */
@@ -282,7 +418,7 @@ int keel_host_serve(struct keel_host *host, unsigned endpoint, unsigned slot, in
     source->slot = slot;
     source->fd = fd;
     keel_list_push_back(&host->sources, &source->node);
-    int err = host->active ? source_start(source) : 0;
+    int err = host->active && host->ready ? source_start(source) : 0;
     if (err)
         source_free(source);
     return err;
@@ -312,8 +448,7 @@ static void close_connections(struct keel_host *host)
 static void on_drain_tick(struct keel_timer *timer)
 {
     struct keel_host *host = KEEL_CONTAINER(timer, struct keel_host, drain_tick);
-    const struct keel_protocol *p = host->options.protocol;
-    unsigned busy = keel_host_connections(host) + (p->busy ? p->busy(&host->instance) : 0);
+    unsigned busy = keel_host_connections(host) + call_busy(host);
     if (busy > 0 && keel_loop_now(host->options.loop) < host->drain_until_ns)
         return;
     if (busy > 0)
@@ -326,7 +461,6 @@ static void on_drain_tick(struct keel_timer *timer)
 void keel_host_drain(struct keel_host *host, uint64_t deadline_ns, void (*on_drained)(void *arg),
                      void *arg)
 {
-    const struct keel_protocol *p = host->options.protocol;
     uint64_t until = keel_loop_now(host->options.loop) + deadline_ns;
     if (host->draining) { /* asked again, to hurry */
         if (until < host->drain_until_ns)
@@ -338,8 +472,7 @@ void keel_host_drain(struct keel_host *host, uint64_t deadline_ns, void (*on_dra
     host->on_drained = on_drained;
     host->on_drained_arg = arg;
     close_sources(host);
-    if (p->drain)
-        p->drain(&host->instance);
+    call_drain(host);
     keel_timer_start(&host->drain_tick, KEEL_NS_PER_MS, DRAIN_TICK);
 }
 
@@ -357,14 +490,26 @@ static int start_sources(struct keel_host *host, struct keel_diag *diag)
 
 int keel_host_activate(struct keel_host *host, struct keel_diag *diag)
 {
-    const struct keel_protocol *p = host->options.protocol;
     if (host->active || host->draining)
         return 0;
-    int err = p->activate ? p->activate(&host->instance, diag) : 0;
+    int err = call_activate(host, diag);
     if (err)
         return err;
     host->active = true;
-    return start_sources(host, diag);
+    return host->ready ? start_sources(host, diag) : 0;
+}
+
+void keel_instance_ready(struct keel_instance *instance)
+{
+    struct keel_host *host = instance->host;
+    struct keel_diag diag = {""};
+    if (host->ready)
+        return;
+    host->ready = true;
+    if (host->active && !host->draining && start_sources(host, &diag) != 0)
+        keel_error("worker", "cannot serve", "reason=%s", diag.text);
+    if (host->options.on_ready)
+        host->options.on_ready(host->options.on_ready_arg);
 }
 
 int keel_host_new(const struct keel_host_options *options, struct keel_host **out,
@@ -387,6 +532,7 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
         .state_dir = options->state_dir,
         .worker = options->worker,
         .workers = options->workers,
+        .helper = options->helper,
         .host = host,
     };
     if (p->stream) {
@@ -399,12 +545,17 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
     keel_list_init(&host->connections);
     keel_timer_init(&host->drain_tick, options->loop, "drain", on_drain_tick);
 
-    int err = p->start ? p->start(&host->instance, diag) : 0;
-    if (err) {
+    int err = make_peers(host);
+    if (!err)
+        err = call_start(host, diag);
+    host->ready = host->ready || err == 0;
+    if (err && err != KEEL_EAGAIN) {
         keel_slab_fini(&host->slab);
+        keel_free(host->peers);
         keel_free(host);
         return err;
     }
+    err = 0;
     if (options->active)
         err = keel_host_activate(host, diag);
     if (err) {
@@ -422,8 +573,8 @@ void keel_host_free(struct keel_host *host)
     keel_timer_stop(&host->drain_tick);
     close_sources(host);
     close_connections(host);
-    if (host->options.protocol->stop)
-        host->options.protocol->stop(&host->instance);
+    call_stop(host);
+    close_peers(host);
     keel_slab_fini(&host->slab);
     keel_free(host);
 }

@@ -21,7 +21,11 @@ struct keel_host_options {
     struct keel_slot *slot;   /* borrowed; NULL: a private one */
     struct keel_metrics metrics;
     unsigned max_connections; /* 0: derived from the descriptor limit */
+    const struct keel_helper *helper; /* the process is this helper; NULL: a worker */
+    unsigned peers;           /* helpers of a worker, workers of a helper */
     bool active;              /* false: a warm standby, which serves nothing yet */
+    void (*on_ready)(void *arg); /* keel_instance_ready, when `start` had asked for time */
+    void *on_ready_arg;
 };
 
 /* Starts the protocol (its `start`, and `activate` when active). Returns new in *out. */
@@ -30,6 +34,11 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
 /* Closes everything and stops the protocol. */
 void keel_host_free(struct keel_host *host);
 struct keel_instance *keel_host_instance(struct keel_host *host);
+
+/* False while `start` waits for something: nothing is served before. */
+bool keel_host_ready(const struct keel_host *host);
+/* A channel to peer number `peer` (takes fd); replaces the one there was. */
+int keel_host_peer(struct keel_host *host, unsigned peer, int fd);
 
 /* From standby to active. The error is the protocol's. */
 int keel_host_activate(struct keel_host *host, struct keel_diag *diag);

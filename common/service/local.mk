@@ -1,5 +1,6 @@
 
 nobase_keelinclude_HEADERS += \
+	common/service/channel.h \
 	common/service/conf.h \
 	common/service/control.h \
 	common/service/daemon.h \
@@ -27,7 +28,6 @@ common_libkeel_la_SOURCES += \
 common_libkeel_la_SOURCES += \
 	common/service/balance.c \
 	common/service/channel.c \
-	common/service/channel.h \
 	common/service/control.c \
 	common/service/control_server.h \
 	common/service/crash.c \

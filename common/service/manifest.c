@@ -171,7 +171,7 @@ static void parse_endpoint(const json_t *item, struct keel_manifest *m, bool *ba
 static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
 {
     char key[2 * KEEL_TICKET_KEY + 1];
-    m->role = (enum keel_role)head_int(head, "role", KEEL_ROLE_WORKER, KEEL_ROLE_MASTER, bad);
+    m->role = (enum keel_role)head_int(head, "role", KEEL_ROLE_WORKER, KEEL_ROLE_HELPER, bad);
     m->generation = (unsigned)head_int(head, "generation", 0, INT_MAX, bad);
     m->workers = (unsigned)head_int(head, "workers", 0, 100000, bad);
     m->worker = (unsigned)head_int(head, "worker", 0, 100000, bad);

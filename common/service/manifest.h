@@ -18,6 +18,7 @@
 enum keel_role {
     KEEL_ROLE_WORKER = 1,
     KEEL_ROLE_MASTER, /* the new master of an upgrade */
+    KEEL_ROLE_HELPER, /* `worker` is its number */
 };
 
 /* A descriptor that is handed on: for endpoint `endpoint`, the master's slot `slot`. */

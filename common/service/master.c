@@ -114,7 +114,7 @@ void keel_master_broadcast(struct keel_master *master, uint32_t type, uint32_t a
     keel_list_for(node, &master->generations)
     {
         struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
-        for (unsigned i = 0; i < g->count; i++) {
+        for (unsigned i = 0; i < g->total; i++) {
             if (g->processes[i].pid > 0)
                 keel_channel_send(&g->processes[i].channel, type, a, 0, NULL, 0, fds, fd_count);
         }

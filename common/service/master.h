@@ -32,14 +32,15 @@ enum keel_process_state {
 /* One worker of a generation. */
 struct keel_process {
     struct keel_generation *generation;
-    unsigned index;
+    const struct keel_helper *helper; /* its role; NULL: a worker */
+    unsigned index;    /* among the workers, or among the helpers */
     enum keel_process_state state;
     pid_t pid;
     struct keel_channel channel;
     int worker_end;    /* the worker's side of the channel: what a dead one left unread is here */
     unsigned slot;     /* in the segment */
     uint64_t spawned_ns, ready_ns;
-    bool active;       /* schedule single: it serves */
+    bool active;       /* schedule single, and helpers: it is the one that works */
     bool hung;         /* heartbeat is late: siblings serve its descriptors */
     bool warned, aborted;
     uint64_t aborted_ns;
@@ -68,10 +69,12 @@ struct keel_generation {
     struct keel_endpoints endpoints;
     struct keel_kept **kept; /* one for each endpoint */
     unsigned *first_slot;    /* endpoint -> number of its slot 0; [count] is the total */
-    struct keel_process *processes;
-    unsigned count;
+    struct keel_process *processes; /* the workers, then the helpers */
+    unsigned count;                 /* workers */
+    unsigned total;                 /* workers and helpers */
     bool first;              /* nothing served before it: a failure ends the daemon */
     struct keel_timer deadline; /* to be ready, or to be gone */
+    uint64_t drain_ns;       /* DRAINING: the time its processes were given */
     unsigned urgency;        /* DRAINING: 0 asked, 1 TERM sent, 2 KILL sent */
     uint64_t started_ns;
 };
@@ -145,7 +148,7 @@ void keel_supervise_stop(struct keel_master *master);
 void keel_supervise_reap(struct keel_master *master);
 /* Brings descriptors to who should serve them: owners, and deputies of the dead and the hung. */
 void keel_supervise_assign(struct keel_generation *g);
-/* Schedule single: sees to it that exactly one worker is active. */
+/* Schedule single: sees to it that exactly one worker is active; and one helper of each kind. */
 void keel_supervise_activate(struct keel_generation *g);
 /* Can take connections now. */
 bool keel_process_healthy(const struct keel_process *p);

@@ -23,18 +23,19 @@ static const char *arg(const struct keel_control_request *request, size_t i)
 static json_t *describe_process(const struct keel_process *p)
 {
     const struct keel_segment *segment = &p->generation->master->segment;
+    const char *role = p->helper ? p->helper->name : "worker";
     if (p->pid <= 0)
-        return json_pack("{s:i s:i s:s s:i}", "generation", (int)p->generation->number, "worker",
-                         (int)p->index, "state", keel_process_state_name(p->state), "deaths",
-                         (int)p->deaths);
+        return json_pack("{s:i s:i s:s s:s s:i}", "generation", (int)p->generation->number,
+                         "worker", (int)p->index, "role", role, "state",
+                         keel_process_state_name(p->state), "deaths", (int)p->deaths);
     const struct keel_slot *slot = keel_segment_slot(segment, p->slot);
     uint64_t beat = keel_slot_get(&slot->heartbeat_ns);
     const char *state = p->hung ? "hung" : keel_process_state_name(p->state);
-    if (p->generation->core.schedule == KEEL_SCHEDULE_SINGLE && p->state == KEEL_PROCESS_SERVING &&
-        !p->hung)
+    bool one_only = p->helper || p->generation->core.schedule == KEEL_SCHEDULE_SINGLE;
+    if (one_only && p->state == KEEL_PROCESS_SERVING && !p->hung)
         state = p->active ? "active" : "standby";
-    return json_pack("{s:i s:i s:i s:s s:f s:f s:I s:I s:I s:f}", "generation",
-                     (int)p->generation->number, "worker", (int)p->index, "pid", (int)p->pid,
+    return json_pack("{s:i s:i s:s s:i s:s s:f s:f s:I s:I s:I s:f}", "generation",
+                     (int)p->generation->number, "worker", (int)p->index, "role", role, "pid", (int)p->pid,
                      "state", state, "uptime_s", seconds_since(p->spawned_ns), "heartbeat_age_s",
                      seconds_since(beat), "connections", (json_int_t)keel_slot_get(&slot->live),
                      "accepted", (json_int_t)keel_slot_get(&slot->accepted), "evicted",
@@ -48,7 +49,7 @@ static json_t *describe_workers(const struct keel_master *master)
     keel_list_for(node, &master->generations)
     {
         const struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
-        for (unsigned i = 0; i < g->count; i++) {
+        for (unsigned i = 0; i < g->total; i++) {
             if (g->processes[i].pid > 0 || g->state == KEEL_GENERATION_SERVING)
                 json_array_append_new(list, describe_process(&g->processes[i]));
         }
@@ -71,7 +72,7 @@ static void command_generations(struct keel_control_client *client,
     {
         const struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
         unsigned alive = 0;
-        for (unsigned i = 0; i < g->count; i++)
+        for (unsigned i = 0; i < g->total; i++)
             alive += g->processes[i].pid > 0;
         json_array_append_new(list, json_pack("{s:i s:s s:i s:i s:f}", "generation",
                                               (int)g->number, "state",

@@ -116,8 +116,8 @@ void keel_access_fini(struct keel_access *access)
 
 /* The record ended here in version 1.0; later versions only add behind it. */
 #define SIZE_1_0                                                                                   \
-    (offsetof(struct keel_protocol, on_descriptor) +                                               \
-     sizeof(((struct keel_protocol *)0)->on_descriptor))
+    (offsetof(struct keel_protocol, on_helper_message) +                                           \
+     sizeof(((struct keel_protocol *)0)->on_helper_message))
 /* size, abi_major and abi_minor: in the same place in every version. */
 #define SIZE_OF_ABI offsetof(struct keel_protocol, name)
 

@@ -9,6 +9,7 @@
 #include "common/base/err.h"
 #include "common/runtime/dgram.h"
 #include "common/runtime/stream.h"
+#include "common/service/channel.h"
 #include "common/service/conf.h"
 #include "common/service/control.h"
 #include "common/service/metric.h"
@@ -57,6 +58,7 @@ struct keel_instance {
     const char *state_dir;       /* absolute; exists, writable after the sandbox */
     unsigned worker;             /* index 0..workers-1 */
     unsigned workers;
+    const struct keel_helper *helper; /* whose role this process has; NULL: a worker */
     bool draining;               /* finish: answer, then close (HTTP: Connection: close) */
     void *host;                  /* private to the core */
 };
@@ -75,6 +77,34 @@ static inline struct keel_connection *keel_connection_of(struct keel_stream *s)
 {
     return KEEL_CONTAINER(s, struct keel_connection, stream);
 }
+
+/* A helper: one process beside the workers with one job of its own (a writer of shared state, a
+ * starter of programs), of the same binary and configuration. Workers and helpers of a generation
+ * are joined by channels; the master makes them anew when either side was replaced. */
+struct keel_helper {
+    const char *name;  /* "keeper": in logs, status, ps */
+    bool allow_exec;   /* it starts programs: a wider sandbox */
+    /* As those of the protocol. `activate` comes when no helper of this name of an older generation
+     * or binary lives any more: what may have one owner only is opened there. May be NULL. */
+    int (*start)(struct keel_instance *instance, struct keel_diag *diag);
+    int (*activate)(struct keel_instance *instance, struct keel_diag *diag);
+    void (*drain)(struct keel_instance *instance); /* all workers of its generation are gone */
+    unsigned (*busy)(struct keel_instance *instance);
+    void (*stop)(struct keel_instance *instance);
+    void (*on_peer)(struct keel_instance *instance, unsigned worker, bool up);
+    /* Of `fds` it takes those that it sets to -1. */
+    void (*on_message)(struct keel_instance *instance, unsigned worker,
+                       struct keel_message *message);
+};
+
+/* From a worker to helper number `peer`, or from a helper to worker `peer`. type is the protocol's.
+ * Never waits: 0 (sent or queued), KEEL_EOF (it is not there), KEEL_ENOMEM. Descriptors stay the
+ * caller's. At most KEEL_MESSAGE_MAX bytes and KEEL_MESSAGE_FDS descriptors. */
+int keel_instance_send(struct keel_instance *instance, unsigned peer, uint32_t type, uint32_t a,
+                       uint32_t b, const void *bytes, size_t size, const int *fds,
+                       unsigned fd_count);
+/* After `start` returned KEEL_EAGAIN: now it is ready to serve. */
+void keel_instance_ready(struct keel_instance *instance);
 
 /* What a one-liner option of the command line becomes: configuration text. */
 struct keel_cli_option {
@@ -124,7 +154,8 @@ struct keel_protocol {
      * when no endpoint has TLS. */
     struct keel_tls_context *(*tls)(void *settings, const struct keel_endpoint *endpoint);
 
-    /* In a worker, before it says READY. With schedule single, standbys have started too: what may
+    /* In a worker, before it says READY; KEEL_EAGAIN: keel_instance_ready will say it (it waits for
+     * something from a helper, say). With schedule single, standbys have started too: what may
      * have one owner only (a store that is written) is opened in `activate`. */
     int (*start)(struct keel_instance *instance, struct keel_diag *diag);
     int (*activate)(struct keel_instance *instance, struct keel_diag *diag); /* may be NULL */
@@ -151,6 +182,12 @@ struct keel_protocol {
     /* A raw descriptor of a PACKET endpoint; stays the core's. May be NULL. */
     void (*on_descriptor)(struct keel_instance *instance, const struct keel_endpoint *endpoint,
                           int fd);
+
+    /* Helpers: a list that ends with NULL, or NULL. The callbacks are for the workers. */
+    const struct keel_helper *const *helpers;
+    void (*on_helper)(struct keel_instance *instance, unsigned helper, bool up); /* may be NULL */
+    void (*on_helper_message)(struct keel_instance *instance, unsigned helper,
+                              struct keel_message *message);
 };
 
 /* Protocols are declared with their ABI fields first: struct keel_protocol p = { KEEL_PROTOCOL, ... */

@@ -90,25 +90,25 @@ void keel_supervise_assign(struct keel_generation *g)
     }
 }
 
-static bool somebody_is_active(const struct keel_master *master)
+/* A worker, or a helper of this kind, of any generation. */
+static bool somebody_is_active(const struct keel_master *master, const struct keel_helper *helper)
 {
     keel_list_for(node, &master->generations)
     {
         const struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
-        for (unsigned i = 0; i < g->count; i++) {
-            if (g->processes[i].pid > 0 && g->processes[i].active)
+        for (unsigned i = 0; i < g->total; i++) {
+            const struct keel_process *p = &g->processes[i];
+            if (p->pid > 0 && p->active && p->helper == helper)
                 return true;
         }
     }
     return false;
 }
 
-void keel_supervise_activate(struct keel_generation *g)
+/* The first healthy one of processes from..to-1 becomes active. */
+static void activate_one(struct keel_generation *g, unsigned from, unsigned to)
 {
-    if (g->core.schedule != KEEL_SCHEDULE_SINGLE || g->state != KEEL_GENERATION_SERVING ||
-        somebody_is_active(g->master) || keel_upgrade_waiting(g->master))
-        return;
-    for (unsigned i = 0; i < g->count; i++) {
+    for (unsigned i = from; i < to; i++) {
         struct keel_process *p = &g->processes[i];
         if (!keel_process_healthy(p))
             continue;
@@ -116,6 +116,18 @@ void keel_supervise_activate(struct keel_generation *g)
             continue;
         p->active = true;
         return;
+    }
+}
+
+void keel_supervise_activate(struct keel_generation *g)
+{
+    if (g->state != KEEL_GENERATION_SERVING || keel_upgrade_waiting(g->master))
+        return;
+    if (g->core.schedule == KEEL_SCHEDULE_SINGLE && !somebody_is_active(g->master, NULL))
+        activate_one(g, 0, g->count);
+    for (unsigned i = g->count; i < g->total; i++) {
+        if (!somebody_is_active(g->master, g->processes[i].helper))
+            activate_one(g, i, i + 1);
     }
 }
 
@@ -243,7 +255,7 @@ static struct keel_process *find_process(struct keel_master *master, pid_t pid)
     keel_list_for(node, &master->generations)
     {
         struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
-        for (unsigned i = 0; i < g->count; i++) {
+        for (unsigned i = 0; i < g->total; i++) {
             if (g->processes[i].pid == pid)
                 return &g->processes[i];
         }
@@ -316,7 +328,8 @@ static void check_heartbeat(struct keel_process *p, uint64_t now)
                      p->index, (int)p->pid, (unsigned long long)(age / KEEL_NS_PER_MS));
     }
     /* with one active worker nobody else may serve: a stopped one is replaced at once */
-    if (p->active && g->core.schedule == KEEL_SCHEDULE_SINGLE && is_stopped(p->pid))
+    if (p->active && (p->helper || g->core.schedule == KEEL_SCHEDULE_SINGLE) &&
+        is_stopped(p->pid))
         kill(p->pid, SIGKILL);
     if (age > g->core.worker_timeout)
         end_hung(p, now);
@@ -328,7 +341,7 @@ static void on_tick(struct keel_timer *timer)
     struct keel_generation *g = master->serving;
     uint64_t now = keel_clock_monotonic();
     keel_log_tick();
-    for (unsigned i = 0; g && i < g->count; i++) {
+    for (unsigned i = 0; g && i < g->total; i++) {
         struct keel_process *p = &g->processes[i];
         if (p->state == KEEL_PROCESS_SERVING)
             check_heartbeat(p, now);

@@ -114,7 +114,7 @@ static void sum_up(struct keel_master *master, uint64_t core[CORE_COUNT])
     keel_list_for(node, &master->generations)
     {
         const struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
-        for (unsigned i = 0; i < g->count; i++) {
+        for (unsigned i = 0; i < g->total; i++) {
             const struct keel_process *p = &g->processes[i];
             if (p->pid <= 0)
                 continue;
@@ -123,7 +123,7 @@ static void sum_up(struct keel_master *master, uint64_t core[CORE_COUNT])
             core[CORE_ACCEPTED] += keel_slot_get(&slot->accepted);
             core[CORE_EVICTED] += keel_slot_get(&slot->evicted);
             core[CORE_OPEN] += keel_slot_get(&slot->live);
-            core[CORE_WORKERS] += p->state == KEEL_PROCESS_SERVING;
+            core[CORE_WORKERS] += p->state == KEEL_PROCESS_SERVING && !p->helper;
             for (unsigned c = 0; c < t->cells; c++)
                 t->sum[c] += keel_slot_get(&cells[c]);
         }

@@ -30,10 +30,20 @@ struct worker {
     struct keel_host *host;
     struct keel_timer heartbeat;
     unsigned beats;
+    bool said_ready;
     struct keel_signal on_term;
+    const struct keel_helper *helper; /* our role; NULL: a worker */
     bool channel_up;
     char sandbox[256]; /* what was reached, for status */
 };
+
+unsigned keel_helper_count(const struct keel_protocol *protocol)
+{
+    unsigned n = 0;
+    while (protocol->helpers && protocol->helpers[n])
+        n++;
+    return n;
+}
 
 static void worker_drained(void *arg)
 {
@@ -112,6 +122,12 @@ static void on_message(struct keel_channel *channel, struct keel_message *messag
             message->fds[0] = -1;
         }
         break;
+    case KEEL_MSG_PEER:
+        if (message->fd_count == 1) {
+            keel_host_peer(w->host, message->a, message->fds[0]);
+            message->fds[0] = -1;
+        }
+        break;
     case KEEL_MSG_LOG_LEVEL:
         keel_log_set_level((enum keel_log_level)message->a);
         break;
@@ -150,7 +166,10 @@ static void on_heartbeat(struct keel_timer *timer)
 static void name_process(struct worker *w, int argc, char **argv)
 {
     char title[64];
-    snprintf(title, sizeof title, "%s[%u]", w->protocol->name, w->manifest->worker);
+    if (w->helper)
+        snprintf(title, sizeof title, "%s[%s]", w->protocol->name, w->helper->name);
+    else
+        snprintf(title, sizeof title, "%s[%u]", w->protocol->name, w->manifest->worker);
     keel_crash_install(title);
     keel_title_set(argc, argv, title);
 }
@@ -174,7 +193,7 @@ static int open_log(struct worker *w, struct keel_diag *diag)
 {
     char process[16];
     snprintf(process, sizeof process, "%u", w->manifest->worker);
-    w->core.log.process = process;
+    w->core.log.process = w->helper ? w->helper->name : process;
     w->core.log.fd = w->manifest->log;
     if (w->manifest->log_level >= 0)
         w->core.log.level = (enum keel_log_level)w->manifest->log_level;
@@ -196,6 +215,7 @@ static int enter_sandbox(struct worker *w, struct keel_diag *diag)
         .writes = w->access.writes,
         .any_path = !w->core.sandbox,
         .no_seccomp = !w->core.sandbox,
+        .allow_exec = w->helper && w->helper->allow_exec,
     };
     int err = keel_sandbox_enter(&options, &report, diag);
     if (err)
@@ -235,6 +255,16 @@ static int attach_segment(struct worker *w, struct keel_metrics *metrics, struct
     return 0;
 }
 
+static void say_ready(void *arg)
+{
+    struct worker *w = arg;
+    struct keel_slot *slot = keel_segment_slot(&w->segment, w->manifest->slot);
+    keel_slot_set(&slot->heartbeat_ns, keel_clock_monotonic());
+    keel_timer_start(&w->heartbeat, KEEL_HEARTBEAT, KEEL_HEARTBEAT);
+    w->said_ready = true;
+    keel_channel_send(&w->channel, KEEL_MSG_READY, 0, 0, w->sandbox, strlen(w->sandbox), NULL, 0);
+}
+
 static int start_host(struct worker *w, struct keel_diag *diag)
 {
     struct keel_metrics metrics;
@@ -253,7 +283,11 @@ static int start_host(struct worker *w, struct keel_diag *diag)
         .slot = keel_segment_slot(&w->segment, w->manifest->slot),
         .metrics = metrics,
         .max_connections = w->core.max_connections,
+        .helper = w->helper,
+        .peers = w->helper ? w->manifest->workers : keel_helper_count(w->protocol),
         .active = w->manifest->active,
+        .on_ready = say_ready,
+        .on_ready_arg = w,
     };
     err = keel_host_new(&options, &w->host, diag);
     for (unsigned i = 0; i < w->manifest->fd_count && !err; i++) {
@@ -275,14 +309,6 @@ static int start_loop(struct worker *w, struct keel_diag *diag)
     w->channel_up = true;
     keel_timer_init(&w->heartbeat, w->loop, "heartbeat", on_heartbeat);
     return 0;
-}
-
-static void say_ready(struct worker *w)
-{
-    struct keel_slot *slot = keel_segment_slot(&w->segment, w->manifest->slot);
-    keel_slot_set(&slot->heartbeat_ns, keel_clock_monotonic());
-    keel_timer_start(&w->heartbeat, KEEL_HEARTBEAT, KEEL_HEARTBEAT);
-    keel_channel_send(&w->channel, KEEL_MSG_READY, 0, 0, w->sandbox, strlen(w->sandbox), NULL, 0);
 }
 
 static void say_failed(struct worker *w, const char *text)
@@ -348,6 +374,8 @@ int keel_worker_run(const struct keel_protocol *protocol, struct keel_manifest *
 {
     struct worker w = {.protocol = protocol, .manifest = manifest};
     struct keel_diag diag = {""};
+    if (manifest->role == KEEL_ROLE_HELPER && manifest->worker < keel_helper_count(protocol))
+        w.helper = protocol->helpers[manifest->worker];
     int status = EXIT_SUCCESS;
     ignore_group_signals();
     name_process(&w, argc, argv);
@@ -355,7 +383,8 @@ int keel_worker_run(const struct keel_protocol *protocol, struct keel_manifest *
         say_failed(&w, diag.text);
         status = KEEL_EXIT_FAILED;
     } else {
-        say_ready(&w);
+        if (keel_host_ready(w.host) && !w.said_ready)
+            say_ready(&w);
         if (keel_loop_run(w.loop) != 0)
             status = EXIT_FAILURE;
     }

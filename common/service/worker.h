@@ -11,6 +11,9 @@
 int keel_worker_run(const struct keel_protocol *protocol, struct keel_manifest *manifest, int argc,
                     char **argv);
 
+/* Helpers that a protocol has. */
+unsigned keel_helper_count(const struct keel_protocol *protocol);
+
 /* Exit status of a worker that said FAILED: it will not get better by itself. */
 #define KEEL_EXIT_FAILED 3
 

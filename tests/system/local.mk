@@ -2,6 +2,9 @@
 check_PROGRAMS += tests/support/load
 tests_support_load_SOURCES = tests/support/load.c
 tests_support_load_CPPFLAGS = -D_GNU_SOURCE $(AM_CPPFLAGS)
+check_PROGRAMS += tests/support/teller
+tests_support_teller_SOURCES = tests/support/teller.c
+tests_support_teller_LDADD = common/libkeel.la $(JANSSON_LIBS)
 
 SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_balance.py \
@@ -9,6 +12,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_dhcpd.py \
 	tests/system/test_dnsd.py \
 	tests/system/test_hang.py \
+	tests/system/test_helper.py \
 	tests/system/test_httpd.py \
 	tests/system/test_install.py \
 	tests/system/test_keel.py \

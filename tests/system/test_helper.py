@@ -1,0 +1,96 @@
+"""Helper processes: one beside the workers, joined to each, replaced when it dies, and never two that
+are active, whatever is reloaded or upgraded."""
+import os
+import signal
+import socket
+import sys
+import threading
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from core import upgrade
+from keel import Daemon, program, run, until
+
+LISTEN = 'listen = { "127.0.0.1:0" }\nrespawn-budget = 0\n'
+
+
+def teller(workers=2):
+    return Daemon(program('teller'), conf=LISTEN, listen=None, workers=workers)
+
+
+def number(address, timeout=20):
+    with socket.create_connection(address, timeout=timeout) as s:
+        s.sendall(b'?\n')
+        text = b''
+        while not text.endswith(b'\n'):
+            part = s.recv(100)
+            if not part:
+                raise ConnectionError('closed')
+            text += part
+        return int(text)
+
+
+def helper(daemon):
+    rows = [row for row in daemon.ctl('workers')
+            if row['role'] == 'counter' and row['state'] == 'active']
+    return rows[0] if rows else None
+
+
+def numbers():
+    with teller() as daemon:
+        address = daemon.address('tcp')
+        told = [number(address) for _ in range(40)]
+        assert told == list(range(1, 41)), told
+        assert daemon.ctl('last') == 40
+        assert len([row for row in daemon.ctl('workers') if row['role'] == 'worker']) == 2
+        served = [row['accepted'] for row in daemon.ctl('workers') if row['role'] == 'worker']
+        assert all(served), 'one worker had everything: %s' % served
+
+
+def killed():
+    with teller() as daemon:
+        address = daemon.address('tcp')
+        last = 0
+        for _ in range(5):
+            pid = helper(daemon)['pid']
+            os.kill(pid, signal.SIGKILL)
+            told = number(address)  # waits for the new one
+            assert told > last, (told, last)
+            last = told
+            until(lambda: helper(daemon) and helper(daemon)['pid'] != pid, 'a new helper')
+        worker = [row for row in daemon.ctl('workers') if row['role'] == 'worker'][0]['pid']
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: worker not in daemon.children() and len(daemon.children()) == 3, 'a new worker')
+        assert sorted(number(address) for _ in range(20)) == list(range(last + 1, last + 21))
+
+
+def reloaded():
+    """While clients ask all the time: every number once, none given by two helpers."""
+    with teller() as daemon:
+        address, told, stop, errors = daemon.address('tcp'), [], threading.Event(), []
+
+        def client():
+            while not stop.is_set():
+                try:
+                    told.append(number(address))
+                except OSError as error:
+                    errors.append(repr(error))
+        threads = [threading.Thread(target=client) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(6):
+            daemon.ctl('reload')
+            until(lambda: len(daemon.children()) == 3, 'the old generation is gone')
+        for _ in range(2):
+            upgrade(daemon)
+            until(lambda: len(daemon.children()) == 3, 'the old master is gone')
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not errors, errors[:5]
+        assert len(told) == len(set(told)) and len(told) > 20, len(told)
+        assert 'another owner' not in daemon.log()
+
+
+run(('numbers from one helper', numbers),
+    ('a helper that dies is replaced and asked again', killed),
+    ('reloads and upgrades: never two active', reloaded))
