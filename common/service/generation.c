@@ -116,8 +116,11 @@ static void log_listeners(const struct keel_generation *g)
     for (unsigned i = 0; i < g->endpoints.count; i++) {
         char text[256];
         keel_kept_format(text, sizeof text, g->kept[i]);
-        keel_info("listen", g->kept[i]->count ? "serving" : "waiting for the interface",
-                  "kind=%s address=%s%s", keel_endpoint_kind_name(g->endpoints.items[i].kind), text,
+        const char *state = g->kept[i]->count                     ? "serving"
+                            : g->endpoints.items[i].interface[0] ? "waiting for the interface"
+                                                                 : "not permitted";
+        keel_info("listen", state, "kind=%s address=%s%s",
+                  keel_endpoint_kind_name(g->endpoints.items[i].kind), text,
                   g->endpoints.items[i].tls ? " tls" : "");
     }
 }

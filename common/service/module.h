@@ -23,7 +23,8 @@ enum keel_endpoint_kind {
     KEEL_ENDPOINT_UDP,      /* bound; datagrams come to on_batch */
     KEEL_ENDPOINT_UNIX,     /* listening unix stream */
     KEEL_ENDPOINT_UNIX_DGRAM,
-    KEEL_ENDPOINT_PACKET,   /* AF_PACKET on `interface`: handed over raw in on_descriptor */
+    KEEL_ENDPOINT_PACKET,   /* AF_PACKET, only to send: handed over raw in on_descriptor; not at all
+                               where it may not be opened */
 };
 struct keel_endpoint {
     enum keel_endpoint_kind kind;

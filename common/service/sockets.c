@@ -250,6 +250,8 @@ static struct keel_kept *kept_new(struct keel_sockets *sockets, const struct kee
             kept->bound = (struct keel_addr){0}; /* taken for this kind: any other port */
             err = kept_open(kept, wanted, diag);
         }
+        if (err == KEEL_EACCES && e->kind == KEEL_ENDPOINT_PACKET)
+            err = 0; /* the protocol does without it */
     }
     if (err) {
         kept_free(kept, true);

@@ -310,6 +310,24 @@ def with_udhcpc():
             assert daemon.metric('dhcpd_send_errors_total') == 0
 
 
+class Unprivileged:
+    """A network namespace in which packet sockets cannot be opened."""
+
+    def __init__(self, netns):
+        self.netns = netns
+
+    def prefix(self):
+        return self.netns.prefix() + [need_program('setpriv'), '--bounding-set=-net_raw',
+                                      '--inh-caps=-net_raw', '--']
+
+
+def without_a_packet_socket():
+    with Link() as link, dhcpd(LINK, listen=(), netns=Unprivileged(link.server)) as daemon:
+        output(udhcpc(link, '-q'), netns=link.client)
+        assert link.event('bound')['ip'].startswith('192.0.2.1')
+        assert daemon.log().count('no packet socket') == 1, daemon.log()
+
+
 def udhcpc_renews_and_releases():
     with Link() as link, dhcpd(LINK, listen=(), netns=link.server) as daemon:
         process = spawn(udhcpc(link, '-R', '-x', 'hostname:box'), netns=link.client,
@@ -464,6 +482,7 @@ run(('an exchange through a relay, and what keelctl shows of it', relayed),
     ('a full disk makes no promise', disk_full),
     ('udhcpc over a link', with_udhcpc),
     ('udhcpc renews and releases', udhcpc_renews_and_releases),
+    ('answers by broadcast without a packet socket', without_a_packet_socket),
     ('a reservation', reservation),
     ('dhclient over a link, and back', with_dhclient),
     ('the standby takes over on a link', takeover_on_a_link),
