@@ -299,6 +299,7 @@ int main(int argc, char **argv)
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
     signal(SIGPIPE, SIG_IGN);
+    fputs("load\n", stderr); /* who started us may send signals from now on */
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     run();
     return 0;

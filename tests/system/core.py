@@ -38,6 +38,17 @@ def holdings(daemon):
             'processes': len(daemon.processes()), 'shm': len(os.listdir('/dev/shm'))}
 
 
+def settled(daemon):
+    """Holdings once they stand still: the master may not have closed our last question yet."""
+    seen = [holdings(daemon)]
+
+    def still():
+        time.sleep(0.1)
+        seen.append(holdings(daemon))
+        return seen[-1] if seen[-3:] == [seen[-1]] * 3 else None
+    return until(still, 'holdings that stand still', patience=20)
+
+
 def only_in_flight(counts, kills, concurrent):
     """A killed worker takes its own requests with it, and nothing else is ever lost."""
     forgiven = sum(counts[kind] for kind in RESETS)
@@ -62,7 +73,7 @@ def churn(kills, reloads, upgrades, count=4, concurrent=16, seed=1, pause=0.03):
         for _ in range(2):  # whatever is made on first use is made
             daemon.ctl('reload')
             whole(daemon, count)
-        before = holdings(daemon)
+        before = settled(daemon)
         load = Load(daemon.address('tcp'), 'echo', concurrent, timeout_ms=30000)
         for step in order:
             if step == 'kill':

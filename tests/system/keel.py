@@ -502,7 +502,9 @@ class Load:
             argv += ['-n', connections]
         if seconds:
             argv += ['-s', seconds]
-        self.process = spawn(argv, netns, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.process = spawn(argv, netns, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        self.process.stderr.readline()  # it takes signals from now on
 
     def finish(self, stop=True, patience=60):
         """Lets connections under way end; returns the counts."""

@@ -6,7 +6,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from core import holdings, nothing_lost, upgrade, whole
+from core import holdings, nothing_lost, settled, upgrade, whole
 from keel import BUILDDIR, Daemon, Load, Refused, directory, program, run, tap, until
 
 UPGRADES = 4
@@ -27,7 +27,7 @@ def under_load():
         address = daemon.address('tcp')
         upgrade(daemon)
         whole(daemon, 2)
-        before = holdings(daemon)
+        before = settled(daemon)
         load = Load(address, 'echo', 16)
         for _ in range(UPGRADES):
             upgrade(daemon)
