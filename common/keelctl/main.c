@@ -28,7 +28,7 @@ static void complain(const char *text)
 static int show(const struct keel_buf *text)
 {
     size_t n = keel_buf_size(text);
-    if (fwrite(keel_buf_bytes(text), 1, n, stdout) != n || fflush(stdout) != 0) {
+    if ((n > 0 && fwrite(keel_buf_bytes(text), 1, n, stdout) != n) || fflush(stdout) != 0) {
         complain("cannot write the answer");
         return KEELCTL_UNREACHABLE;
     }
