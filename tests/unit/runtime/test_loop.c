@@ -211,7 +211,7 @@ END_TEST
 START_TEST(many_names_overflow_into_one_row)
 {
     struct keel_loop *loop = keel_loop_new();
-    static char names[100][8];
+    static char names[100][16];
     int fds[2], sequence = 0;
     ck_assert_int_eq(keel_sock_pair(SOCK_STREAM, fds), 0);
     ck_assert_int_eq(write(fds[1], "x", 1), 1);

@@ -175,7 +175,7 @@ START_TEST(a_batch_of_100_megabytes_grows_a_map_of_one)
 {
     enum { COUNT = 100000, SIZE = 1000 };
     struct keel_store_stats stats;
-    char key[16], value[SIZE];
+    char key[32], value[SIZE];
     open_store();
     put_committed("first", "x");
     keel_store_stats(store, &stats);
@@ -212,7 +212,7 @@ END_TEST
 START_TEST(small_batches_seldom_meet_a_full_map)
 {
     struct keel_store_stats stats;
-    char key[16], value[1000] = "";
+    char key[32], value[1000] = "";
     open_store();
     for (int i = 0; i < 300; i++) {
         ck_assert_int_eq(keel_store_begin(store), 0);
@@ -454,7 +454,7 @@ END_TEST
 
 static void commit_until_killed(void)
 {
-    char key[16];
+    char key[32];
     open_store();
     for (int i = 0;; i++) {
         if (keel_store_begin(store) != 0)
@@ -483,7 +483,7 @@ START_TEST(a_killed_writer_keeps_every_promise)
             last = told;
         close(to_parent[0]);
         open_store(); /* the lock died with its owner */
-        char key[16];
+        char key[32];
         for (int i = 0; i <= last; i++) {
             snprintf(key, sizeof key, "%d.%d", i, 49);
             ck_assert_int_eq(get_is(key, "some value of some length"), 1);
@@ -500,7 +500,7 @@ END_TEST
 static void fill(unsigned megabytes, int expected)
 {
     static char value[1 << 20];
-    char key[16];
+    char key[32];
     ck_assert_int_eq(keel_store_begin(store), 0);
     put("promise", "new");
     for (unsigned i = 0; i < megabytes; i++) {
