@@ -9,6 +9,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/lease/offer.c dhcpd/lease/offer.h \
 	dhcpd/lease/pool.c dhcpd/lease/pool.h \
 	dhcpd/lease/store.h \
+	dhcpd/engine/claim.c dhcpd/engine/exchange.h dhcpd/engine/grant.c \
 	dhcpd/engine/config.c dhcpd/engine/config.h \
 	dhcpd/engine/engine.c dhcpd/engine/engine.h \
 	dhcpd/engine/reply.c dhcpd/engine/reply.h \

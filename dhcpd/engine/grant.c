@@ -1,0 +1,123 @@
+#include "dhcpd/engine/exchange.h"
+
+static void changed(struct dhcp_exchange *x, uint32_t address)
+{
+    struct dhcp_decision *d = x->decision;
+    for (unsigned i = 0; i < d->changes; i++)
+        if (d->changed[i] == address)
+            return;
+    KEEL_ASSERT(d->changes < DHCP_CHANGES_MAX, "a message changes few leases");
+    d->changed[d->changes++] = address;
+}
+
+/* Copies what borrows of the store, so that it outlives a change; to has 255 octets. */
+static void keep(struct dhcp_bytes *value, uint8_t *to)
+{
+    if (value->n > 0)
+        memcpy(to, value->p, value->n);
+    value->p = to;
+}
+
+/* Whoever had the address before must not find it through the client table any more. */
+static int unbind_previous(struct dhcp_exchange *x, uint32_t address)
+{
+    struct dhcp_store *store = x->engine->env.store;
+    struct dhcp_lease old;
+    int err = store->get(store, address, &old);
+    if (err)
+        return err == KEEL_ENOENT ? 0 : err;
+    if (old.client.identity.n == 0 || dhcp_same_identity(x, &old))
+        return 0;
+    uint32_t current;
+    err = store->find(store, &old.client, &current);
+    if (err || current != address)
+        return err == KEEL_ENOENT ? 0 : err;
+    /* the record is about to be overwritten: its identity has to outlive the change */
+    uint8_t identity[DHCP_IDENTITY_MAX];
+    keep(&old.client.identity, identity);
+    return store->unbind(store, &old.client);
+}
+
+int dhcp_lease_end(struct dhcp_exchange *x, uint32_t address, enum dhcp_lease_state state,
+                   uint64_t expires)
+{
+    struct dhcp_store *store = x->engine->env.store;
+    struct dhcp_lease lease;
+    uint8_t identity[255], hostname[255];
+    int err = store->get(store, address, &lease);
+    if (err && err != KEEL_ENOENT)
+        return err;
+    if (err)
+        lease = (struct dhcp_lease){.address = address, .client = x->client, .granted = x->now};
+    lease.state = state;
+    lease.expires = expires;
+    lease.relay.n = 0;
+    if (state == DHCP_LEASE_DECLINED)
+        lease.client.identity.n = lease.hostname.n = 0;
+    keep(&lease.client.identity, identity);
+    keep(&lease.hostname, hostname);
+    changed(x, address);
+    err = store->put(store, &lease);
+    const struct dhcp_subnet *s = dhcp_config_by_address(x->engine->env.config, address);
+    struct dhcp_pool *pool = s ? dhcp_engine_find_pool(x->engine, s, address) : NULL;
+    if (err || !pool)
+        return err;
+    if (expires > x->now)
+        dhcp_pool_bind(pool, address, expires);
+    else
+        dhcp_pool_expire(pool, address, x->now);
+    return 0;
+}
+
+/* The client table points to `address` afterwards; another address that the client had in this
+ * subnet is given back. */
+static int bind_client(struct dhcp_exchange *x, uint32_t address)
+{
+    struct dhcp_store *store = x->engine->env.store;
+    uint32_t before;
+    int err = store->find(store, &x->client, &before);
+    if (err == 0 && before == address)
+        return 0;
+    if (err && err != KEEL_ENOENT)
+        return err;
+    if (err == 0) {
+        struct dhcp_lease old;
+        err = store->get(store, before, &old);
+        if (err == 0 && dhcp_same_identity(x, &old) && old.state == DHCP_LEASE_ACTIVE)
+            err = dhcp_lease_end(x, before, DHCP_LEASE_RELEASED, x->now);
+        if (err && err != KEEL_ENOENT)
+            return err;
+    }
+    return store->bind(store, &x->client, address);
+}
+
+int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds)
+{
+    struct dhcp_store *store = x->engine->env.store;
+    const struct dhcp_message *m = x->request;
+    struct dhcp_lease lease = {
+        .address = address,
+        .state = DHCP_LEASE_ACTIVE,
+        .granted = x->now,
+        .expires = x->now + seconds,
+        .htype = m->htype,
+        .hlen = m->hlen,
+        .client = x->client,
+        .hostname = dhcp_message_option(m, DHCP_OPTION_HOST_NAME),
+        .relay = dhcp_message_option(m, DHCP_OPTION_RELAY_INFO),
+    };
+    memcpy(lease.chaddr, m->chaddr, sizeof lease.chaddr);
+    changed(x, address);
+    int err = unbind_previous(x, address);
+    if (!err)
+        err = bind_client(x, address);
+    if (!err)
+        err = store->put(store, &lease);
+    if (err)
+        return err;
+    struct dhcp_pool *pool = dhcp_engine_find_pool(x->engine, x->subnet, address);
+    if (pool)
+        dhcp_pool_bind(pool, address, lease.expires);
+    dhcp_engine_withdraw(x->engine, x->hash);
+    return 0;
+}
