@@ -15,7 +15,7 @@
 struct keel_acceptor {
     struct keel_io io;
     struct keel_timer retry;
-    int fd;      /* stays the caller's */
+    int fd; /* stays the caller's */
     bool paused;
     /* Takes fd (nonblocking, CLOEXEC). */
     void (*on_accept)(struct keel_acceptor *a, int fd, const struct keel_addr *peer);

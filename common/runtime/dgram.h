@@ -10,16 +10,16 @@
 #define KEEL_DGRAM_BATCH 64
 
 struct keel_datagram {
-    uint8_t *bytes;          /* valid during on_batch only */
+    uint8_t *bytes; /* valid during on_batch only */
     uint32_t size;
-    bool truncated;          /* longer than the receive buffer */
+    bool truncated; /* longer than the receive buffer */
     /* Who sent it; an IPv4-mapped address is given as IPv4. AF_UNIX: a token for keel_dgram_commit,
      * valid during on_batch. AF_UNSPEC when sending: the peer that the socket is connected to. */
     struct keel_addr peer;
     /* Our address for an answer, port 0 (IP_PKTINFO when the socket asks for it); the address of
      * the interface when it came by broadcast. */
     struct keel_addr local;
-    uint32_t interface;      /* index it came in on; 0 when not asked for */
+    uint32_t interface; /* index it came in on; 0 when not asked for */
 };
 
 struct keel_dgram_options {

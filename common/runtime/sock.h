@@ -12,16 +12,16 @@
 
 /* All zero is a plain socket: SO_REUSEADDR on listeners, the kernel's buffer sizes. */
 struct keel_sock_options {
-    bool reuse_port;     /* SO_REUSEPORT: one descriptor a worker on the same address */
-    bool free_bind;      /* IP_FREEBIND: the address need not exist yet */
-    bool v6_only;        /* IPv6: no IPv4-mapped peers; otherwise "any" takes both families */
-    bool broadcast;      /* UDP: SO_BROADCAST */
-    bool packet_info;    /* UDP: IP_PKTINFO or IPV6_RECVPKTINFO */
-    int backlog;         /* listeners; 0: 4096 (the kernel cuts it to net.core.somaxconn) */
-    int receive_buffer;  /* SO_RCVBUF in bytes; 0: the kernel's default */
-    int send_buffer;     /* SO_SNDBUF in bytes; 0: the kernel's default */
-    const char *device;  /* SO_BINDTODEVICE; NULL or "": none */
-    mode_t mode;         /* unix: permissions of the path; 0: 0660 */
+    bool reuse_port;    /* SO_REUSEPORT: one descriptor a worker on the same address */
+    bool free_bind;     /* IP_FREEBIND: the address need not exist yet */
+    bool v6_only;       /* IPv6: no IPv4-mapped peers; otherwise "any" takes both families */
+    bool broadcast;     /* UDP: SO_BROADCAST */
+    bool packet_info;   /* UDP: IP_PKTINFO or IPV6_RECVPKTINFO */
+    int backlog;        /* listeners; 0: 4096 (the kernel cuts it to net.core.somaxconn) */
+    int receive_buffer; /* SO_RCVBUF in bytes; 0: the kernel's default */
+    int send_buffer;    /* SO_SNDBUF in bytes; 0: the kernel's default */
+    const char *device; /* SO_BINDTODEVICE; NULL or "": none */
+    mode_t mode;        /* unix: permissions of the path; 0: 0660 */
 };
 
 /* Each returns new (a descriptor) or a negative keel_err, with a sentence that names the address in
@@ -65,7 +65,8 @@ int keel_sock_accept(int fd, struct keel_accepted *out, unsigned max);
 #define KEEL_SOCK_FDS_MAX 253 /* SCM_MAX_FD of the kernel */
 /* One message with descriptors over a unix socket; the receiver gets duplicates. size > 0.
  * Returns the bytes sent, KEEL_EAGAIN or KEEL_ESYS. */
-ssize_t keel_sock_send_fds(int sock, const void *bytes, size_t size, const int *fds, unsigned count);
+ssize_t keel_sock_send_fds(int sock, const void *bytes, size_t size, const int *fds,
+                           unsigned count);
 /* Returns the bytes received and in *count the descriptors (the caller's, closed on exec);
  * KEEL_EOF; KEEL_EAGAIN; KEEL_ESYS; KEEL_ETRUNC when there were more bytes (of a message socket)
  * or descriptors than room: those received are closed. */

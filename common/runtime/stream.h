@@ -21,13 +21,13 @@ struct keel_stream_queue; /* output that the kernel did not take, or is being co
 
 /* Why a stream ended. */
 enum keel_stream_end {
-    KEEL_END_PEER,     /* the peer closed, or everything was sent after keel_stream_finish */
-    KEEL_END_RESET,    /* the peer reset it, or a read or write failed: errno in `error` (ENOMEM:
-                          memory was out; ENODATA: a file was shorter than promised) */
-    KEEL_END_TIMEOUT,  /* its deadline passed */
-    KEEL_END_TLS,      /* the TLS handshake or record layer failed */
-    KEEL_END_CONNECT,  /* an outgoing connection could not be made: errno in `error` */
-    KEEL_END_LOCAL,    /* the owner or the drain deadline closed it */
+    KEEL_END_PEER,    /* the peer closed, or everything was sent after keel_stream_finish */
+    KEEL_END_RESET,   /* the peer reset it, or a read or write failed: errno in `error` (ENOMEM:
+                         memory was out; ENODATA: a file was shorter than promised) */
+    KEEL_END_TIMEOUT, /* its deadline passed */
+    KEEL_END_TLS,     /* the TLS handshake or record layer failed */
+    KEEL_END_CONNECT, /* an outgoing connection could not be made: errno in `error` */
+    KEEL_END_LOCAL,   /* the owner or the drain deadline closed it */
 };
 
 /* What the owner does with it; one static record per use. */
@@ -42,7 +42,8 @@ struct keel_stream_ops {
     /* Connected (keel_stream_connect), and for TLS the handshake is done. May be NULL. Not called
      * for a plain keel_stream_start, which is open when it returns. */
     void (*on_open)(struct keel_stream *s);
-    /* The output queue fell below its low watermark after keel_stream_write said so. May be NULL. */
+    /* The output queue fell below its low watermark after keel_stream_write said so. May be NULL.
+     */
     void (*on_drained)(struct keel_stream *s);
     /* The deadline passed. NULL: close. If it neither finishes nor sets a deadline: closed. Not
      * called during a handshake or after keel_stream_finish: those are closed. */
@@ -53,23 +54,23 @@ struct keel_stream_ops {
 };
 
 struct keel_stream {
-    struct keel_io io;                /* the descriptor is io.ev.ev_fd */
+    struct keel_io io; /* the descriptor is io.ev.ev_fd */
     const struct keel_stream_ops *ops;
     struct keel_deadline deadline;
-    struct keel_task flush;           /* collected output leaves when the callback ends */
-    uint8_t *input;                   /* bytes the owner has not used yet; heap, usually NULL */
+    struct keel_task flush; /* collected output leaves when the callback ends */
+    uint8_t *input;         /* bytes the owner has not used yet; heap, usually NULL */
     uint32_t input_size, input_capacity;
     uint32_t input_limit;
     uint32_t flags;                   /* private: state, paused, finishing, tls ... */
     struct keel_stream_queue *output; /* NULL when everything left */
     struct keel_tls *tls;             /* NULL: plain */
     struct keel_addr peer;
-    int error;                        /* errno of KEEL_END_RESET or KEEL_END_CONNECT */
-    uint32_t high, low;               /* watermarks of the output */
+    int error;          /* errno of KEEL_END_RESET or KEEL_END_CONNECT */
+    uint32_t high, low; /* watermarks of the output */
     uint32_t linger_ms;
-    uint16_t depth;                   /* callbacks of this stream that are running */
-    uint8_t interest;                 /* what io polls for */
-    uint8_t end;                      /* enum keel_stream_end, once it is closing */
+    uint16_t depth;   /* callbacks of this stream that are running */
+    uint8_t interest; /* what io polls for */
+    uint8_t end;      /* enum keel_stream_end, once it is closing */
 };
 
 #define KEEL_STREAM_INPUT_LIMIT 65536 /* default input_limit */
@@ -84,10 +85,9 @@ int keel_stream_start(struct keel_stream *s, struct keel_loop *loop, int fd,
  * handshake; server_name (or else addr) is what the certificate must be for, and a name goes out
  * as SNI. What is written before on_open waits for it. 0; KEEL_ENOMEM or KEEL_ETLS, and then no
  * callback comes. */
-int keel_stream_connect(struct keel_stream *s, struct keel_loop *loop,
-                        const struct keel_addr *addr, const struct keel_addr *local,
-                        const struct keel_stream_ops *ops, uint64_t timeout_ns,
-                        struct keel_tls_context *tls, const char *server_name);
+int keel_stream_connect(struct keel_stream *s, struct keel_loop *loop, const struct keel_addr *addr,
+                        const struct keel_addr *local, const struct keel_stream_ops *ops,
+                        uint64_t timeout_ns, struct keel_tls_context *tls, const char *server_name);
 int keel_stream_connect_unix(struct keel_stream *s, struct keel_loop *loop, const char *path,
                              const struct keel_stream_ops *ops, uint64_t timeout_ns);
 
@@ -113,7 +113,8 @@ void keel_stream_watermarks(struct keel_stream *s, size_t high, size_t low);
 void keel_stream_pause(struct keel_stream *s);
 void keel_stream_resume(struct keel_stream *s);
 
-/* Closes (on_deadline first) after_ns from now, up to KEEL_DEADLINE_TICK later; 0 clears. Not extended by traffic: the owner decides what counts. */
+/* Closes (on_deadline first) after_ns from now, up to KEEL_DEADLINE_TICK later; 0 clears. Not
+ * extended by traffic: the owner decides what counts. */
 void keel_stream_deadline(struct keel_stream *s, uint64_t after_ns);
 
 /* Sends what is queued, then FIN (TLS: close_notify), then reads and drops until the peer closes
