@@ -74,6 +74,18 @@ static bool all_objects(const json_t *array)
     return json_array_size(array) > 0;
 }
 
+/* To three places, which is enough for the eye. */
+static void put_real(double v, struct keel_buf *out)
+{
+    char text[352]; /* a double has up to 309 digits before the point */
+    int n = snprintf(text, sizeof text, "%.3f", v);
+    while (n > 0 && text[n - 1] == '0')
+        n--;
+    if (n > 0 && text[n - 1] == '.')
+        n--;
+    keel_buf_append(out, text, (size_t)n);
+}
+
 /* A value on one line. */
 static void put_inline(const json_t *v, struct keel_buf *out)
 {
@@ -85,7 +97,7 @@ static void put_inline(const json_t *v, struct keel_buf *out)
         keel_buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
         return;
     case JSON_REAL:
-        keel_buf_printf(out, "%.10g", json_real_value(v));
+        put_real(json_real_value(v), out);
         return;
     case JSON_TRUE:
         keel_buf_puts(out, "yes");
@@ -100,6 +112,8 @@ static void put_inline(const json_t *v, struct keel_buf *out)
         break;
     }
     if (json_is_array(v) && all_scalar(v)) {
+        if (json_array_size(v) == 0)
+            keel_buf_puts(out, "none");
         for (size_t i = 0; i < json_array_size(v); i++) {
             keel_buf_puts(out, i ? ", " : "");
             put_inline(json_array_get(v, i), out);

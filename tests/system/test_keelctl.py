@@ -93,7 +93,7 @@ def words_become_a_request():
 def results_for_the_eye():
     with Fake(
             table=[{'name': 'a', 'n': 1}, {'name': 'bcd', 'n': 1000, 'tls': True}],
-            object={'pid': 12, 'on': False, 'load': 0.25, 'list': [1, 'x'], 'none': None,
+            object={'pid': 12, 'on': False, 'load': 0.25, 'age': 6.5e-5, 'up': 3.0, 'list': [1, 'x'], 'none': None,
                     'inner': {'deep': {'er': 1}}, 'rows': [{'a': 'x', 'b': {'c': 1}}], 'empty': []},
             text={'text': 'a_total 5\nb 3\n'}, word='fine', null=None, nothing=[], items=['a', 2],
             workers=[{'worker': 0, 'result': [{'name': 'http', 'calls': 10}]},
@@ -101,8 +101,8 @@ def results_for_the_eye():
             idle=[{'worker': 0, 'result': []}],
             texts=[{'worker': 0, 'result': 'fine'}, {'worker': 1, 'result': {'text': 'a\nb'}}]) as fake:
         fake.shows('table', 'name     n  tls\na        1  -\nbcd   1000  yes\n')
-        fake.shows('object', 'pid: 12\non: no\nload: 0.25\nlist: 1, x\nnone: -\n'
-                   'inner:\n  deep:\n    er: 1\nrows:\n  a  b\n  x  {"c":1}\nempty: \n')
+        fake.shows('object', 'pid: 12\non: no\nload: 0.25\nage: 0\nup: 3\nlist: 1, x\nnone: -\n'
+                   'inner:\n  deep:\n    er: 1\nrows:\n  a  b\n  x  {"c":1}\nempty: none\n')
         fake.shows('text', 'a_total 5\nb 3\n')
         fake.shows('word', 'fine\n')
         fake.shows('null', 'done\n')
