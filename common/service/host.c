@@ -75,11 +75,11 @@ bool keel_host_active(const struct keel_host *host)
     return host->active;
 }
 
-void keel_host_each_connection(struct keel_host *host,
-                               int (*visit)(void *arg, struct keel_connection *c), void *arg)
+void keel_instance_each_connection(struct keel_instance *instance,
+                                   int (*visit)(void *arg, struct keel_connection *c), void *arg)
 {
-    keel_list_for_safe(node, &host->connections)
-    {
+    struct keel_host *host = instance->host;
+    keel_list_for_safe (node, &host->connections) {
         if (visit(arg, KEEL_CONTAINER(node, struct keel_connection, node)) != 0)
             return;
     }
@@ -119,8 +119,7 @@ static void call_drain(struct keel_host *host)
 static unsigned call_busy(struct keel_host *host)
 {
     const struct keel_helper *helper = host->options.helper;
-    unsigned (*busy)(struct keel_instance *) =
-        helper ? helper->busy : host->options.protocol->busy;
+    unsigned (*busy)(struct keel_instance *) = helper ? helper->busy : host->options.protocol->busy;
     return busy ? busy(&host->instance) : 0;
 }
 
@@ -330,8 +329,8 @@ static void source_on_batch(struct keel_dgram *d, struct keel_datagram *batch, u
 {
     struct host_source *source = keel_dgram_arg(d);
     struct keel_host *host = source->host;
-    host->options.protocol->on_batch(&host->instance, &host->options.endpoints[source->endpoint],
-                                     d, batch, count);
+    host->options.protocol->on_batch(&host->instance, &host->options.endpoints[source->endpoint], d,
+                                     batch, count);
 }
 
 static void source_pause(struct host_source *source)
@@ -392,8 +391,7 @@ static int source_start(struct host_source *source)
 
 static struct host_source *source_find(struct keel_host *host, unsigned endpoint, unsigned slot)
 {
-    keel_list_for(node, &host->sources)
-    {
+    keel_list_for (node, &host->sources) {
         struct host_source *source = KEEL_CONTAINER(node, struct host_source, node);
         if (source->endpoint == endpoint && source->slot == slot)
             return source;
@@ -433,13 +431,13 @@ void keel_host_release(struct keel_host *host, unsigned endpoint, unsigned slot)
 
 static void close_sources(struct keel_host *host)
 {
-    keel_list_for_safe(node, &host->sources)
+    keel_list_for_safe (node, &host->sources)
         source_free(KEEL_CONTAINER(node, struct host_source, node));
 }
 
 static void close_connections(struct keel_host *host)
 {
-    keel_list_for_safe(node, &host->connections)
+    keel_list_for_safe (node, &host->connections)
         keel_stream_close(&KEEL_CONTAINER(node, struct keel_connection, node)->stream);
 }
 
@@ -478,8 +476,7 @@ void keel_host_drain(struct keel_host *host, uint64_t deadline_ns, void (*on_dra
 
 static int start_sources(struct keel_host *host, struct keel_diag *diag)
 {
-    keel_list_for_safe(node, &host->sources)
-    {
+    keel_list_for_safe (node, &host->sources) {
         struct host_source *source = KEEL_CONTAINER(node, struct host_source, node);
         int err = source->serving ? 0 : source_start(source);
         if (err)
@@ -539,8 +536,8 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
         host->ops = *p->stream;
         host->ops.on_close = host_on_close;
     }
-    keel_slab_init(&host->slab, p->connection_size ? p->connection_size : sizeof(struct keel_connection),
-                   32);
+    keel_slab_init(&host->slab,
+                   p->connection_size ? p->connection_size : sizeof(struct keel_connection), 32);
     keel_list_init(&host->sources);
     keel_list_init(&host->connections);
     keel_timer_init(&host->drain_tick, options->loop, "drain", on_drain_tick);

@@ -57,8 +57,5 @@ void keel_host_take_connection(struct keel_host *host, unsigned endpoint, int fd
 void keel_host_drain(struct keel_host *host, uint64_t deadline_ns, void (*on_drained)(void *arg),
                      void *arg);
 unsigned keel_host_connections(const struct keel_host *host);
-/* Visits connections, oldest first, until visit returns non-zero. */
-void keel_host_each_connection(struct keel_host *host,
-                               int (*visit)(void *arg, struct keel_connection *c), void *arg);
 
 #endif

@@ -107,6 +107,12 @@ int keel_instance_send(struct keel_instance *instance, unsigned peer, uint32_t t
 /* After `start` returned KEEL_EAGAIN: now it is ready to serve. */
 void keel_instance_ready(struct keel_instance *instance);
 
+/* Visits the connections of this process, oldest first, until visit returns non-zero. It may close
+ * the one it is given. */
+void keel_instance_each_connection(struct keel_instance *instance,
+                                   int (*visit)(void *arg, struct keel_connection *connection),
+                                   void *arg);
+
 /* What a one-liner option of the command line becomes: configuration text. */
 struct keel_cli_option {
     const char *name;     /* "zone": --zone ARG; NULL ends the table */

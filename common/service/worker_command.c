@@ -12,11 +12,11 @@ static json_t *command_lag(struct keel_loop *loop)
     json_t *callbacks = json_array();
     for (unsigned i = 0; i < n; i++) {
         double average = rows[i].calls ? (double)rows[i].total_ns / (double)rows[i].calls : 0;
-        json_array_append_new(
-            callbacks,
-            json_pack("{s:s s:I s:f s:f s:f}", "callback", rows[i].name, "calls",
-                      (json_int_t)rows[i].calls, "total_ms", (double)rows[i].total_ns / 1e6,
-                      "average_us", average / 1e3, "worst_us", (double)rows[i].worst_ns / 1e3));
+        json_array_append_new(callbacks,
+                              json_pack("{s:s s:I s:f s:f s:f}", "callback", rows[i].name, "calls",
+                                        (json_int_t)rows[i].calls, "total_ms",
+                                        (double)rows[i].total_ns / 1e6, "average_us", average / 1e3,
+                                        "worst_us", (double)rows[i].worst_ns / 1e3));
     }
     return json_pack("{s:f s:o}", "worst_turn_ms", (double)keel_loop_worst_turn(loop) / 1e6,
                      "callbacks", callbacks);
@@ -37,18 +37,18 @@ static int add_connection(void *arg, struct keel_connection *c)
         keel_addr_format(endpoint, sizeof endpoint, &c->endpoint->addr);
     else
         snprintf(endpoint, sizeof endpoint, "%.70s", c->endpoint->path);
-    json_array_append_new(
-        list->rows, json_pack("{s:s s:s s:b s:f s:I}", "peer", peer, "listener", endpoint, "tls",
-                              keel_stream_is_tls(&c->stream), "age_s",
-                              (double)(list->now_ns - c->opened_ns) / 1e9, "unsent",
-                              (json_int_t)keel_stream_pending(&c->stream)));
+    json_array_append_new(list->rows,
+                          json_pack("{s:s s:s s:b s:f s:I}", "peer", peer, "listener", endpoint,
+                                    "tls", keel_stream_is_tls(&c->stream), "age_s",
+                                    (double)(list->now_ns - c->opened_ns) / 1e9, "unsent",
+                                    (json_int_t)keel_stream_pending(&c->stream)));
     return json_array_size(list->rows) >= CONNECTION_ROWS;
 }
 
 static json_t *command_connections(struct keel_host *host, struct keel_loop *loop)
 {
     struct connection_list list = {json_array(), keel_loop_now(loop)};
-    keel_host_each_connection(host, add_connection, &list);
+    keel_instance_each_connection(keel_host_instance(host), add_connection, &list);
     return json_pack("{s:i s:o}", "open", (int)keel_host_connections(host), "connections",
                      list.rows);
 }

@@ -1,7 +1,7 @@
 #include "httpd/serve/serve.h"
 
 #include "common/base/mem.h"
-#include "common/service/host.h"
+#include "common/service/module.h"
 #include "httpd/conn/h1.h"
 #include "httpd/handlers/file.h"
 #include "httpd/handlers/redirect.h"
@@ -319,7 +319,7 @@ static int hurry_idle(void *arg, struct keel_connection *connection)
 
 void http_serve_drain(struct keel_instance *instance)
 {
-    keel_host_each_connection(instance->host, hurry_idle, NULL);
+    keel_instance_each_connection(instance, hurry_idle, NULL);
 }
 
 void http_serve_connect(struct keel_connection *connection)
