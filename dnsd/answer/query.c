@@ -39,11 +39,12 @@ static const struct dns_zone *find_zone(const struct dns_zones *zones, const str
 }
 
 void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,
-                    const uint8_t *bytes, size_t size, bool tcp)
+                    const uint8_t *bytes, size_t size, const struct keel_addr *peer, bool tcp)
 {
     struct dns_message *m = &query->message;
 
     query->bytes = bytes;
+    query->peer = peer;
     query->tcp = tcp;
     query->zone = NULL;
     query->truncated = false;
@@ -131,9 +132,10 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
 }
 
 size_t dns_query_process(const struct dns_answer_context *context, const uint8_t *bytes,
-                         size_t size, bool tcp, uint8_t *reply, size_t room)
+                         size_t size, const struct keel_addr *peer, bool tcp, uint8_t *reply,
+                         size_t room)
 {
     struct dns_query query;
-    dns_query_read(&query, context, bytes, size, tcp);
+    dns_query_read(&query, context, bytes, size, peer, tcp);
     return dns_query_answer(&query, context, reply, room);
 }

@@ -11,6 +11,7 @@
 #ifndef DNSD_ANSWER_QUERY_H
 #define DNSD_ANSWER_QUERY_H
 
+#include "common/base/addr.h"
 #include "dnsd/wire/message.h"
 #include "dnsd/zone/zones.h"
 
@@ -19,10 +20,12 @@
 struct dns_answer_context {
     const struct dns_zones *zones;
     uint16_t udp_size; /* largest reply over UDP, and the size announced in OPT */
+    uint64_t now;      /* seconds since 1970; set before a batch is read */
 };
 
 struct dns_query {
-    const uint8_t *bytes; /* borrowed from read to answer */
+    const uint8_t *bytes; /* borrowed from read to answer, as is peer */
+    const struct keel_addr *peer;
     bool tcp;
     bool silent;                 /* no reply: not a query */
     uint16_t rcode;              /* extended; NXDOMAIN and NOERROR are set while answering */
@@ -33,7 +36,7 @@ struct dns_query {
 };
 
 void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,
-                    const uint8_t *bytes, size_t size, bool tcp);
+                    const uint8_t *bytes, size_t size, const struct keel_addr *peer, bool tcp);
 void dns_query_prefetch(const struct dns_query *query);
 /* Returns the size of the reply, at most room (at least 512); 0: say nothing. Sets rcode and
  * truncated. The query's bytes and the reply must not overlap. */
@@ -42,6 +45,7 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
 
 /* All of it. */
 size_t dns_query_process(const struct dns_answer_context *context, const uint8_t *bytes,
-                         size_t size, bool tcp, uint8_t *reply, size_t room);
+                         size_t size, const struct keel_addr *peer, bool tcp, uint8_t *reply,
+                         size_t room);
 
 #endif

@@ -66,7 +66,8 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     struct dns_serve *serve = keel_calloc(1, sizeof *serve);
     if (!serve)
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-    serve->context = (struct dns_answer_context){&settings->zones, settings->udp_size};
+    serve->context =
+        (struct dns_answer_context){.zones = &settings->zones, .udp_size = settings->udp_size};
     serve->metrics = &instance->metrics;
     serve->tcp_idle_ns = settings->tcp_idle_ns;
     serve->tcp_queries = settings->tcp_queries;

@@ -19,7 +19,7 @@ static int answer(struct keel_stream *s, struct dns_serve *serve, struct dns_tal
                   const uint8_t *message, size_t size)
 {
     struct dns_query *query = &serve->batch[0];
-    dns_query_read(query, &serve->context, message, size, true);
+    dns_query_read(query, &serve->context, message, size, &s->peer, true);
     size_t n = dns_query_answer(query, &serve->context, serve->reply + LENGTH, UINT16_MAX);
     dns_tally_query(tally, query, n);
     if (n == 0) /* no query: nothing that follows can be trusted either */
@@ -42,6 +42,7 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
     size_t used = 0;
     int err = 0;
 
+    serve->context.now = keel_loop_realtime(c->core.instance->loop) / KEEL_NS_PER_S;
     while (err == 0 && size - used >= LENGTH) {
         size_t message = keel_get_u16(bytes + used);
         if (size - used - LENGTH < message)

@@ -10,10 +10,11 @@ void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *e
     struct dns_serve *serve = instance->state;
     struct dns_tally tally = {{0}};
 
+    serve->context.now = keel_loop_realtime(instance->loop) / KEEL_NS_PER_S;
     for (unsigned i = 0; i < count; i++)
         /* what was cut is not what the client said: too short, so that it is ignored */
         dns_query_read(&serve->batch[i], &serve->context, batch[i].bytes,
-                       batch[i].truncated ? 0 : batch[i].size, false);
+                       batch[i].truncated ? 0 : batch[i].size, &batch[i].peer, false);
     for (unsigned i = 0; i < count; i++)
         dns_query_prefetch(&serve->batch[i]);
     for (unsigned i = 0; i < count; i++) {

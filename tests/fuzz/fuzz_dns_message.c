@@ -60,13 +60,15 @@ static void check(const uint8_t *reply, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static struct dns_zones zones;
+    struct keel_addr peer;
+    keel_addr_set4(&peer, 0xC0000201, 53);
     if (zones.count == 0)
         serve(&zones);
-    struct dns_answer_context context = {&zones, DNS_UDP_SIZE};
+    struct dns_answer_context context = {.zones = &zones, .udp_size = DNS_UDP_SIZE};
     for (int tcp = 0; tcp < 2; tcp++) {
         size_t room = tcp ? UINT16_MAX : DNS_UDP_SIZE;
         uint8_t *reply = malloc(room);
-        size_t n = dns_query_process(&context, bytes, size, tcp, reply, room);
+        size_t n = dns_query_process(&context, bytes, size, &peer, tcp, reply, room);
         if (n > room)
             abort();
         if (n > 0)

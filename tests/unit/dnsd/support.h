@@ -26,6 +26,8 @@ char *support_data(const char *name);
 int support_no_files(void *arg, const char *path, const char *from, char **text, size_t *size,
                      char **opened, struct keel_diag *diag);
 
+/* Who asks: 192.0.2.1. */
+extern const struct keel_addr support_peer;
 /* edns: advertised size, 0 none. Returns the size. */
 size_t support_query(uint8_t *out, size_t room, const char *name, uint16_t type, uint16_t edns);
 /* The whole reply, one line a record: "NOERROR qr aa\nanswer NAME TTL IN TYPE RDATA\n...". */

@@ -19,7 +19,7 @@ static void setup(void)
     support_zones_init(&zones);
     support_serve(&zones, "z", PARENT);
     support_serve(&zones, "sub.z", CHILD);
-    context = (struct dns_answer_context){&zones, DNS_UDP_SIZE};
+    context = (struct dns_answer_context){.zones = &zones, .udp_size = DNS_UDP_SIZE};
 }
 
 static void teardown(void)
@@ -29,7 +29,7 @@ static void teardown(void)
 
 static size_t process(size_t size, bool tcp)
 {
-    return dns_query_process(&context, query, size, tcp, reply, sizeof reply);
+    return dns_query_process(&context, query, size, &support_peer, tcp, reply, sizeof reply);
 }
 
 /* A reply that ldns can read, as text. */
@@ -177,13 +177,14 @@ START_TEST(answers_in_batches)
     size_t sizes[5];
     for (size_t i = 0; i < 5; i++) {
         sizes[i] = support_query(queries[i], 512, names[i], DNS_TYPE_A, 1232);
-        dns_query_read(&batch[i], &context, queries[i], sizes[i], false);
+        dns_query_read(&batch[i], &context, queries[i], sizes[i], &support_peer, false);
     }
     for (size_t i = 0; i < 5; i++)
         dns_query_prefetch(&batch[i]);
     for (size_t i = 0; i < 5; i++) {
         uint8_t single[DNS_UDP_SIZE], together[DNS_UDP_SIZE];
-        size_t n = dns_query_process(&context, queries[i], sizes[i], false, single, sizeof single);
+        size_t n = dns_query_process(&context, queries[i], sizes[i], &support_peer, false, single,
+                                     sizeof single);
         ck_assert_uint_eq(dns_query_answer(&batch[i], &context, together, sizeof together), n);
         ck_assert_mem_eq(single, together, n);
     }

@@ -25,7 +25,7 @@ static void play(const char *zone_file, const char *origin, const char *script_f
 
     support_zones_init(&zones);
     support_serve(&zones, origin, zone);
-    struct dns_answer_context context = {&zones, DNS_UDP_SIZE};
+    struct dns_answer_context context = {.zones = &zones, .udp_size = DNS_UDP_SIZE};
     for (char *p = strstr(script, "\n? "); p;) {
         char name[512], type_text[32], options[64] = "";
         uint16_t type;
@@ -38,8 +38,8 @@ static void play(const char *zone_file, const char *origin, const char *script_f
         if (strstr(options, "edns="))
             edns = (unsigned)atoi(strstr(options, "edns=") + 5);
         size_t asked_size = support_query(query, sizeof query, name, type, (uint16_t)edns);
-        size_t n = dns_query_process(&context, query, asked_size, strstr(options, "tcp") != NULL,
-                                     reply, sizeof reply);
+        size_t n = dns_query_process(&context, query, asked_size, &support_peer,
+                                     strstr(options, "tcp") != NULL, reply, sizeof reply);
         support_show(shown, sizeof shown, reply, n);
         ck_assert_msg(strlen(shown) == size && memcmp(shown, expected, size) == 0,
                       "? %s %s %s\n--- got\n%s--- expected\n%.*s", name, type_text, options, shown,
