@@ -170,6 +170,7 @@ static int catch_signals(struct keel_master *master, struct keel_diag *diag)
 {
     static const int numbers[] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a full log is an error of write, not our end */
     for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         master->signals[i].master = master;
         if (keel_signal_start(&master->signals[i].signal, master->loop, numbers[i], on_signal) != 0)

@@ -364,7 +364,7 @@ static void worker_stop(struct worker *w)
 /* What a terminal or an operator sends to the whole group is for the master. */
 static void ignore_group_signals(void)
 {
-    static const int numbers[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    static const int numbers[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
     for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         signal(numbers[i], SIG_IGN);
 }
