@@ -80,6 +80,18 @@ int keel_master_reload(struct keel_master *master, struct keel_diag *diag)
 
 /* --- stop --- */
 
+/* Nobody will serve these any more: a client that comes now shall hear so at once and try another
+ * server, not wait in a queue until we are gone. */
+static void close_doors(struct keel_master *master)
+{
+    keel_list_for(node, &master->sockets.all)
+    {
+        struct keel_kept *kept = KEEL_CONTAINER(node, struct keel_kept, node);
+        if (kept->endpoint.kind == KEEL_ENDPOINT_TCP || kept->endpoint.kind == KEEL_ENDPOINT_UDP)
+            keel_sockets_close_fds(kept);
+    }
+}
+
 void keel_master_stop(struct keel_master *master, bool fast, int exit_status)
 {
     if (master->stopping && !fast)
@@ -99,6 +111,8 @@ void keel_master_stop(struct keel_master *master, bool fast, int exit_status)
         keel_generation_drain(g, fast ? 0 : g->core.drain_timeout);
     }
     keel_balance_update(master);
+    if (!master->handed_over)
+        close_doors(master);
     keel_master_check_done(master);
 }
 

@@ -150,6 +150,10 @@ static void exec_new(struct keel_master *master, const struct keel_manifest *m, 
         fcntl(m->control, F_SETFD, 0);
     snprintf(text, sizeof text, "%d", manifest);
     setenv(KEEL_MANIFEST_ENV, text, 1);
+    if (getenv("WATCHDOG_PID")) { /* from now on the manager's watchdog is its business */
+        snprintf(text, sizeof text, "%d", (int)getpid());
+        setenv("WATCHDOG_PID", text, 1);
+    }
     execv(master->binary, master->argv);
     _exit(127);
 }

@@ -36,7 +36,8 @@ static int configure(const struct keel_conf *conf, void **settings, struct keel_
     struct keel_tls_certificate pem = {keel_conf_str(conf, "certificate"), keel_conf_str(conf, "key")};
     struct keel_tls_options tls = {.certificates = &pem, .certificate_count = 1};
     struct settings *s = *settings = keel_calloc(1, sizeof *s);
-    s->prefix = keel_strdup(keel_conf_str(conf, "prefix"));
+    if (!s || !(s->prefix = keel_strdup(keel_conf_str(conf, "prefix"))))
+        return KEEL_ENOMEM;
     s->idle_ns = (uint64_t)keel_conf_int(conf, "idle-timeout");
     if (pem.certificate && keel_tls_context_new(&tls, &s->tls, diag) != 0)
         return keel_conf_error(conf, "certificate", diag, "%s", diag->text);

@@ -237,8 +237,13 @@ class Terminal:
     def type(self, text):
         os.write(self.fd, text.encode())
 
-    def end(self):
-        status = os.waitpid(self.pid, 0)[1]
+    def end(self, patience=10):
+        until = time.monotonic() + patience
+        pid, status = 0, 0
+        while pid == 0:
+            assert time.monotonic() < until, ('it does not end', self.seen)
+            time.sleep(0.01)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
         os.close(self.fd)
         return os.waitstatus_to_exitcode(status)
 
@@ -282,6 +287,7 @@ def a_console_for_all_daemons():
         t.expect('which command of dnsd')
         t.type('help\r')
         t.expect('Running here:')
+        t.expect('> ')                   # before, the terminal would keep a Ctrl-D for itself
         t.type('\x04')
         assert t.end() == 0
 

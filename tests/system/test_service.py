@@ -12,7 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from core import echod, whole, worker_pids, workers
+from core import echod, upgrade, whole, worker_pids, workers
 from keel import (Daemon, Load, Refused, Skip, directory, keelctl, need_no_sanitizer,
                   need_root, program, run, tap, until)
 
@@ -221,6 +221,46 @@ def notified():
             hear('STOPPING=1')
 
 
+def watchdog_after_upgrade():
+    """systemd names the process whose sign of life it wants; an upgrade changes that process."""
+    path = os.path.join(directory(), 'notify')
+    start = os.path.join(directory(), 'echod')
+    with open(start, 'w', encoding='utf-8') as f:
+        f.write('#!/bin/sh\nWATCHDOG_PID=$$\nexport WATCHDOG_PID\nexec %s "$@"\n' % program('echod'))
+    os.chmod(start, 0o755)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
+        door.bind(path)
+        door.settimeout(15)
+        with Daemon(start, env={'NOTIFY_SOCKET': path, 'WATCHDOG_USEC': '400000'}) as daemon:
+            upgrade(daemon)
+            while door.recv(4096) != b'MAINPID=%d\nREADY=1' % daemon.pid:
+                pass
+            while door.recv(4096) != b'WATCHDOG=1':
+                pass
+
+
+def doors_closed():
+    """From a stop on new clients are refused at once, while old ones may finish."""
+    with echod(workers=2) as daemon:
+        address = daemon.address('tcp')
+        with socket.create_connection(address, timeout=10) as old:
+            old.sendall(b'a')
+            assert old.recv(10) == b'a'
+            daemon.ctl('stop')
+
+            def refused():
+                try:
+                    socket.create_connection(address, timeout=10).close()
+                except ConnectionRefusedError:
+                    return True
+                except ConnectionResetError:
+                    pass
+                return False
+            until(refused, 'a new client is refused', patience=5)
+            old.sendall(b'b')
+            assert old.recv(10) == b'b'
+
+
 def socket_activated():
     """The manager's socket is used instead of one of our own, and survives."""
     with socket.create_server(('127.0.0.1', 0), reuse_port=True) as given:
@@ -336,6 +376,8 @@ run(('--help and --version', help_and_version),
     ('counters never go back', counters_go_up),
     ('OpenMetrics', open_metrics),
     ('systemd is told', notified),
+    ('the watchdog after an upgrade', watchdog_after_upgrade),
+    ('a stop closes the doors at once', doors_closed),
     ('a socket from systemd', socket_activated),
     ('workers gave up their rights', sandboxed),
     ('workers of another user', other_user),
