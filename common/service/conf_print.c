@@ -229,6 +229,14 @@ static void man_option(struct keel_buf *out, const struct keel_option *row)
 
 static void man_section(struct keel_buf *out, const struct keel_option *row, unsigned depth);
 
+/* False where all that stands in a section is for later. */
+static bool man_has_rows(const struct keel_option *rows)
+{
+    while (rows->type == KEEL_OPT_UNSUPPORTED)
+        rows++;
+    return rows->type != KEEL_OPT_END;
+}
+
 static void man_list(struct keel_buf *out, const struct keel_option *rows, unsigned depth)
 {
     keel_buf_puts(out, ".Bl -tag -width Ds\n");
@@ -255,7 +263,7 @@ static void man_section(struct keel_buf *out, const struct keel_option *row, uns
     }
     if (row->flags & KEEL_OPT_MULTI)
         keel_buf_puts(out, "It may stand more than once.\n");
-    if (row->sub && depth < 4)
+    if (row->sub && depth < 4 && man_has_rows(row->sub))
         man_list(out, row->sub, depth + 1);
 }
 

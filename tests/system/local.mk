@@ -18,6 +18,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_keel.py \
 	tests/system/test_keelctl.py \
 	tests/system/test_kill.py \
+	tests/system/test_manual.py \
 	tests/system/test_module.py \
 	tests/system/test_quickstart.py \
 	tests/system/test_reload.py \
