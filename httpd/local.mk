@@ -21,6 +21,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/redirect.c httpd/handlers/redirect.h \
 	httpd/handlers/file.c httpd/handlers/file.h \
 	httpd/serve/settings.c httpd/serve/settings.h \
+	httpd/serve/worker.c httpd/serve/worker.h \
 	httpd/serve/serve.c httpd/serve/serve.h \
 	httpd/options.c httpd/options.h
 httpd_libhttpd_la_LIBADD = common/libkeel.la

@@ -5,6 +5,7 @@
 #include "httpd/options.h"
 #include "httpd/serve/serve.h"
 #include "httpd/serve/settings.h"
+#include "httpd/serve/worker.h"
 
 int main(int argc, char **argv)
 {

@@ -14,7 +14,7 @@ static enum http_h1_event read_head(struct http_h1 *h1, const struct http_head_l
     if (size == 0)
         return HTTP_H1_NEED;
     /* what an answer to a head that cannot be read goes by */
-    head->minor = 1;
+    head->major = head->minor = 1;
     head->method = HTTP_METHOD_OTHER;
     head->keep_alive = false;
     int end = http_head_scan(&h1->scan, limits, bytes, size);

@@ -1,11 +1,8 @@
 #include "httpd/serve/serve.h"
 
-#include "common/base/mem.h"
 #include "common/service/module.h"
 #include "httpd/conn/h1.h"
-#include "httpd/handlers/file.h"
-#include "httpd/handlers/redirect.h"
-#include "httpd/serve/settings.h"
+#include "httpd/serve/worker.h"
 
 /* What a connection waits for: what its deadline means. */
 enum http_wait {
@@ -24,46 +21,6 @@ struct http_connection {
 };
 _Static_assert(sizeof(struct http_connection) - sizeof(struct keel_stream) <= 256,
                "a connection is small");
-
-struct http_worker {
-    struct keel_instance *instance;
-    const struct http_settings *settings;
-    struct http_cache cache;
-    struct http_clock clock;
-    struct http_request request; /* the one that is being answered */
-};
-
-enum {
-    M_REQUESTS,
-    M_RESPONSES_1XX,
-    M_RESPONSES_2XX,
-    M_RESPONSES_3XX,
-    M_RESPONSES_4XX,
-    M_RESPONSES_5XX,
-    M_BYTES,
-    M_CACHE_HITS,
-    M_CACHE_MISSES,
-    M_CACHE_BYTES,
-    M_CACHE_ENTRIES,
-    M_SECONDS,
-};
-const struct keel_metric http_metrics[] = {
-    {"httpd_requests_total", KEEL_COUNTER, NULL, "Requests whose head was read."},
-    {"httpd_responses_total", KEEL_COUNTER, "class=\"1xx\"", "Responses by class of status."},
-    {"httpd_responses_total", KEEL_COUNTER, "class=\"2xx\"", "Responses by class of status."},
-    {"httpd_responses_total", KEEL_COUNTER, "class=\"3xx\"", "Responses by class of status."},
-    {"httpd_responses_total", KEEL_COUNTER, "class=\"4xx\"", "Responses by class of status."},
-    {"httpd_responses_total", KEEL_COUNTER, "class=\"5xx\"", "Responses by class of status."},
-    {"httpd_response_bytes_total", KEEL_COUNTER, NULL, "Bytes of responses, heads included."},
-    {"httpd_file_cache_hits_total", KEEL_COUNTER, NULL, "Requests answered from the file cache."},
-    {"httpd_file_cache_misses_total", KEEL_COUNTER, NULL,
-     "Requests for which the file system was asked."},
-    {"httpd_file_cache_bytes", KEEL_GAUGE, NULL, "Memory of the file cache."},
-    {"httpd_file_cache_entries", KEEL_GAUGE, NULL, "Paths in the file cache."},
-    {"httpd_request_seconds", KEEL_HISTOGRAM, NULL,
-     "Time from reading a request to handing over its response."},
-    {0},
-};
 
 #define LINGER (2 * KEEL_NS_PER_S)     /* for a peer to take our last words */
 #define DRAIN_IDLE (1 * KEEL_NS_PER_S) /* for an idle peer's last request */
@@ -116,13 +73,6 @@ static int write_response(struct http_connection *c, const struct http_head *hea
                                   response->release, response->owner);
 }
 
-static void count_response(struct http_worker *w, const struct http_response *response)
-{
-    struct keel_metrics *m = &w->instance->metrics;
-    keel_metric_add(m, M_RESPONSES_1XX + response->status / 100 - 1, 1);
-    keel_metric_add(m, M_BYTES, response->head.n + 2 + response->body.n + response->file_size);
-}
-
 static void respond(struct http_connection *c, struct http_response *response)
 {
     struct http_worker *w = worker_of(c);
@@ -133,7 +83,6 @@ static void respond(struct http_connection *c, struct http_response *response)
         (head->expect_continue ||
          (head->body == HTTP_BODY_LENGTH && head->content_length > w->settings->discard)))
         keep = false;
-    count_response(w, response);
     if (write_response(c, head, response, keep) == KEEL_EAGAIN && keep) {
         c->paused = true;
         keel_stream_pause(&c->core.stream);
@@ -145,41 +94,12 @@ static void respond(struct http_connection *c, struct http_response *response)
 /* An answer to what could not be read as a request. */
 static void respond_bad(struct http_connection *c, unsigned status)
 {
-    struct http_worker *w = worker_of(c);
-    struct http_response response = {0};
-    keel_arena_reset(&w->request.arena);
-    w->request.clock = &w->clock;
-    w->request.head.keep_alive = false;
-    http_response_plain(&response, &w->request, status, KEEL_STR(""));
+    struct http_response response;
+    http_worker_answer_bad(worker_of(c), status, &response);
     respond(c, &response);
 }
 
 /* --- requests --- */
-
-/* The location's redirect: its target instead of the prefix, the rest of the path behind it. */
-static void respond_redirect(struct http_request *request, struct http_response *response)
-{
-    const struct http_location *location = request->location;
-    struct keel_str rest = {request->path.p + location->prefix.n,
-                            request->path.n - location->prefix.n};
-    http_redirect_respond(request, response, location->redirect, location->redirect_to, rest);
-}
-
-static void on_request(struct http_connection *c)
-{
-    struct http_worker *w = worker_of(c);
-    struct http_request *request = &w->request;
-    struct http_response response = {0};
-    keel_metric_add(&w->instance->metrics, M_REQUESTS, 1);
-    int err = http_request_prepare(request, &w->settings->sites, &w->clock);
-    if (err < 0)
-        http_response_plain(&response, request, (unsigned)-err, KEEL_STR(""));
-    else if (request->location->redirect)
-        respond_redirect(request, &response);
-    else
-        http_file_respond(&w->cache, request, &response);
-    respond(c, &response);
-}
 
 static void set_deadline(struct http_connection *c)
 {
@@ -197,25 +117,6 @@ static void set_deadline(struct http_connection *c)
     }
 }
 
-/* What a turn did, told once a turn. */
-static void count_turn(struct http_worker *w, unsigned requests)
-{
-    struct keel_metrics *m = &w->instance->metrics;
-    uint64_t ns = keel_clock_monotonic() - w->clock.now_ns;
-    for (unsigned i = 0; i < requests; i++)
-        keel_metric_observe(m, M_SECONDS, ns / requests);
-    keel_metric_set(m, M_CACHE_HITS, w->cache.hits);
-    keel_metric_set(m, M_CACHE_MISSES, w->cache.misses);
-    keel_metric_set(m, M_CACHE_BYTES, w->cache.memory);
-    keel_metric_set(m, M_CACHE_ENTRIES, w->cache.entries);
-}
-
-static void set_clock(struct http_worker *w)
-{
-    http_clock_set(&w->clock, keel_loop_realtime(w->instance->loop),
-                   keel_loop_now(w->instance->loop));
-}
-
 /* All requests in the bytes are answered; the stream sends the answers in one go. */
 static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
 {
@@ -225,14 +126,16 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
     unsigned requests = 0, status;
     struct keel_str content;
     enum http_h1_event event = HTTP_H1_END;
-    set_clock(w);
+    http_worker_set_clock(w);
     while (event != HTTP_H1_NEED && !c->paused) {
         event = http_h1_read(&c->h1, &w->settings->head, &w->request.head, bytes + at, size - at,
                              &used, &content, &status);
         at += used;
         if (event == HTTP_H1_REQUEST) {
+            struct http_response response;
             requests++;
-            on_request(c);
+            http_worker_answer(w, &response);
+            respond(c, &response);
         } else if (event == HTTP_H1_BAD) {
             respond_bad(c, status);
         } else if (event == HTTP_H1_CONTENT && c->h1.taken > w->settings->discard) {
@@ -240,7 +143,7 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
         }
     }
     if (requests > 0)
-        count_turn(w, requests);
+        http_worker_count_turn(w, requests);
     set_deadline(c);
     return at;
 }
@@ -268,8 +171,8 @@ static void on_deadline(struct keel_stream *s)
     } else if (c->wait == WAIT_SEND) {
         wait_for(c, WAIT_IDLE, w->settings->keepalive_timeout);
     } else if (c->wait == WAIT_BODY || http_h1_in_head(&c->h1)) {
-        set_clock(w);
-        w->request.head.minor = 1;
+        http_worker_set_clock(w);
+        w->request.head.major = w->request.head.minor = 1;
         w->request.head.method = HTTP_METHOD_OTHER;
         respond_bad(c, 408);
     } else {
@@ -289,23 +192,13 @@ const size_t http_connection_size = sizeof(struct http_connection);
 
 int http_serve_start(struct keel_instance *instance, struct keel_diag *diag)
 {
-    struct http_worker *w = keel_calloc(1, sizeof *w);
-    if (!w)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-    w->instance = instance;
-    w->settings = instance->settings;
-    http_cache_init(&w->cache, &w->settings->cache);
-    http_request_init(&w->request);
-    instance->state = w;
-    return 0;
+    instance->state = http_worker_new(instance);
+    return instance->state ? 0 : keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
 }
 
 void http_serve_stop(struct keel_instance *instance)
 {
-    struct http_worker *w = instance->state;
-    http_cache_fini(&w->cache);
-    http_request_fini(&w->request);
-    keel_free(w);
+    http_worker_free(instance->state);
     instance->state = NULL;
 }
 
@@ -333,29 +226,3 @@ bool http_serve_evictable(struct keel_connection *connection)
     const struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
     return c->h1.state != HTTP_H1_BODY && keel_stream_pending(&connection->stream) == 0;
 }
-
-/* --- commands --- */
-
-static int run_cache(struct keel_instance *instance, json_t *args, json_t **result,
-                     struct keel_diag *diag)
-{
-    const struct http_cache *cache = &((struct http_worker *)instance->state)->cache;
-    *result = json_pack("{s:I,s:I,s:I,s:I,s:I}", "entries", (json_int_t)cache->entries, "bytes",
-                        (json_int_t)cache->memory, "open-files", (json_int_t)cache->files, "hits",
-                        (json_int_t)cache->hits, "misses", (json_int_t)cache->misses);
-    return *result ? 0 : KEEL_ENOMEM;
-}
-
-static int run_cache_flush(struct keel_instance *instance, json_t *args, json_t **result,
-                           struct keel_diag *diag)
-{
-    http_cache_flush(&((struct http_worker *)instance->state)->cache);
-    *result = NULL;
-    return 0;
-}
-
-const struct keel_command http_commands[] = {
-    {"cache", "", "What the file cache holds", KEEL_COMMAND_ALL, run_cache},
-    {"cache-flush", "", "Forget all cached files", KEEL_COMMAND_ALL, run_cache_flush},
-    {0},
-};

@@ -6,8 +6,6 @@
 
 #include "common/service/module.h"
 
-extern const struct keel_metric http_metrics[];
-extern const struct keel_command http_commands[];
 extern const struct keel_stream_ops http_stream_ops;
 extern const size_t http_connection_size;
 

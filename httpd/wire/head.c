@@ -336,7 +336,7 @@ int http_head_parse(struct http_head *head, const uint8_t *bytes, size_t size)
     memset(head, 0, offsetof(struct http_head, fields));
     head->bytes = bytes;
     head->size = (uint32_t)size;
-    head->minor = 1;
+    head->major = head->minor = 1;
     if (size > HTTP_HEAD_MAX)
         return -431;
     const uint8_t *end = bytes + size;

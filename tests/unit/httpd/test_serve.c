@@ -11,6 +11,7 @@
 #include "httpd/options.h"
 #include "httpd/serve/serve.h"
 #include "httpd/serve/settings.h"
+#include "httpd/serve/worker.h"
 #include "tests/support/unit.h"
 
 static struct keel_protocol httpd; /* as main.c has it */

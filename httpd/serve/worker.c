@@ -1,0 +1,144 @@
+#include "httpd/serve/worker.h"
+
+#include "common/base/mem.h"
+#include "httpd/handlers/file.h"
+#include "httpd/handlers/redirect.h"
+
+enum {
+    M_REQUESTS,
+    M_RESPONSES_1XX,
+    M_RESPONSES_2XX,
+    M_RESPONSES_3XX,
+    M_RESPONSES_4XX,
+    M_RESPONSES_5XX,
+    M_BYTES,
+    M_CACHE_HITS,
+    M_CACHE_MISSES,
+    M_CACHE_BYTES,
+    M_CACHE_ENTRIES,
+    M_SECONDS,
+};
+const struct keel_metric http_metrics[] = {
+    {"httpd_requests_total", KEEL_COUNTER, NULL, "Requests whose head was read."},
+    {"httpd_responses_total", KEEL_COUNTER, "class=\"1xx\"", "Responses by class of status."},
+    {"httpd_responses_total", KEEL_COUNTER, "class=\"2xx\"", "Responses by class of status."},
+    {"httpd_responses_total", KEEL_COUNTER, "class=\"3xx\"", "Responses by class of status."},
+    {"httpd_responses_total", KEEL_COUNTER, "class=\"4xx\"", "Responses by class of status."},
+    {"httpd_responses_total", KEEL_COUNTER, "class=\"5xx\"", "Responses by class of status."},
+    {"httpd_response_bytes_total", KEEL_COUNTER, NULL, "Bytes of responses, heads included."},
+    {"httpd_file_cache_hits_total", KEEL_COUNTER, NULL, "Requests answered from the file cache."},
+    {"httpd_file_cache_misses_total", KEEL_COUNTER, NULL,
+     "Requests for which the file system was asked."},
+    {"httpd_file_cache_bytes", KEEL_GAUGE, NULL, "Memory of the file cache."},
+    {"httpd_file_cache_entries", KEEL_GAUGE, NULL, "Paths in the file cache."},
+    {"httpd_request_seconds", KEEL_HISTOGRAM, NULL,
+     "Time from reading a request to handing over its response."},
+    {0},
+};
+
+struct http_worker *http_worker_new(struct keel_instance *instance)
+{
+    struct http_worker *w = keel_calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->instance = instance;
+    w->settings = instance->settings;
+    http_cache_init(&w->cache, &w->settings->cache);
+    http_request_init(&w->request);
+    return w;
+}
+
+void http_worker_free(struct http_worker *w)
+{
+    http_cache_fini(&w->cache);
+    http_request_fini(&w->request);
+    keel_free(w);
+}
+
+void http_worker_set_clock(struct http_worker *w)
+{
+    http_clock_set(&w->clock, keel_loop_realtime(w->instance->loop),
+                   keel_loop_now(w->instance->loop));
+}
+
+/* --- requests --- */
+
+/* The location's redirect: its target instead of the prefix, the rest of the path behind it. */
+static void respond_redirect(struct http_request *request, struct http_response *response)
+{
+    const struct http_location *location = request->location;
+    struct keel_str rest = {request->path.p + location->prefix.n,
+                            request->path.n - location->prefix.n};
+    http_redirect_respond(request, response, location->redirect, location->redirect_to, rest);
+}
+
+static void count_response(struct http_worker *w, const struct http_response *response)
+{
+    struct keel_metrics *m = &w->instance->metrics;
+    keel_metric_add(m, M_RESPONSES_1XX + response->status / 100 - 1, 1);
+    keel_metric_add(m, M_BYTES, response->head.n + 2 + response->body.n + response->file_size);
+}
+
+void http_worker_answer(struct http_worker *w, struct http_response *response)
+{
+    struct http_request *request = &w->request;
+    *response = (struct http_response){0};
+    keel_metric_add(&w->instance->metrics, M_REQUESTS, 1);
+    int err = http_request_prepare(request, &w->settings->sites, &w->clock);
+    if (err < 0)
+        http_response_plain(response, request, (unsigned)-err, KEEL_STR(""));
+    else if (request->location->redirect)
+        respond_redirect(request, response);
+    else
+        http_file_respond(&w->cache, request, response);
+    count_response(w, response);
+}
+
+void http_worker_answer_bad(struct http_worker *w, unsigned status,
+                            struct http_response *response)
+{
+    *response = (struct http_response){0};
+    keel_arena_reset(&w->request.arena);
+    w->request.clock = &w->clock;
+    w->request.head.keep_alive = false;
+    http_response_plain(response, &w->request, status, KEEL_STR(""));
+    count_response(w, response);
+}
+
+void http_worker_count_turn(struct http_worker *w, unsigned requests)
+{
+    struct keel_metrics *m = &w->instance->metrics;
+    uint64_t ns = keel_clock_monotonic() - w->clock.now_ns;
+    for (unsigned i = 0; i < requests; i++)
+        keel_metric_observe(m, M_SECONDS, ns / requests);
+    keel_metric_set(m, M_CACHE_HITS, w->cache.hits);
+    keel_metric_set(m, M_CACHE_MISSES, w->cache.misses);
+    keel_metric_set(m, M_CACHE_BYTES, w->cache.memory);
+    keel_metric_set(m, M_CACHE_ENTRIES, w->cache.entries);
+}
+
+/* --- commands --- */
+
+static int run_cache(struct keel_instance *instance, json_t *args, json_t **result,
+                     struct keel_diag *diag)
+{
+    const struct http_cache *cache = &((struct http_worker *)instance->state)->cache;
+    *result = json_pack("{s:I,s:I,s:I,s:I,s:I}", "entries", (json_int_t)cache->entries, "bytes",
+                        (json_int_t)cache->memory, "open-files", (json_int_t)cache->files, "hits",
+                        (json_int_t)cache->hits, "misses", (json_int_t)cache->misses);
+    return *result ? 0 : KEEL_ENOMEM;
+}
+
+static int run_cache_flush(struct keel_instance *instance, json_t *args, json_t **result,
+                           struct keel_diag *diag)
+{
+    http_cache_flush(&((struct http_worker *)instance->state)->cache);
+    *result = NULL;
+    return 0;
+}
+
+const struct keel_command http_commands[] = {
+    {"cache", "", "What the file cache holds", KEEL_COMMAND_ALL, run_cache},
+    {"cache-flush", "", "Forget all cached files", KEEL_COMMAND_ALL, run_cache_flush},
+    {0},
+};
