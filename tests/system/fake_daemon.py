@@ -19,7 +19,7 @@ def stop(*_):
     if behaviour != 'orphan':
         child.kill()
         child.wait()
-    sys.exit(1 if behaviour == 'status' else 0)
+    os._exit(1 if behaviour == 'status' else 0)  # in whatever we were
 
 
 signal.signal(signal.SIGTERM, stop)
