@@ -10,6 +10,7 @@ doc_examples_echo_module_la_CFLAGS = $(AM_CFLAGS)
 doc_examples_echo_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
 doc_examples_echo_module_la_LIBADD = common/libkeel.la $(JANSSON_LIBS)
 
-EXTRA_DIST += doc/examples/echod.c
+examplesdir = $(docdir)/examples
+dist_examples_DATA = doc/examples/echod.c
 dist_man_MANS += doc/keeld.8
-dist_doc_DATA += doc/configuration.md
+dist_doc_DATA += doc/configuration.md doc/core.md doc/echod.md doc/operations.md

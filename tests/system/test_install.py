@@ -73,7 +73,22 @@ def serves():
             assert s.recv(100) == b'hello'
 
 
+def module():
+    """The same file as a module, which the installed keeld runs."""
+    path = os.path.join(destdir, 'echo.so')
+    output(['gcc', '-std=gnu11', '-O2', '-shared', '-fPIC',
+            os.path.join(SRCDIR, 'doc', 'examples', 'echod.c'), '-o', path]
+           + pkg_config('--cflags', '--libs'), cwd=destdir, patience=60)
+    os.chmod(path, 0o755)
+    with Daemon(installed('sbindir', 'keeld'), first=[path],
+                env={'LD_LIBRARY_PATH': installed('libdir')}) as echod:
+        with socket.create_connection(echod.address('tcp'), timeout=10) as s:
+            s.sendall(b'hello\n')
+            assert s.recv(100) == b'hello\n'
+
+
 run(('make install DESTDIR', install),
     ('every installed header stands alone', headers),
     ('echod builds from the installed headers', example),
-    ('echod from outside the tree serves', serves))
+    ('echod from outside the tree serves', serves),
+    ('echod as a module of the installed keeld', module))
