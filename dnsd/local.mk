@@ -5,6 +5,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/wire/message.c dnsd/wire/message.h \
 	dnsd/wire/name.c dnsd/wire/name.h \
 	dnsd/wire/rdata.c dnsd/wire/rdata.h \
+	dnsd/wire/tsig.c dnsd/wire/tsig.h \
 	dnsd/wire/type.c dnsd/wire/type.h \
 	dnsd/zone/compile.c dnsd/zone/compile.h \
 	dnsd/zone/generate.c dnsd/zone/generate.h \

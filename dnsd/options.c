@@ -1,5 +1,7 @@
 #include "dnsd/options.h"
 
+#include "dnsd/wire/tsig.h"
+
 #define SECONDS(n) ((int64_t)(n)*1000000000)
 #define UNSUPPORTED(key)                                                                           \
     {                                                                                              \
@@ -16,6 +18,28 @@ static const struct keel_option zone_rows[] = {
     UNSUPPORTED("notify"),
     UNSUPPORTED("allow-update"),
     UNSUPPORTED("primary"),
+    {.type = KEEL_OPT_END},
+};
+
+static const struct keel_option key_rows[] = {
+    {.name = "algorithm",
+     .type = KEEL_OPT_CHOICE,
+     .choices = DNS_TSIG_ALGORITHM_NAMES,
+     .def = "hmac-sha256",
+     .help = "The same on both sides. hmac-md5 must not be used any more (RFC 8945, section 6)."},
+    {.name = "secret",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_REQUIRED | KEEL_OPT_SECRET,
+     .help = "The secret in base64, as \"tsig-keygen\" or \"keymgr -t\" make one; at least as "
+             "many bytes as the algorithm's digest has are recommended."},
+    {.name = "mac-bits",
+     .type = KEEL_OPT_INT,
+     .def = "0",
+     .min = 0,
+     .max = 512,
+     .help = "Shortest signature that is taken, and the length of those that we send first; 0: the "
+             "whole digest, nothing shorter. A client whose signatures are cut gets answers cut to "
+             "the same length."},
     {.type = KEEL_OPT_END},
 };
 
@@ -46,7 +70,13 @@ const struct keel_option dns_options[] = {
      .max = 1000000000,
      .help = "Most queries of one TCP connection; it is closed after the last answer. 0 is no "
              "limit."},
-    UNSUPPORTED("key"),
+    {.name = "key",
+     .type = KEEL_OPT_SECTION,
+     .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
+     .sub = key_rows,
+     .help = "A secret that another server or client knows too (TSIG, RFC 8945); the title is its "
+             "name, the same on both sides. Whatever is signed with it gets a signed answer, "
+             "and access lists name it."},
     UNSUPPORTED("rate-limit"),
     {.type = KEEL_OPT_END},
 };

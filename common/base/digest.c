@@ -1,11 +1,14 @@
 #include "common/base/digest.h"
 
 #include "common/base/err.h"
+#include "common/base/mem.h"
 
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/params.h>
 
 static const struct {
     size_t size;
@@ -42,6 +45,62 @@ int keel_hmac(enum keel_digest kind, const void *key, size_t key_size, const voi
     /* libcrypto refuses NULL for an empty key or text */
     if (!HMAC(digests[kind].md(), key ? key : "", (int)key_size, bytes ? bytes : (const void *)"",
               n, out, NULL))
+        return KEEL_ENOTSUP;
+    return 0;
+}
+
+struct keel_hmac_key {
+    EVP_MAC_CTX *context; /* holds the key; init without one begins anew */
+    bool failed;
+};
+
+struct keel_hmac_key *keel_hmac_key_new(enum keel_digest kind, const void *key, size_t key_size)
+{
+    digest_check_kind(kind);
+    struct keel_hmac_key *k = keel_calloc(1, sizeof *k);
+    EVP_MAC *mac = k ? EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL) : NULL;
+    if (mac)
+        k->context = EVP_MAC_CTX_new(mac);
+    EVP_MAC_free(mac); /* the context keeps it */
+    if (!k || !k->context) {
+        keel_free(k);
+        return NULL;
+    }
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+                                         (char *)EVP_MD_get0_name(digests[kind].md()), 0),
+        OSSL_PARAM_construct_end(),
+    };
+    if (EVP_MAC_init(k->context, key ? key : (const void *)"", key_size, params) != 1) {
+        keel_hmac_key_free(k);
+        return NULL;
+    }
+    return k;
+}
+
+void keel_hmac_key_free(struct keel_hmac_key *key)
+{
+    if (!key)
+        return;
+    EVP_MAC_CTX_free(key->context);
+    keel_free(key);
+}
+
+void keel_hmac_begin(struct keel_hmac_key *key)
+{
+    key->failed = EVP_MAC_init(key->context, NULL, 0, NULL) != 1;
+}
+
+void keel_hmac_update(struct keel_hmac_key *key, const void *bytes, size_t n)
+{
+    if (n > 0 && EVP_MAC_update(key->context, bytes, n) != 1)
+        key->failed = true;
+}
+
+int keel_hmac_final(struct keel_hmac_key *key, uint8_t *out)
+{
+    size_t n;
+    if (key->failed || EVP_MAC_final(key->context, out, &n, KEEL_DIGEST_MAX) != 1)
         return KEEL_ENOTSUP;
     return 0;
 }

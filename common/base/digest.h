@@ -18,6 +18,17 @@ size_t keel_digest_size(enum keel_digest kind);
 int keel_digest(enum keel_digest kind, const void *bytes, size_t n, uint8_t *out);
 int keel_hmac(enum keel_digest kind, const void *key, size_t key_size, const void *bytes, size_t n,
               uint8_t *out);
+/* A key made ready once: a keyed digest under it then looks up no algorithm and hashes no key. One
+ * digest at a time: begin, any number of updates, final. */
+struct keel_hmac_key;
+/* Returns new, with a copy of the key; NULL: no memory, or libcrypto refuses. */
+struct keel_hmac_key *keel_hmac_key_new(enum keel_digest kind, const void *key, size_t key_size);
+void keel_hmac_key_free(struct keel_hmac_key *key);
+void keel_hmac_begin(struct keel_hmac_key *key);
+void keel_hmac_update(struct keel_hmac_key *key, const void *bytes, size_t n);
+/* Writes keel_digest_size bytes; out has KEEL_DIGEST_MAX. 0, or KEEL_ENOTSUP when any step failed:
+ * out is undefined then. */
+int keel_hmac_final(struct keel_hmac_key *key, uint8_t *out);
 /* Takes the same time wherever two secrets differ. */
 bool keel_equal_secret(const void *a, const void *b, size_t n);
 

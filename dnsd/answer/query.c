@@ -51,11 +51,18 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     int err = dns_message_parse_query(m, bytes, size);
     /* never answer an answer: two servers could talk to each other for ever */
     query->silent = err == KEEL_ETRUNC || m->flags & DNS_FLAG_QR;
+    dns_tsig_none(&query->tsig);
     if (query->silent)
         return;
     query->rcode = err ? DNS_FORMERR : judge(m);
     if (dns_message_opcode(m) != DNS_OPCODE_QUERY)
         query->rcode = DNS_NOTIMP; /* whatever is in it */
+    if (err == 0 && m->tsig_at) {  /* before anything else is (RFC 8945, 5.2) */
+        enum dns_rcode rcode =
+            dns_tsig_accept(&query->tsig, context->keys, bytes, size, m->tsig_at, context->now);
+        if (rcode != DNS_NOERROR)
+            query->rcode = rcode;
+    }
     if (query->rcode != DNS_NOERROR)
         return;
     query->zone = find_zone(context->zones, m);
@@ -84,6 +91,11 @@ static size_t reply_limit(const struct dns_query *query, const struct dns_answer
         if (limit > context->udp_size)
             limit = context->udp_size;
     }
+    /* a signed error must fit, and so must the question and a TSIG record where nothing else does:
+     * no more than what the client sent, the MAC perhaps excepted */
+    size_t least = DNS_HEADER_SIZE + query->message.question_size + DNS_OPT_SIZE + query->tsig.room;
+    if (limit < least)
+        limit = least;
     return limit < room ? limit : room;
 }
 
@@ -100,7 +112,7 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
     bool edns = m->edns.present && query->rcode != DNS_FORMERR;
     struct dns_reply reply = {.qname_size = m->qname.size};
     size_t limit = reply_limit(query, context, room);
-    keel_writer_init(&reply.out, bytes, limit - (edns ? DNS_OPT_SIZE : 0));
+    keel_writer_init(&reply.out, bytes, limit - (edns ? DNS_OPT_SIZE : 0) - query->tsig.room);
     keel_write_skip(&reply.out, DNS_HEADER_SIZE);
     if (question)
         keel_write_bytes(&reply.out, query->bytes + DNS_HEADER_SIZE, m->question_size);
@@ -127,6 +139,9 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
     keel_put_u16(bytes + 4, question ? 1 : 0);
     for (unsigned i = 0; i < 3; i++)
         keel_put_u16(bytes + 6 + 2 * i, reply.counts[i]);
+    reply.out.end += query->tsig.room;
+    if (dns_tsig_sign(&query->tsig, &reply.out, context->now) != 0)
+        return 0;
     KEEL_ASSERT(!reply.out.bad, "a reply without room for its header");
     return keel_writer_offset(&reply.out);
 }

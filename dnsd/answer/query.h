@@ -12,13 +12,14 @@
 #define DNSD_ANSWER_QUERY_H
 
 #include "common/base/addr.h"
-#include "dnsd/wire/message.h"
+#include "dnsd/wire/tsig.h"
 #include "dnsd/zone/zones.h"
 
 #define DNS_UDP_SIZE 1232 /* what we send and announce at most (DNS flag day 2020) */
 
 struct dns_answer_context {
     const struct dns_zones *zones;
+    const struct dns_tsig_keys *keys; /* NULL: none */
     uint16_t udp_size; /* largest reply over UDP, and the size announced in OPT */
     uint64_t now;      /* seconds since 1970; set before a batch is read */
 };
@@ -33,12 +34,13 @@ struct dns_query {
     const struct dns_zone *zone; /* NULL: the rcode says it all */
     uint64_t hash;
     struct dns_message message;
+    struct dns_tsig_session tsig;
 };
 
 void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,
                     const uint8_t *bytes, size_t size, const struct keel_addr *peer, bool tcp);
 void dns_query_prefetch(const struct dns_query *query);
-/* Returns the size of the reply, at most room (at least 512); 0: say nothing. Sets rcode and
+/* Returns the size of the reply, at most room (at least DNS_UDP_SIZE); 0: say nothing. Sets rcode and
  * truncated. The query's bytes and the reply must not overlap. */
 size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context *context,
                         uint8_t *reply, size_t room);

@@ -1,10 +1,13 @@
 #include "dnsd/serve/serve.h"
 
 #include "common/base/mem.h"
+#include "common/service/log.h"
 #include "dnsd/serve/settings.h"
 
 #define ANSWERS "dnsd_answers_total", KEEL_COUNTER
 #define ANSWERS_HELP "Answers by their code"
+#define TSIG "dnsd_tsig_total", KEEL_COUNTER
+#define TSIG_HELP "Signed messages that came, by what was said of their signature"
 
 const struct keel_metric dns_metrics[] = {
     [DNS_METRIC_QUERIES_UDP] = {"dnsd_queries_total", KEEL_COUNTER, "transport=\"udp\"",
@@ -13,15 +16,22 @@ const struct keel_metric dns_metrics[] = {
                                 "Messages that came, by transport"},
     [DNS_METRIC_NOERROR] = {ANSWERS, "rcode=\"NOERROR\"", ANSWERS_HELP},
     [DNS_METRIC_FORMERR] = {ANSWERS, "rcode=\"FORMERR\"", ANSWERS_HELP},
+    [DNS_METRIC_SERVFAIL] = {ANSWERS, "rcode=\"SERVFAIL\"", ANSWERS_HELP},
     [DNS_METRIC_NXDOMAIN] = {ANSWERS, "rcode=\"NXDOMAIN\"", ANSWERS_HELP},
     [DNS_METRIC_NOTIMP] = {ANSWERS, "rcode=\"NOTIMP\"", ANSWERS_HELP},
     [DNS_METRIC_REFUSED] = {ANSWERS, "rcode=\"REFUSED\"", ANSWERS_HELP},
     [DNS_METRIC_YXDOMAIN] = {ANSWERS, "rcode=\"YXDOMAIN\"", ANSWERS_HELP},
+    [DNS_METRIC_NOTAUTH] = {ANSWERS, "rcode=\"NOTAUTH\"", ANSWERS_HELP},
     [DNS_METRIC_BADVERS] = {ANSWERS, "rcode=\"BADVERS\"", ANSWERS_HELP},
     [DNS_METRIC_TRUNCATED] = {"dnsd_truncated_total", KEEL_COUNTER, NULL,
                               "Answers that did not fit and said so (TC)"},
     [DNS_METRIC_IGNORED] = {"dnsd_ignored_total", KEEL_COUNTER, NULL,
                             "Messages that got no answer: too short, or answers themselves"},
+    [DNS_METRIC_TSIG_GOOD] = {TSIG, "result=\"NOERROR\"", TSIG_HELP},
+    [DNS_METRIC_TSIG_BADKEY] = {TSIG, "result=\"BADKEY\"", TSIG_HELP},
+    [DNS_METRIC_TSIG_BADSIG] = {TSIG, "result=\"BADSIG\"", TSIG_HELP},
+    [DNS_METRIC_TSIG_BADTIME] = {TSIG, "result=\"BADTIME\"", TSIG_HELP},
+    [DNS_METRIC_TSIG_BADTRUNC] = {TSIG, "result=\"BADTRUNC\"", TSIG_HELP},
     [DNS_METRICS] = {0},
 };
 
@@ -32,17 +42,40 @@ static enum dns_metric metric_of(unsigned rcode)
         return DNS_METRIC_NOERROR;
     case DNS_FORMERR:
         return DNS_METRIC_FORMERR;
+    case DNS_SERVFAIL:
+        return DNS_METRIC_SERVFAIL;
     case DNS_NXDOMAIN:
         return DNS_METRIC_NXDOMAIN;
     case DNS_NOTIMP:
         return DNS_METRIC_NOTIMP;
     case DNS_YXDOMAIN:
         return DNS_METRIC_YXDOMAIN;
+    case DNS_NOTAUTH:
+        return DNS_METRIC_NOTAUTH;
     case DNS_BADVERS:
         return DNS_METRIC_BADVERS;
     default:
         return DNS_METRIC_REFUSED;
     }
+}
+
+/* Only what is signed comes here. */
+static void tally_tsig(struct dns_tally *tally, const struct dns_query *query)
+{
+    static const enum dns_metric metrics[] = {
+        [0] = DNS_METRIC_TSIG_GOOD,
+        [DNS_TSIG_BADSIG] = DNS_METRIC_TSIG_BADSIG,
+        [DNS_TSIG_BADKEY] = DNS_METRIC_TSIG_BADKEY,
+        [DNS_TSIG_BADTIME] = DNS_METRIC_TSIG_BADTIME,
+        [DNS_TSIG_BADTRUNC] = DNS_METRIC_TSIG_BADTRUNC,
+    };
+    char peer[KEEL_ADDR_TEXT];
+    tally->counts[metrics[query->tsig.error]]++;
+    if (query->tsig.error == 0)
+        return;
+    keel_addr_format(peer, sizeof peer, query->peer);
+    keel_notice("tsig", "a signature was refused", "peer=%s error=%s", peer,
+                dns_tsig_error_name(query->tsig.error));
 }
 
 void dns_tally_query(struct dns_tally *tally, const struct dns_query *query, size_t reply_size)
@@ -51,6 +84,8 @@ void dns_tally_query(struct dns_tally *tally, const struct dns_query *query, siz
     tally->counts[reply_size == 0 ? DNS_METRIC_IGNORED : metric_of(query->rcode)]++;
     if (query->truncated)
         tally->counts[DNS_METRIC_TRUNCATED]++;
+    if (query->tsig.signs)
+        tally_tsig(tally, query);
 }
 
 void dns_tally_add(const struct dns_tally *tally, struct keel_metrics *metrics)
@@ -66,8 +101,8 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     struct dns_serve *serve = keel_calloc(1, sizeof *serve);
     if (!serve)
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-    serve->context =
-        (struct dns_answer_context){.zones = &settings->zones, .udp_size = settings->udp_size};
+    serve->context = (struct dns_answer_context){
+        .zones = &settings->zones, .keys = &settings->keys, .udp_size = settings->udp_size};
     serve->metrics = &instance->metrics;
     serve->tcp_idle_ns = settings->tcp_idle_ns;
     serve->tcp_queries = settings->tcp_queries;

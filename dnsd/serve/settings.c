@@ -4,6 +4,32 @@
 #include "common/base/rand.h"
 #include "dnsd/serve/load.h"
 
+#define SECRET_MAX 512 /* bytes; longer than any block is hashed first and gains nothing */
+
+static int read_key(struct dns_settings *s, const struct keel_conf *section, struct keel_diag *diag)
+{
+    enum dns_tsig_algorithm algorithm =
+        (enum dns_tsig_algorithm)keel_conf_int(section, "algorithm");
+    int64_t bits = keel_conf_int(section, "mac-bits");
+    uint8_t secret[SECRET_MAX];
+    struct dns_name name;
+
+    if (dns_name_from_text(&name, keel_str(keel_conf_title(section)), NULL) != 0)
+        return keel_conf_error(section, NULL, diag, "the title is not a domain name");
+    int n = keel_parse_base64(keel_str(keel_conf_str(section, "secret")), secret, sizeof secret);
+    if (n <= 0)
+        return keel_conf_error(section, "secret", diag, "base64 of 1 to %d bytes expected",
+                               SECRET_MAX);
+    int err = dns_tsig_keys_add(&s->keys, &name, algorithm, secret, (size_t)n, (size_t)bits / 8);
+    memset(secret, 0, sizeof secret);
+    if (err == KEEL_EEXIST)
+        return keel_conf_error(section, NULL, diag, "the key stands there twice");
+    if (err == KEEL_ERANGE || bits % 8)
+        return keel_conf_error(section, "mac-bits", diag, "a multiple of 8 from %zu to %zu",
+                               dns_tsig_mac_least(algorithm) * 8, dns_tsig_mac_size(algorithm) * 8);
+    return err ? keel_diag_set(diag, err, "%s", keel_strerror(err)) : 0;
+}
+
 static int read_zone(struct dns_settings *s, const struct keel_conf *section,
                      struct keel_diag *diag)
 {
@@ -50,6 +76,11 @@ static int read_all(struct dns_settings *s, const struct keel_conf *conf,
     int err = read_listen(conf, endpoints, diag);
     if (err)
         return err;
+    keel_conf_for (section, conf, "key") {
+        err = read_key(s, section, diag);
+        if (err)
+            return err;
+    }
     if (keel_conf_count(conf, "zone") == 0)
         return keel_conf_error(conf, NULL, diag,
                                "no zone: zone \"example.org\" { file = \"example.org.zone\" }");
@@ -69,6 +100,7 @@ int dns_settings_configure(const struct keel_conf *conf, void **settings,
     if (!s)
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
     dns_zones_init(&s->zones, (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
+    dns_tsig_keys_init(&s->keys, (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
     int err = read_all(s, conf, endpoints, diag);
     if (err) {
         dns_settings_free(s);
@@ -84,5 +116,6 @@ void dns_settings_free(void *settings)
     if (!s)
         return;
     dns_zones_fini(&s->zones);
+    dns_tsig_keys_fini(&s->keys);
     keel_free(s);
 }

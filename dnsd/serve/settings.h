@@ -5,10 +5,12 @@
 #define DNSD_SERVE_SETTINGS_H
 
 #include "common/service/module.h"
+#include "dnsd/wire/tsig.h"
 #include "dnsd/zone/zones.h"
 
 struct dns_settings {
     struct dns_zones zones;
+    struct dns_tsig_keys keys;
     uint16_t udp_size;
     uint64_t tcp_idle_ns;
     uint64_t tcp_queries; /* 0: no limit */

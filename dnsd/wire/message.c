@@ -38,6 +38,7 @@ static int parse_record(struct dns_message *m, const uint8_t *bytes, size_t size
                         bool additional, bool last)
 {
     struct dns_record record;
+    size_t start = *offset;
     int err = dns_record_parse(&record, bytes, size, offset);
     if (err)
         return KEEL_EINVAL;
@@ -47,7 +48,13 @@ static int parse_record(struct dns_message *m, const uint8_t *bytes, size_t size
             return KEEL_EINVAL; /* RFC 6891, 6.1.1 */
         return dns_edns_parse(&m->edns, record.class, record.ttl, record.rdata, record.rdata_size);
     case DNS_TYPE_TSIG: /* RFC 8945, 5.1 */
-    case DNS_TYPE_SIG:  /* RFC 2931, 3.1 */
+        if (!additional || !last)
+            return KEEL_EINVAL;
+        m->tsig_at = (uint16_t)start;
+        return 0;
+    case DNS_TYPE_SIG: /* RFC 2931, 3.1: with nothing covered; an update may hold others */
+        if (record.rdata_size >= 2 && keel_get_u16(record.rdata) != 0)
+            return 0;
         return additional && last ? 0 : KEEL_EINVAL;
     default:
         return 0;
@@ -61,6 +68,7 @@ int dns_message_parse_query(struct dns_message *m, const uint8_t *bytes, size_t 
     m->id = keel_get_u16(bytes);
     m->flags = keel_get_u16(bytes + 2);
     m->question_size = 0;
+    m->tsig_at = 0;
     m->edns = (struct dns_edns){0};
     unsigned questions = keel_get_u16(bytes + 4), answers = keel_get_u16(bytes + 6);
     unsigned authority = keel_get_u16(bytes + 8), additional = keel_get_u16(bytes + 10);
@@ -69,14 +77,15 @@ int dns_message_parse_query(struct dns_message *m, const uint8_t *bytes, size_t 
     /* RFC 9619: QUERY has exactly one question; so have NOTIFY and UPDATE (their zone) */
     if (questions != 1 || parse_question(m, bytes, size) != 0)
         return KEEL_EINVAL;
-    if (dns_message_opcode(m) != DNS_OPCODE_QUERY)
-        return 0;
-    if (answers != 0 || (authority != 0 && m->qtype != DNS_TYPE_IXFR))
+    unsigned opcode = dns_message_opcode(m);
+    if (opcode == DNS_OPCODE_QUERY && (answers || (authority && m->qtype != DNS_TYPE_IXFR)))
         return KEEL_EINVAL;
+    if (opcode != DNS_OPCODE_QUERY && opcode != DNS_OPCODE_NOTIFY && opcode != DNS_OPCODE_UPDATE)
+        return 0;
     size_t offset = DNS_HEADER_SIZE + m->question_size;
-    for (unsigned i = 0; i < authority + additional; i++)
-        if (parse_record(m, bytes, size, &offset, i >= authority,
-                         i + 1 == authority + additional) != 0)
+    unsigned before = answers + authority, all = before + additional;
+    for (unsigned i = 0; i < all; i++)
+        if (parse_record(m, bytes, size, &offset, i >= before, i + 1 == all) != 0)
             return KEEL_EINVAL;
     return offset == size ? 0 : KEEL_EINVAL;
 }

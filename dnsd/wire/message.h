@@ -43,6 +43,7 @@ struct dns_message {
     uint16_t qtype, qclass;
     uint16_t question_size; /* bytes of the question behind the header; 0: none could be read */
     uint16_t authority;     /* records there: an IXFR's SOA */
+    uint16_t tsig_at;       /* offset of the TSIG record; 0: none */
     struct dns_edns edns;
     struct dns_name qname; /* lower-cased */
 };
@@ -55,8 +56,8 @@ static inline unsigned dns_message_opcode(const struct dns_message *m)
 /* Reads and checks a whole query: one question without pointers, no answers, at most one OPT,
  * TSIG or SIG(0) last, no byte behind the last record. Borrows nothing.
  * 0; KEEL_ETRUNC: not even a header, nothing was filled; KEEL_EINVAL: malformed, id and flags are
- * filled, the question too when question_size is not 0. For opcodes other than QUERY only the
- * question is read. */
+ * filled, the question too when question_size is not 0. Of opcodes other than QUERY,
+ * NOTIFY and UPDATE only the question is read. */
 int dns_message_parse_query(struct dns_message *m, const uint8_t *bytes, size_t size);
 
 /* A record in a message. */

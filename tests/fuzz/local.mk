@@ -51,6 +51,11 @@ tests_fuzz_fuzz_dns_message_SOURCES = tests/fuzz/fuzz_dns_message.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_message_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_dns_message_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_dns_tsig
+tests_fuzz_fuzz_dns_tsig_SOURCES = tests/fuzz/fuzz_dns_tsig.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dns_tsig_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dns_tsig_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_dns_zone
 tests_fuzz_fuzz_dns_zone_SOURCES = tests/fuzz/fuzz_dns_zone.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_zone_LDFLAGS = $(FUZZ_LINK)

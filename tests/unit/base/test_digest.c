@@ -140,6 +140,49 @@ START_TEST(hmac_of_rfc_4231)
 }
 END_TEST
 
+/* The same vectors in pieces of every size, under keys that are used again and again. */
+START_TEST(prepared_keys_give_the_same)
+{
+    static const enum keel_digest kinds[] = {KEEL_SHA224, KEEL_SHA256, KEEL_SHA384, KEEL_SHA512};
+    const struct hmac_vector *v = &hmac_vectors[_i];
+    uint8_t bytes[160], data[160], out[KEEL_DIGEST_MAX];
+    size_t key_size = repeat(bytes, sizeof bytes, v->key, v->key_times);
+    size_t data_size = repeat(data, sizeof data, v->data, v->data_times);
+    for (int i = 0; i < 4; i++) {
+        struct keel_hmac_key *key = keel_hmac_key_new(kinds[i], bytes, key_size);
+        ck_assert_ptr_nonnull(key);
+        for (size_t step = 1; step <= data_size; step++) {
+            keel_hmac_begin(key);
+            for (size_t at = 0; at < data_size; at += step)
+                keel_hmac_update(key, data + at, data_size - at < step ? data_size - at : step);
+            ck_assert_int_eq(keel_hmac_final(key, out), 0);
+            check_hex(out, keel_digest_size(kinds[i]), v->hex[i]);
+        }
+        keel_hmac_begin(key); /* one that is given up leaves nothing behind */
+        keel_hmac_update(key, "rubbish", 7);
+        keel_hmac_begin(key);
+        keel_hmac_update(key, data, data_size);
+        ck_assert_int_eq(keel_hmac_final(key, out), 0);
+        check_hex(out, keel_digest_size(kinds[i]), v->hex[i]);
+        keel_hmac_key_free(key);
+    }
+    keel_hmac_key_free(NULL);
+}
+END_TEST
+
+START_TEST(prepared_keys_of_nothing)
+{
+    uint8_t out[KEEL_DIGEST_MAX];
+    struct keel_hmac_key *key = keel_hmac_key_new(KEEL_SHA256, NULL, 0);
+    ck_assert_ptr_nonnull(key);
+    keel_hmac_begin(key);
+    keel_hmac_update(key, NULL, 0);
+    ck_assert_int_eq(keel_hmac_final(key, out), 0);
+    check_hex(out, 32, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+    keel_hmac_key_free(key);
+}
+END_TEST
+
 START_TEST(hmac_of_nothing_with_no_key)
 {
     uint8_t out[KEEL_DIGEST_MAX];
@@ -169,6 +212,9 @@ Suite *digest_suite(void)
     TCase *tc = tcase_create("digest");
     tcase_add_loop_test(tc, digest_of_abc, 0, sizeof digest_vectors / sizeof digest_vectors[0]);
     tcase_add_loop_test(tc, hmac_of_rfc_4231, 0, sizeof hmac_vectors / sizeof hmac_vectors[0]);
+    tcase_add_loop_test(tc, prepared_keys_give_the_same, 0,
+                        sizeof hmac_vectors / sizeof hmac_vectors[0]);
+    tcase_add_test(tc, prepared_keys_of_nothing);
     tcase_add_test(tc, hmac_of_nothing_with_no_key);
     tcase_add_test(tc, secrets_are_compared_whole);
     suite_add_tcase(suite, tc);

@@ -29,6 +29,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_svcb_text.c \
 	tests/unit/dnsd/test_tcp.c \
 	tests/unit/dnsd/test_token.c \
+	tests/unit/dnsd/test_tsig.c \
 	tests/unit/dnsd/test_type.c \
 	tests/unit/dnsd/test_zones.c
 tests_unit_dnsd_dnsd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -11,6 +11,7 @@ Suite *type_suite(void);
 Suite *rdata_suite(void);
 Suite *message_suite(void);
 Suite *edns_suite(void);
+Suite *tsig_suite(void);
 Suite *token_suite(void);
 Suite *generate_suite(void);
 Suite *rdata_text_suite(void);

@@ -9,6 +9,7 @@
 #define QUESTION "\1a\0\0\1\0\1"
 #define OPT "\0\0\x29\4\xd0\0\0\x80\0\0\0"
 #define OPT_WITH_OPTION "\0\0\x29\4\xd0\0\0\0\0\0\6\0\12\0\2xy"
+#define RECORD "\0\0\1\0\1\0\0\0\0\0\0"
 #define TSIG "\0\0\xfa\0\xff\0\0\0\0\0\0"
 
 #define CASE(what, bytes, err)                                                                     \
@@ -47,7 +48,13 @@ static const struct {
          KEEL_EINVAL),
     CASE("OPT is missing", HEAD("\1\0", "\1", "\0", "\0", "\1") QUESTION, KEEL_EINVAL),
     CASE("only a header's half", "\x12\x34\1\0\0\1", KEEL_ETRUNC),
-    CASE("NOTIFY with an answer", HEAD("\x24\0", "\1", "\1", "\0", "\0") QUESTION "what", 0),
+    CASE("NOTIFY with an answer", HEAD("\x24\0", "\1", "\1", "\0", "\0") QUESTION RECORD, 0),
+    CASE("NOTIFY, TSIG", HEAD("\x24\0", "\1", "\1", "\0", "\1") QUESTION RECORD TSIG, 0),
+    CASE("NOTIFY with less", HEAD("\x24\0", "\1", "\1", "\0", "\0") QUESTION "what", KEEL_EINVAL),
+    CASE("UPDATE, TSIG", HEAD("\x28\0", "\1", "\0", "\1", "\1") QUESTION RECORD TSIG, 0),
+    CASE("UPDATE, TSIG early", HEAD("\x28\0", "\1", "\0", "\2", "\0") QUESTION TSIG RECORD,
+         KEEL_EINVAL),
+    CASE("an unknown opcode", HEAD("\x18\0", "\1", "\1", "\0", "\0") QUESTION "what", 0),
 };
 
 START_TEST(is_strict)

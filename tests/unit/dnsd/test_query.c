@@ -3,6 +3,7 @@
 #include "suites.h"
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PARENT                                                                                     \
@@ -12,7 +13,7 @@
 
 static struct dns_zones zones;
 static struct dns_answer_context context;
-static uint8_t query[512], reply[UINT16_MAX];
+static uint8_t query[1024], reply[UINT16_MAX];
 
 static void setup(void)
 {
@@ -193,6 +194,85 @@ START_TEST(answers_in_batches)
 }
 END_TEST
 
+/* --- signed queries --- */
+
+static struct dns_tsig_keys keys;
+
+/* name A, signed now. Returns its size. */
+static size_t sign(struct dns_tsig_session *client, const char *key_name, const char *name,
+                   uint16_t edns)
+{
+    struct dns_name key = support_name(key_name);
+    struct keel_writer w;
+    if (!dns_tsig_keys_find(&keys, &key))
+        ck_assert_int_eq(dns_tsig_keys_add(&keys, &key, DNS_HMAC_SHA512, "secret", 6, 0), 0);
+    dns_tsig_open(client, dns_tsig_keys_find(&keys, &key));
+    size_t size = support_query(query, sizeof query, name, DNS_TYPE_A, edns);
+    keel_writer_init(&w, query, sizeof query);
+    keel_write_skip(&w, size);
+    ck_assert_int_eq(dns_tsig_sign(client, &w, 1000), 0);
+    return keel_writer_offset(&w);
+}
+
+START_TEST(signed_queries_get_signed_answers)
+{
+    static const char *const names[] = {"ns.z", "nothing.z", "ns.other", "www.sub.z"};
+    struct dns_tsig_session client;
+    dns_tsig_keys_init(&keys, (struct keel_hash_key){5, 6});
+    context.keys = &keys;
+    context.now = 1100;
+    for (unsigned i = 0; i < 4; i++)
+        for (uint16_t edns = 0; edns <= 1232; edns += 1232) {
+            size_t n = process(sign(&client, "k", names[i], edns), false);
+            ck_assert_int_eq(dns_tsig_verify(&client, reply, n, 1100, NULL), 0);
+        }
+    /* what is no query is still signed */
+    size_t size = sign(&client, "k", "z", 0);
+    query[2] = DNS_OPCODE_UPDATE << 3;
+    size_t n = process(size, false);
+    ck_assert_uint_eq(reply[3] & 15, DNS_NOTAUTH); /* it was changed on the way */
+    ck_assert_int_eq(dns_tsig_verify(&client, reply, n, 1100, NULL), KEEL_EACCES);
+    /* the wrong key, the wrong time: no answer but the error */
+    context.keys = NULL;
+    n = process(sign(&client, "k", "ns.z", 0), false);
+    ck_assert_uint_eq(keel_get_u16(reply + 6), 0);
+    ck_assert_uint_eq(reply[3] & 15, DNS_NOTAUTH);
+    context.keys = &keys;
+    context.now = 2000;
+    unsigned error = 0;
+    n = process(sign(&client, "k", "ns.z", 0), false);
+    ck_assert_uint_eq(keel_get_u16(reply + 6), 0);
+    ck_assert_int_eq(dns_tsig_verify(&client, reply, n, 1100, &error), KEEL_EACCES);
+    ck_assert_uint_eq(error, DNS_TSIG_BADTIME);
+    dns_tsig_keys_fini(&keys);
+}
+END_TEST
+
+START_TEST(a_signature_fits_into_every_answer)
+{
+    struct dns_tsig_session client;
+    char name[256] = "", key[256] = "";
+    for (int i = 0; i < 3; i++)
+        strcat(key, "a23456789b123456789c123456789d123456789e123456789f123456789g12.");
+    dns_tsig_keys_init(&keys, (struct keel_hash_key){5, 6});
+    context.keys = &keys;
+    context.now = 1000;
+    for (int labels = 1; labels < 125; labels += 4) { /* large answers and long names, cut to 512 */
+        snprintf(name + strlen(name), sizeof name - strlen(name), "x.x.x.x.");
+        char qname[270];
+        snprintf(qname, sizeof qname, "%sz", name);
+        size_t size = sign(&client, key, labels == 1 ? "big.z" : qname, 0);
+        size_t n =
+            dns_query_process(&context, query, size, &support_peer, false, reply, DNS_UDP_SIZE);
+        ck_assert_uint_le(n, size > 512 ? size + 16 : 512 + 16);
+        ck_assert_int_eq(dns_tsig_verify(&client, reply, n, 1000, NULL), 0);
+        if (size + 200 > sizeof query)
+            break;
+    }
+    dns_tsig_keys_fini(&keys);
+}
+END_TEST
+
 Suite *query_suite(void)
 {
     Suite *s = suite_create("dnsd/answer/query");
@@ -206,6 +286,8 @@ Suite *query_suite(void)
     tcase_add_test(t, cuts_at_the_clients_size);
     tcase_add_test(t, asks_the_right_side_of_a_cut);
     tcase_add_test(t, answers_in_batches);
+    tcase_add_test(t, signed_queries_get_signed_answers);
+    tcase_add_test(t, a_signature_fits_into_every_answer);
     suite_add_tcase(s, t);
     return s;
 }
