@@ -60,7 +60,23 @@ def flags():
                 assert 'Fl -' + flag in text, '%s.8 says nothing of --%s' % (name, flag)
 
 
+def quotes():
+    """What doc/echod.md shows of echod.c is in it, and in its order."""
+    with open(os.path.join(SRCDIR, 'doc', 'examples', 'echod.c'), encoding='utf-8') as f:
+        source = [line.strip() for line in f]
+    with open(os.path.join(SRCDIR, 'doc', 'echod.md'), encoding='utf-8') as f:
+        text = f.read()
+    shown = text[text.index('## The file'):text.index('## Run it')].splitlines()
+    at = 0
+    for line in shown:
+        if line.startswith('    ') and line.strip():
+            assert line.strip() in source[at:], 'not in echod.c, or not there: ' + line
+            at = source.index(line.strip(), at)
+    assert at > len(source) * 0.9
+
+
 run(('each program has its page', each_program),
     ('mandoc finds nothing wrong', lint),
     ('the options of the file are those of the daemons', options),
-    ('the options of the command line are in the pages', flags))
+    ('the options of the command line are in the pages', flags),
+    ('doc/echod.md shows echod.c as it is', quotes))
