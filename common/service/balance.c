@@ -14,17 +14,24 @@ struct balance_source {
     unsigned endpoint;
 };
 
+/* A connection that no worker could take back yet. */
+struct parked {
+    struct keel_list node;
+    struct keel_endpoint endpoint;
+    int fd;
+};
+
 struct keel_balance {
     struct keel_master *master;
     struct keel_generation *generation; /* that the sources belong to; NULL: none */
     struct keel_list sources;
+    struct keel_list parked;
     unsigned next; /* round-robin: whose turn it is */
 };
 
 static void sources_free(struct keel_balance *b)
 {
-    keel_list_for_safe(node, &b->sources)
-    {
+    keel_list_for_safe (node, &b->sources) {
         struct balance_source *source = KEEL_CONTAINER(node, struct balance_source, node);
         keel_acceptor_stop(&source->acceptor);
         keel_list_remove(node);
@@ -69,48 +76,127 @@ static struct keel_process *least_loaded(struct keel_balance *b, struct keel_gen
     return best;
 }
 
-static bool pass_to(struct keel_process *p, unsigned endpoint, int fd)
+static bool pass_to(struct keel_process *p, unsigned endpoint, int fd, bool queue)
 {
     uint32_t number = endpoint;
-    if (keel_channel_try(&p->channel, KEEL_MSG_CONNECTIONS, 0, 0, &number, sizeof number, &fd, 1) !=
-        0)
+    int err = queue ? keel_channel_send(&p->channel, KEEL_MSG_CONNECTIONS, 0, 0, &number,
+                                        sizeof number, &fd, 1)
+                    : keel_channel_try(&p->channel, KEEL_MSG_CONNECTIONS, 0, 0, &number,
+                                       sizeof number, &fd, 1);
+    if (err)
         return false;
     p->passed++;
     close(fd);
     return true;
 }
 
-void keel_balance_pass(struct keel_master *master, unsigned endpoint, int fd)
+static struct keel_process *choose(struct keel_balance *b, struct keel_generation *g)
 {
-    struct keel_generation *g = master->serving;
-    struct keel_balance *b = master->balance;
-    for (unsigned tries = 0; g && b && tries <= g->count; tries++) {
-        struct keel_process *p = g->core.schedule == KEEL_SCHEDULE_LEAST ? least_loaded(b, g)
-                                                                         : next_in_turn(b, g);
-        if (!p)
-            break;
-        if (pass_to(p, endpoint, fd))
-            return;
-    }
-    /* all channels are full, or nobody is there this moment: the next one in turn gets it as
-     * soon as there is room */
-    for (unsigned i = 0; g && i < g->count; i++) {
-        struct keel_process *p = &g->processes[i];
-        uint32_t number = endpoint;
-        if (p->pid > 0 && p->state != KEEL_PROCESS_DRAINING &&
-            keel_channel_send(&p->channel, KEEL_MSG_CONNECTIONS, 0, 0, &number, sizeof number, &fd,
-                              1) == 0) {
-            p->passed++;
-            break;
-        }
-    }
-    close(fd);
+    return g->core.schedule == KEEL_SCHEDULE_LEAST ? least_loaded(b, g) : next_in_turn(b, g);
 }
+
+/* Gives fd to a worker that is well. False when there is none; fd is then still the caller's. */
+static bool place(struct keel_balance *b, struct keel_generation *g, unsigned endpoint, int fd)
+{
+    for (unsigned tries = 0; tries < g->count; tries++) {
+        struct keel_process *p = choose(b, g);
+        if (!p)
+            return false;
+        if (pass_to(p, endpoint, fd, false))
+            return true;
+    }
+    for (unsigned i = 0; i < g->count; i++) { /* all are full: it leaves when there is room */
+        if (keel_process_healthy(&g->processes[i]) && pass_to(&g->processes[i], endpoint, fd, true))
+            return true;
+    }
+    return false;
+}
+
+/* --- connections without a worker --- */
+
+/* Keeps fd until a worker is ready. */
+static void park(struct keel_balance *b, const struct keel_endpoint *endpoint, int fd)
+{
+    struct parked *parked = keel_calloc(1, sizeof *parked);
+    if (!parked) {
+        close(fd);
+        return;
+    }
+    parked->endpoint = *endpoint;
+    parked->fd = fd;
+    keel_list_push_back(&b->parked, &parked->node);
+}
+
+/* To whoever serves its address now; a connection to an address that is gone is closed. */
+static void pass_or_park(struct keel_balance *b, const struct keel_endpoint *endpoint, int fd)
+{
+    struct keel_generation *g = b->master->serving;
+    unsigned e = 0;
+    while (g && e < g->endpoints.count && !keel_endpoint_same(&g->endpoints.items[e], endpoint))
+        e++;
+    if (b->master->stopping || (g && e == g->endpoints.count))
+        close(fd);
+    else if (!g || !place(b, g, e, fd))
+        park(b, endpoint, fd);
+}
+
+void keel_balance_flush(struct keel_master *master)
+{
+    struct keel_balance *b = master->balance;
+    struct keel_list waiting;
+    keel_list_init(&waiting);
+    while (b && !keel_list_empty(&b->parked)) {
+        struct keel_list *node = b->parked.next;
+        keel_list_remove(node);
+        keel_list_push_back(&waiting, node);
+    }
+    while (!keel_list_empty(&waiting)) {
+        struct parked *parked = KEEL_CONTAINER(waiting.next, struct parked, node);
+        keel_list_remove(&parked->node);
+        pass_or_park(b, &parked->endpoint, parked->fd);
+        keel_free(parked);
+    }
+}
+
+static bool take_connections(void *arg, struct keel_message *message)
+{
+    struct keel_process *p = arg;
+    struct keel_generation *g = p->generation;
+    if (message->type != KEEL_MSG_CONNECTIONS)
+        return false;
+    for (unsigned i = 0; i < message->fd_count && (i + 1) * 4 <= message->size; i++) {
+        uint32_t endpoint;
+        memcpy(&endpoint, message->bytes + i * 4, 4);
+        if (endpoint >= g->endpoints.count)
+            continue;
+        p->passed--;
+        pass_or_park(g->master->balance, &g->endpoints.items[endpoint], message->fds[i]);
+        message->fds[i] = -1;
+    }
+    return true;
+}
+
+void keel_balance_recover(struct keel_process *p)
+{
+    if (p->generation->master->balance)
+        keel_channel_take_back(&p->channel, p->worker_end, take_connections, p);
+}
+
+/* --- accepting --- */
 
 static void on_accept(struct keel_acceptor *a, int fd, const struct keel_addr *peer)
 {
     struct balance_source *source = KEEL_CONTAINER(a, struct balance_source, acceptor);
-    keel_balance_pass(source->balance->master, source->endpoint, fd);
+    struct keel_balance *b = source->balance;
+    if (!place(b, b->generation, source->endpoint, fd))
+        park(b, &b->generation->endpoints.items[source->endpoint], fd);
+}
+
+static bool on_full(struct keel_acceptor *a, int error)
+{
+    errno = error;
+    keel_warning("balance", "cannot accept", "error=%m");
+    return false; /* the connections are the workers', who have descriptors of their own */
 }
 
 /* While no worker can take one, connections wait in the kernel's queue. */
@@ -135,6 +221,7 @@ static int source_add(struct keel_balance *b, unsigned endpoint, int fd)
     source->endpoint = endpoint;
     source->acceptor.on_accept = on_accept;
     source->acceptor.room = room;
+    source->acceptor.on_full = on_full;
     keel_list_push_back(&b->sources, &source->node);
     return keel_acceptor_start(&source->acceptor, b->master->loop, fd);
 }
@@ -148,11 +235,13 @@ int keel_balance_update(struct keel_master *master)
             return KEEL_ENOMEM;
         master->balance->master = master;
         keel_list_init(&master->balance->sources);
+        keel_list_init(&master->balance->parked);
     }
     struct keel_balance *b = master->balance;
     sources_free(b);
-    if (!g || (g->core.schedule != KEEL_SCHEDULE_ROUND_ROBIN &&
-               g->core.schedule != KEEL_SCHEDULE_LEAST))
+    keel_balance_flush(master);
+    if (!g ||
+        (g->core.schedule != KEEL_SCHEDULE_ROUND_ROBIN && g->core.schedule != KEEL_SCHEDULE_LEAST))
         return 0;
     b->generation = g;
     int err = 0;
@@ -172,6 +261,11 @@ void keel_balance_free(struct keel_master *master)
     if (!master->balance)
         return;
     sources_free(master->balance);
+    keel_list_for_safe (node, &master->balance->parked) {
+        struct parked *parked = KEEL_CONTAINER(node, struct parked, node);
+        close(parked->fd);
+        keel_free(parked);
+    }
     keel_free(master->balance);
     master->balance = NULL;
 }

@@ -72,10 +72,17 @@ int keel_channel_try(struct keel_channel *channel, uint32_t type, uint32_t a, ui
     return send_packet(channel->fd, iov, size ? 2 : 1, fds, fd_count);
 }
 
+static void close_fds(const int *fds, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+}
+
 static void queued_free(struct queued *q)
 {
-    for (unsigned i = 0; i < q->fd_count; i++)
-        close(q->fds[i]);
+    close_fds(q->fds, q->fd_count);
     keel_list_remove(&q->node);
     keel_free(q);
 }
@@ -104,19 +111,24 @@ static struct queued *queued_new(uint32_t type, uint32_t a, uint32_t b, const vo
     return q;
 }
 
+/* `before` is where it goes: the list for its end, or a message of it. */
+static int enqueue(struct keel_channel *channel, struct keel_list *before, struct queued *q)
+{
+    if (!q)
+        return KEEL_ENOMEM;
+    keel_list_push_back(before, &q->node);
+    if (channel->io.loop)
+        keel_io_change(&channel->io, KEEL_READ | KEEL_WRITE);
+    return 0;
+}
+
 int keel_channel_send(struct keel_channel *channel, uint32_t type, uint32_t a, uint32_t b,
                       const void *bytes, size_t size, const int *fds, unsigned fd_count)
 {
     int err = keel_channel_try(channel, type, a, b, bytes, size, fds, fd_count);
     if (err != KEEL_EAGAIN)
         return err;
-    struct queued *q = queued_new(type, a, b, bytes, size, fds, fd_count);
-    if (!q)
-        return KEEL_ENOMEM;
-    keel_list_push_back(&channel->queue, &q->node);
-    if (channel->io.loop)
-        keel_io_change(&channel->io, KEEL_READ | KEEL_WRITE);
-    return 0;
+    return enqueue(channel, &channel->queue, queued_new(type, a, b, bytes, size, fds, fd_count));
 }
 
 /* Sends queued messages while there is room. 0 when the queue is empty. */
@@ -171,6 +183,41 @@ int keel_channel_receive(int fd, struct keel_message *message, uint8_t *space, i
     return 1;
 }
 
+static void take_back_sent(struct keel_channel *channel, int other_end,
+                           bool (*wanted)(void *arg, struct keel_message *message), void *arg)
+{
+    uint8_t space[KEEL_MESSAGE_MAX + HEAD_SIZE];
+    int fds[KEEL_MESSAGE_FDS];
+    struct keel_message m;
+    struct keel_list *first = channel->queue.next; /* what was sent comes before it */
+    while (keel_channel_receive(other_end, &m, space, fds) == 1) {
+        if (!wanted(arg, &m))
+            enqueue(channel, first,
+                    queued_new(m.type, m.a, m.b, m.bytes, m.size, m.fds, m.fd_count));
+        close_fds(fds, m.fd_count);
+    }
+}
+
+void keel_channel_take_back(struct keel_channel *channel, int other_end,
+                            bool (*wanted)(void *arg, struct keel_message *message), void *arg)
+{
+    take_back_sent(channel, other_end, wanted, arg);
+    keel_list_for_safe (node, &channel->queue) {
+        struct queued *q = KEEL_CONTAINER(node, struct queued, node);
+        uint32_t head[3];
+        memcpy(head, q->bytes, HEAD_SIZE);
+        struct keel_message m = {.type = head[0],
+                                 .a = head[1],
+                                 .b = head[2],
+                                 .bytes = q->bytes + HEAD_SIZE,
+                                 .size = q->size - HEAD_SIZE,
+                                 .fds = q->fds,
+                                 .fd_count = q->fd_count};
+        if (wanted(arg, &m))
+            queued_free(q);
+    }
+}
+
 static void channel_end(struct keel_channel *channel)
 {
     keel_io_stop(&channel->io);
@@ -197,10 +244,7 @@ static void on_ready(struct keel_io *io, short what)
             return;
         }
         channel->on_message(channel, &message);
-        for (unsigned f = 0; f < message.fd_count; f++) {
-            if (fds[f] >= 0)
-                close(fds[f]);
-        }
+        close_fds(fds, message.fd_count);
     }
 }
 
@@ -212,8 +256,11 @@ int keel_channel_start(struct keel_channel *channel, struct keel_loop *loop, int
     channel->on_message = on_message;
     channel->on_end = on_end;
     keel_list_init(&channel->queue);
-    return keel_io_start(&channel->io, loop, fd, KEEL_READ, KEEL_PRIORITY_CONTROL, "channel",
-                         on_ready);
+    int err = keel_io_start(&channel->io, loop, fd, KEEL_READ, KEEL_PRIORITY_CONTROL, "channel",
+                            on_ready);
+    if (err)
+        channel->fd = -1;
+    return err;
 }
 
 void keel_channel_stop(struct keel_channel *channel)

@@ -25,19 +25,20 @@ enum keel_message_type {
     KEEL_MSG_PEER,        /* a channel to helper a (in a helper: to worker a); 1 fd */
     /* worker -> master */
     KEEL_MSG_READY = 64,
-    KEEL_MSG_FAILED,      /* a = exit status to use; payload: text */
+    KEEL_MSG_FAILED, /* a = exit status to use; payload: text */
     KEEL_MSG_ACTIVATED,
-    KEEL_MSG_REPLY,       /* a = id, b = 1 when more follows; payload: a piece of the JSON reply */
+    KEEL_MSG_REPLY, /* a = id, b = 1 when more follows; payload: a piece of the JSON reply */
     /* between the old and the new master of an upgrade; payload JSON */
     KEEL_MSG_HANDOVER = 128, /* new -> old: I serve; leave */
-    KEEL_MSG_FAREWELL,       /* old -> new: my last counters; my workers are gone */
+    KEEL_MSG_COUNTERS,       /* old -> new: what I have counted; b = 1 when more follows. First at
+                                the hand-over, and again when my workers are gone */
 };
 
 struct keel_message {
     uint32_t type, a, b;
     const uint8_t *bytes; /* payload, borrowed during the callback */
     size_t size;
-    int *fds;        /* received: the receiver takes each it sets to -1; the rest is closed */
+    int *fds; /* received: the receiver takes each it sets to -1; the rest is closed */
     unsigned fd_count;
 };
 /* Most payload of one message, and most descriptors. */
@@ -55,7 +56,7 @@ struct keel_channel {
 
 /* A pair of connected descriptors, CLOEXEC and nonblocking. 0 or KEEL_ESYS. */
 int keel_channel_pair(int fds[2]);
-/* Takes fd. 0 or KEEL_ESYS. */
+/* Takes fd. 0; or KEEL_ESYS, and then fd is still the caller's and the channel closed. */
 int keel_channel_start(struct keel_channel *channel, struct keel_loop *loop, int fd,
                        void (*on_message)(struct keel_channel *, struct keel_message *),
                        void (*on_end)(struct keel_channel *));
@@ -69,6 +70,11 @@ int keel_channel_try(struct keel_channel *channel, uint32_t type, uint32_t a, ui
 /* Reads one message from a descriptor without a loop: what a dead process left unread. Returns 1,
  * 0 (none) or KEEL_ESYS. `space` has KEEL_MESSAGE_MAX + 16 bytes, fds KEEL_MESSAGE_FDS. */
 int keel_channel_receive(int fd, struct keel_message *message, uint8_t *space, int *fds);
+/* Takes back what the other side, whose end is `other_end`, has not read, and what is still queued
+ * for it: each message is shown to `wanted`, which takes it (true) with the descriptors it sets
+ * to -1, or leaves it; those left are queued again, in their order. */
+void keel_channel_take_back(struct keel_channel *channel, int other_end,
+                            bool (*wanted)(void *arg, struct keel_message *message), void *arg);
 /* Sends what is queued, waiting at most wait_ms: before a process exits. */
 void keel_channel_flush(struct keel_channel *channel, int wait_ms);
 

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Clients at once; more wait in the kernel's queue. */
@@ -18,8 +20,8 @@ struct keel_control_client {
     struct keel_stream stream;
     struct keel_list node;
     struct keel_control *control;
-    bool closed;       /* the stream is gone; freed when the last request is answered */
-    unsigned waiting;  /* requests under way */
+    bool closed;      /* the stream is gone; freed when the last request is answered */
+    unsigned waiting; /* requests under way */
 };
 
 /* One worker's part of a request. */
@@ -47,6 +49,7 @@ struct waiter {
 struct keel_control {
     struct keel_master *master;
     int fd;
+    bool listening; /* and its path is ours */
     char path[108];
     struct keel_acceptor acceptor;
     struct keel_list clients;
@@ -215,8 +218,7 @@ static void on_accept(struct keel_acceptor *a, int fd, const struct keel_addr *p
 static unsigned room(struct keel_acceptor *a)
 {
     struct keel_control *control = KEEL_CONTAINER(a, struct keel_control, acceptor);
-    keel_list_for_safe(node, &control->clients)
-    {
+    keel_list_for_safe (node, &control->clients) {
         struct keel_control_client *client = KEEL_CONTAINER(node, struct keel_control_client, node);
         if (control->client_count < CLIENTS)
             break;
@@ -259,8 +261,8 @@ static json_t *part_reply(const struct ask_part *part)
 {
     json_t *reply = NULL;
     if (part->done && part->process)
-        reply = json_loadb((const char *)keel_buf_bytes(&part->text), keel_buf_size(&part->text),
-                           0, NULL);
+        reply = json_loadb((const char *)keel_buf_bytes(&part->text), keel_buf_size(&part->text), 0,
+                           NULL);
     if (!reply)
         reply = json_pack("{s:b s:s}", "ok", 0, "error",
                           part->process ? "the worker did not answer" : "the worker is gone");
@@ -277,8 +279,8 @@ static json_t *merge_replies(struct ask *ask)
         bool ok = json_is_true(json_object_get(reply, "ok"));
         const char *key = ok ? "result" : "error";
         any = any || ok;
-        json_array_append_new(list, json_pack("{s:i s:O}", "worker", (int)ask->parts[i].worker,
-                                              key, json_object_get(reply, key)));
+        json_array_append_new(list, json_pack("{s:i s:O}", "worker", (int)ask->parts[i].worker, key,
+                                              json_object_get(reply, key)));
         if (i == 0)
             first = json_incref(reply);
         json_decref(reply);
@@ -301,8 +303,7 @@ static json_t *one_reply(const struct ask *ask)
 static void ask_finish(struct ask *ask)
 {
     struct keel_control_client *client = ask->client;
-    client_send(client,
-                ask->scope != KEEL_COMMAND_ALL ? one_reply(ask) : merge_replies(ask));
+    client_send(client, ask->scope != KEEL_COMMAND_ALL ? one_reply(ask) : merge_replies(ask));
     for (unsigned i = 0; i < ask->count; i++)
         keel_buf_fini(&ask->parts[i].text);
     keel_timer_stop(&ask->timeout);
@@ -349,8 +350,7 @@ void keel_control_ask_workers(struct keel_control_client *client,
     struct keel_control *control = client->control;
     struct keel_generation *g = control->master->serving;
     char *text = json_dumps(request->root, JSON_COMPACT);
-    struct ask *ask =
-        g ? keel_calloc(1, sizeof *ask + g->total * sizeof(struct ask_part)) : NULL;
+    struct ask *ask = g ? keel_calloc(1, sizeof *ask + g->total * sizeof(struct ask_part)) : NULL;
     if (!ask || !text || strlen(text) > KEEL_MESSAGE_MAX) {
         keel_control_fail(client, !g ? "no worker serves" : !text ? "no memory" : "too long");
         keel_free(ask);
@@ -385,8 +385,7 @@ void keel_control_reply(struct keel_process *p, uint32_t id, const void *bytes, 
     struct keel_control *control = p->generation->master->control;
     if (!control)
         return;
-    keel_list_for_safe(node, &control->asks)
-    {
+    keel_list_for_safe (node, &control->asks) {
         struct ask *ask = KEEL_CONTAINER(node, struct ask, node);
         for (unsigned i = 0; i < ask->count; i++) {
             struct ask_part *part = &ask->parts[i];
@@ -405,12 +404,12 @@ void keel_control_reply(struct keel_process *p, uint32_t id, const void *bytes, 
 
 /* --- life --- */
 
-static int open_socket(struct keel_control *control, const struct keel_core *core,
-                       struct keel_diag *diag)
+/* Returns a new listening socket, or an error. */
+static int open_socket(const struct keel_core *core, struct keel_diag *diag)
 {
     const struct keel_sock_options options = {.mode = core->control_mode};
-    char dir[sizeof control->path];
-    snprintf(dir, sizeof dir, "%s", control->path);
+    char dir[sizeof core->control];
+    snprintf(dir, sizeof dir, "%s", core->control);
     char *slash = strrchr(dir, '/');
     if (slash && slash != dir) {
         *slash = '\0';
@@ -418,8 +417,26 @@ static int open_socket(struct keel_control *control, const struct keel_core *cor
         if (err)
             return err;
     }
-    control->fd = keel_sock_listen_unix(control->path, &options, diag);
-    return control->fd < 0 ? control->fd : 0;
+    return keel_sock_listen_unix(core->control, &options, diag);
+}
+
+/* The path is the one it has, whatever the configuration says now. */
+static int take_inherited(struct keel_control *control, int fd, struct keel_diag *diag)
+{
+    struct sockaddr_un un = {0};
+    socklen_t size = sizeof un;
+    if (getsockname(fd, (struct sockaddr *)&un, &size) != 0 || un.sun_family != AF_UNIX)
+        return keel_diag_set(diag, KEEL_EINVAL, "the control socket that came along is none");
+    control->fd = fd;
+    snprintf(control->path, sizeof control->path, "%.*s", (int)sizeof un.sun_path, un.sun_path);
+    return 0;
+}
+
+static int start_accepting(struct keel_control *control)
+{
+    int err = keel_acceptor_start(&control->acceptor, control->master->loop, control->fd);
+    control->listening = err == 0;
+    return err;
 }
 
 int keel_control_start(struct keel_master *master, int inherited_fd, struct keel_diag *diag)
@@ -429,32 +446,80 @@ int keel_control_start(struct keel_master *master, int inherited_fd, struct keel
     struct keel_control *control = keel_calloc(1, sizeof *control);
     if (!control)
         return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    master->control = control;
     control->master = master;
-    control->fd = inherited_fd;
-    memcpy(control->path, g->core.control, sizeof control->path);
+    control->fd = -1;
     keel_list_init(&control->clients);
     keel_list_init(&control->asks);
     control->acceptor.on_accept = on_accept;
     control->acceptor.room = room;
-    int err = inherited_fd >= 0 ? 0 : open_socket(control, &g->core, diag);
-    if (!err && keel_acceptor_start(&control->acceptor, master->loop, control->fd) != 0)
-        err = keel_diag_set(diag, KEEL_ESYS, "cannot watch the control socket");
-    if (err) {
-        keel_free(control);
-        return err;
+    if (inherited_fd >= 0)
+        return take_inherited(control, inherited_fd, diag);
+    int fd = open_socket(&g->core, diag);
+    if (fd < 0)
+        return fd;
+    control->fd = fd;
+    memcpy(control->path, g->core.control, sizeof control->path);
+    int err = start_accepting(control);
+    return err ? keel_diag_set(diag, err, "cannot watch the control socket") : 0;
+}
+
+void keel_control_listen(struct keel_master *master)
+{
+    struct keel_control *control = master->control;
+    if (!control || control->fd < 0 || control->listening)
+        return;
+    if (start_accepting(control) != 0)
+        keel_error("control", "cannot watch the control socket", "path=%s", control->path);
+    else if (master->serving)
+        keel_control_follow(master, &master->serving->core);
+}
+
+/* Stops listening; the path goes when it is ours. */
+static void close_socket(struct keel_control *control, bool keep_path)
+{
+    if (control->fd < 0)
+        return;
+    if (control->listening)
+        keel_acceptor_stop(&control->acceptor);
+    if (control->listening && !keep_path)
+        unlink(control->path);
+    close(control->fd);
+    control->fd = -1;
+    control->listening = false;
+}
+
+void keel_control_follow(struct keel_master *master, const struct keel_core *core)
+{
+    struct keel_control *control = master->control;
+    struct keel_diag diag = {""};
+    if (!control || !control->listening)
+        return;
+    if (strcmp(control->path, core->control) == 0) {
+        if (chmod(control->path, core->control_mode) != 0)
+            keel_warning("control", "cannot set the permissions", "path=%s error=%m",
+                         control->path);
+        return;
     }
-    master->control = control;
-    return 0;
+    int fd = open_socket(core, &diag);
+    if (fd < 0) {
+        keel_error("control", "the control socket stays where it was", "path=%s reason=%s",
+                   control->path, diag.text);
+        return;
+    }
+    close_socket(control, false);
+    control->fd = fd;
+    memcpy(control->path, core->control, sizeof control->path);
+    if (start_accepting(control) != 0)
+        keel_error("control", "cannot watch the control socket", "path=%s", control->path);
+    else
+        keel_notice("control", "the control socket moved", "path=%s", control->path);
 }
 
 void keel_control_leave(struct keel_master *master)
 {
-    struct keel_control *control = master->control;
-    if (!control || control->fd < 0)
-        return;
-    keel_acceptor_stop(&control->acceptor);
-    close(control->fd);
-    control->fd = -1;
+    if (master->control)
+        close_socket(master->control, true);
 }
 
 void keel_control_stop(struct keel_master *master)
@@ -462,13 +527,10 @@ void keel_control_stop(struct keel_master *master)
     struct keel_control *control = master->control;
     if (!control)
         return;
-    if (control->fd >= 0)
-        unlink(control->path);
-    keel_control_leave(master);
-    keel_list_for_safe(ask_node, &control->asks)
+    close_socket(control, false);
+    keel_list_for_safe (ask_node, &control->asks)
         ask_finish(KEEL_CONTAINER(ask_node, struct ask, node));
-    keel_list_for_safe(node, &control->clients)
-    {
+    keel_list_for_safe (node, &control->clients) {
         struct keel_control_client *client = KEEL_CONTAINER(node, struct keel_control_client, node);
         if (!client->closed)
             keel_stream_close(&client->stream);

@@ -6,9 +6,12 @@
 #include "common/service/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define EXIT_USAGE 2
@@ -17,7 +20,7 @@
 struct command_line {
     const char *file;
     bool check, print, man;
-    int log_level; /* -1: not given */
+    int log_level;             /* -1: not given */
     struct keel_buf listen;    /* the items of a listen list */
     struct keel_buf overrides; /* configuration text */
 };
@@ -64,9 +67,10 @@ static void print_help(const struct keel_protocol *p)
     for (size_t i = 0; i < sizeof common_options / sizeof common_options[0]; i++)
         print_option(common_options[i].name, common_options[i].argument,
                      common_options[i].value == 2, common_options[i].help);
-    printf("\nSignals: HUP reload, TERM finish and stop, INT stop, USR1 reopen logs, USR2 upgrade.\n"
-           "The manual: man %s. To look inside and steer: keelctl %s help.\n",
-           p->name, p->name);
+    printf(
+        "\nSignals: HUP reload, TERM finish and stop, INT stop, USR1 reopen logs, USR2 upgrade.\n"
+        "The manual: man %s. To look inside and steer: keelctl %s help.\n",
+        p->name, p->name);
 }
 
 /* --- command line -> configuration text --- */
@@ -181,8 +185,6 @@ static int parse_command_line(const struct keel_protocol *p, struct command_line
             status = usage_error(p, "a file is missing behind ", "-c");
         else if (strncmp(argv[i], "--", 2) == 0 && argv[i][2])
             status = take_option(p, line, argc, argv, &i);
-        else if (strcmp(argv[i], "-h") == 0)
-            status = take_option(p, line, 1, (char *[]){"--help"}, &(int){0});
         else
             status = usage_error(p, "unknown argument ", argv[i]);
     }
@@ -248,10 +250,8 @@ static int run_master(const struct keel_protocol *p, int argc, char **argv,
                       struct keel_manifest *manifest)
 {
     static struct keel_master master; /* some 30 KiB, and there is one */
-    struct keel_log_options log = {.level = KEEL_LOG_INFO,
-                                   .fd = -1,
-                                   .daemon = p->name,
-                                   .process = "master"};
+    struct keel_log_options log = {
+        .level = KEEL_LOG_INFO, .fd = -1, .daemon = p->name, .process = "master"};
     if (line->log_level >= 0)
         log.level = (enum keel_log_level)line->log_level;
     keel_log_open(&log, NULL);
@@ -262,7 +262,7 @@ static int run_master(const struct keel_protocol *p, int argc, char **argv,
     master.overrides = keel_buf_size(&line->overrides)
                            ? keel_strdup(keel_buf_text((struct keel_buf *)&line->overrides))
                            : NULL;
-    master.log_level = line->log_level;
+    master.log_level = manifest ? manifest->log_level : line->log_level;
     int status = keel_master_run(&master, text, manifest);
     keel_free(master.overrides);
     return status;
@@ -276,6 +276,8 @@ static int start(const struct keel_protocol *p, int argc, char **argv, struct co
     int status;
     if (line->file) {
         file = realpath(line->file, NULL); /* a reload finds it from anywhere */
+        if (!file)
+            file = strdup(line->file); /* a pipe, or an error in a moment */
         if (keel_conf_read_file(line->file, &text, &diag) != 0) {
             fprintf(stderr, "%s: %s\n", p->name, diag.text);
             free(file);
@@ -283,8 +285,7 @@ static int start(const struct keel_protocol *p, int argc, char **argv, struct co
         }
     }
     if (line->check || line->print) {
-        const struct keel_conf_source source = {line->file, text,
-                                                keel_buf_text(&line->overrides)};
+        const struct keel_conf_source source = {line->file, text, keel_buf_text(&line->overrides)};
         status = check_only(p, &source, line->print);
         keel_free(text);
     } else {
@@ -316,12 +317,28 @@ static int run_daemon(const struct keel_protocol *p, int argc, char **argv,
     return status;
 }
 
+/* 0, 1 and 2 are open, so that no socket or store gets those numbers; all others (the manifest's
+ * too) go no further than here: a child gets what it is given. */
+static int sort_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+    syscall(SYS_close_range, STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+    return fd < 0 ? KEEL_ESYS : 0;
+}
+
 int keel_main(int argc, char **argv, const struct keel_protocol *protocol)
 {
     struct keel_diag diag = {""};
     struct keel_manifest manifest;
     const char *number = getenv(KEEL_MANIFEST_ENV);
     int status;
+    if (sort_descriptors() != 0)
+        return EXIT_FAILURE;
     if (keel_module_check(protocol, &diag) != 0) {
         fprintf(stderr, "%s\n", diag.text);
         return EXIT_FAILURE;

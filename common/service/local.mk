@@ -47,6 +47,7 @@ common_libkeel_la_SOURCES += \
 	common/service/options.h \
 	common/service/paths.c \
 	common/service/paths.h \
+	common/service/process.c \
 	common/service/segment.c \
 	common/service/segment.h \
 	common/service/sockets.c \

@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <sys/mman.h>
@@ -26,15 +27,27 @@ void keel_manifest_fini(struct keel_manifest *m)
     keel_manifest_init(m);
 }
 
-int keel_manifest_add_fd(struct keel_manifest *m, unsigned endpoint, unsigned slot, int fd)
+int keel_manifest_add_fd(struct keel_manifest *m, unsigned endpoint, unsigned slot, int fd,
+                         bool inherited)
 {
     struct keel_manifest_fd *grown =
         keel_realloc(m->fds, (m->fd_count + 1) * sizeof(struct keel_manifest_fd));
     if (!grown)
         return KEEL_ENOMEM;
     m->fds = grown;
-    m->fds[m->fd_count++] = (struct keel_manifest_fd){endpoint, slot, fd};
+    m->fds[m->fd_count++] = (struct keel_manifest_fd){endpoint, slot, fd, inherited};
     return 0;
+}
+
+void keel_manifest_pass(const struct keel_manifest *m)
+{
+    const int single[] = {m->channel, m->segment, m->log, m->control};
+    for (unsigned i = 0; i < sizeof single / sizeof single[0]; i++) {
+        if (single[i] >= 0)
+            fcntl(single[i], F_SETFD, 0);
+    }
+    for (unsigned i = 0; i < m->fd_count; i++)
+        fcntl(m->fds[i].fd, F_SETFD, 0);
 }
 
 static json_t *endpoint_to_json(const struct keel_endpoint *e)
@@ -53,16 +66,17 @@ static json_t *manifest_head(const struct keel_manifest *m)
     for (unsigned i = 0; i < m->endpoints.count; i++)
         json_array_append_new(endpoints, endpoint_to_json(&m->endpoints.items[i]));
     for (unsigned i = 0; i < m->fd_count; i++)
-        json_array_append_new(fds, json_pack("[i,i,i]", (int)m->fds[i].endpoint,
-                                             (int)m->fds[i].slot, m->fds[i].fd));
+        json_array_append_new(fds,
+                              json_pack("[i,i,i,b]", (int)m->fds[i].endpoint, (int)m->fds[i].slot,
+                                        m->fds[i].fd, m->fds[i].inherited));
     char key[2 * KEEL_TICKET_KEY + 1];
     keel_format_hex(key, sizeof key, m->ticket_key, sizeof m->ticket_key, 0);
     return json_pack("{s:i s:i s:i s:i s:i s:b s:i s:i s:i s:i s:i s:s s:s? s:s? s:I s:I s:I s:o"
                      " s:o}",
                      "role", (int)m->role, "generation", (int)m->generation, "worker",
                      (int)m->worker, "workers", (int)m->workers, "slot", (int)m->slot, "active",
-                     m->active, "channel", m->channel, "segment", m->segment, "control",
-                     m->control, "log", m->log, "log-level", m->log_level, "ticket-key", key, "conf-file",
+                     m->active, "channel", m->channel, "segment", m->segment, "control", m->control,
+                     "log", m->log, "log-level", m->log_level, "ticket-key", key, "conf-file",
                      m->conf_file, "counters", m->counters, "started", (json_int_t)m->started_ns,
                      "conf-size", (json_int_t)(m->conf_text ? (ssize_t)strlen(m->conf_text) : -1),
                      "overrides-size",
@@ -199,12 +213,12 @@ static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
     }
     json_array_foreach(json_object_get(head, "fds"), i, item)
     {
-        int endpoint, slot, fd;
+        int endpoint, slot, fd, inherited;
         if (*bad)
             return;
-        if (json_unpack(item, "[i,i,i!]", &endpoint, &slot, &fd) != 0 || endpoint < 0 ||
-            (unsigned)endpoint >= m->endpoints.count || slot < 0 || fd < 0 ||
-            keel_manifest_add_fd(m, (unsigned)endpoint, (unsigned)slot, fd) != 0)
+        if (json_unpack(item, "[i,i,i,b!]", &endpoint, &slot, &fd, &inherited) != 0 ||
+            endpoint < 0 || (unsigned)endpoint >= m->endpoints.count || slot < 0 || fd < 0 ||
+            keel_manifest_add_fd(m, (unsigned)endpoint, (unsigned)slot, fd, inherited) != 0)
             *bad = true;
     }
 }

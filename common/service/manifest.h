@@ -25,30 +25,34 @@ enum keel_role {
 struct keel_manifest_fd {
     unsigned endpoint, slot;
     int fd;
+    bool inherited; /* systemd's */
 };
 
 struct keel_manifest {
     enum keel_role role;
     unsigned generation, worker, workers;
-    unsigned slot;            /* in the segment */
-    bool active;              /* schedule single: serve at once */
+    unsigned slot;                      /* in the segment */
+    bool active;                        /* schedule single: serve at once */
     int channel, segment, control, log; /* descriptors; -1: none */
-    int log_level;            /* -1: as configured */
-    char *conf_file;          /* NULL: none */
-    char *conf_text;          /* NULL: none */
-    char *overrides;          /* NULL: none */
+    int log_level;                      /* -1: as configured */
+    char *conf_file;                    /* NULL: none */
+    char *conf_text;                    /* NULL: none */
+    char *overrides;                    /* NULL: none */
     struct keel_endpoints endpoints; /* worker: as configured; master: those whose fds come along */
     struct keel_manifest_fd *fds;
     unsigned fd_count;
     uint8_t ticket_key[KEEL_TICKET_KEY]; /* secret of TLS session tickets, of all processes */
-    char *counters;           /* master: JSON object of metric totals; NULL: none */
-    uint64_t started_ns;      /* master: realtime of the first start */
+    char *counters;                      /* master: JSON object of metric totals; NULL: none */
+    uint64_t started_ns;                 /* master: realtime of the first start */
 };
 
 void keel_manifest_init(struct keel_manifest *m);
 /* Frees what it owns; closes no descriptor. */
 void keel_manifest_fini(struct keel_manifest *m);
-int keel_manifest_add_fd(struct keel_manifest *m, unsigned endpoint, unsigned slot, int fd);
+int keel_manifest_add_fd(struct keel_manifest *m, unsigned endpoint, unsigned slot, int fd,
+                         bool inherited);
+/* In a child, before exec: the descriptors that it names survive that. */
+void keel_manifest_pass(const struct keel_manifest *m);
 /* Returns a new memfd (not CLOEXEC) with the manifest, or KEEL_ESYS / KEEL_ENOMEM. */
 int keel_manifest_write(const struct keel_manifest *m);
 /* Reads the whole of fd (from its start). KEEL_EINVAL with diag when it is not a manifest. */

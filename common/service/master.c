@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- reload --- */
@@ -17,29 +18,24 @@
 void keel_master_settle(struct keel_master *master, bool ok, const char *text)
 {
     while (!keel_list_empty(&master->waiters)) {
-        struct keel_waiter *waiter =
-            KEEL_CONTAINER(master->waiters.next, struct keel_waiter, node);
+        struct keel_waiter *waiter = KEEL_CONTAINER(master->waiters.next, struct keel_waiter, node);
         keel_list_remove(&waiter->node);
         waiter->settled(waiter, ok, text);
     }
-    if (master->stopping)
+    if (master->stopping || !master->serving)
         return;
-    if (ok && master->serving && master->serving->number > 1 && !master->handed_over)
-        master->reloads++;
     keel_notify("READY=1");
     if (master->reload_again) {
-        struct keel_diag diag;
+        struct keel_diag diag = {""};
         master->reload_again = false;
         keel_master_reload(master, &diag);
     }
 }
 
-static bool is_starting(const struct keel_master *master)
+bool keel_master_is_starting(const struct keel_master *master)
 {
-    keel_list_for(node, &master->generations)
-    {
-        if (KEEL_CONTAINER(node, struct keel_generation, node)->state ==
-            KEEL_GENERATION_STARTING)
+    keel_list_for (node, &master->generations) {
+        if (KEEL_CONTAINER(node, struct keel_generation, node)->state == KEEL_GENERATION_STARTING)
             return true;
     }
     return false;
@@ -56,15 +52,26 @@ void keel_master_apply_log(struct keel_master *master, const struct keel_core *c
         keel_error("master", "the log stays as it was", "reason=%s", diag.text);
 }
 
+int keel_master_can_reread(const struct keel_master *master, struct keel_diag *diag)
+{
+    struct stat st;
+    if (master->conf_file && stat(master->conf_file, &st) == 0 && !S_ISREG(st.st_mode))
+        return keel_diag_set(diag, KEEL_EINVAL, "%s is no regular file, and cannot be read again",
+                             master->conf_file);
+    return 0;
+}
+
 int keel_master_reload(struct keel_master *master, struct keel_diag *diag)
 {
     char *text = NULL;
-    if (master->stopping || master->upgrade)
+    if (master->stopping || keel_upgrade_is_pending(master))
         return keel_diag_set(diag, KEEL_EBUSY, "an upgrade or a stop is under way");
-    if (is_starting(master))
+    if (keel_master_is_starting(master))
         return keel_diag_set(diag, KEEL_EBUSY, "a reload is under way");
     keel_notify_reloading();
-    int err = master->conf_file ? keel_conf_read_file(master->conf_file, &text, diag) : 0;
+    int err = keel_master_can_reread(master, diag);
+    if (!err && master->conf_file)
+        err = keel_conf_read_file(master->conf_file, &text, diag);
     if (!err)
         err = keel_generation_start(master, text, diag);
     if (err) {
@@ -80,18 +87,6 @@ int keel_master_reload(struct keel_master *master, struct keel_diag *diag)
 
 /* --- stop --- */
 
-/* Nobody will serve these any more: a client that comes now shall hear so at once and try another
- * server, not wait in a queue until we are gone. */
-static void close_doors(struct keel_master *master)
-{
-    keel_list_for(node, &master->sockets.all)
-    {
-        struct keel_kept *kept = KEEL_CONTAINER(node, struct keel_kept, node);
-        if (kept->endpoint.kind == KEEL_ENDPOINT_TCP || kept->endpoint.kind == KEEL_ENDPOINT_UDP)
-            keel_sockets_close_fds(kept);
-    }
-}
-
 void keel_master_stop(struct keel_master *master, bool fast, int exit_status)
 {
     if (master->stopping && !fast)
@@ -104,29 +99,27 @@ void keel_master_stop(struct keel_master *master, bool fast, int exit_status)
     if (!master->handed_over)
         keel_notify("STOPPING=1");
     keel_master_settle(master, false, "the daemon is stopping");
+    keel_upgrade_cancel(master);
     keel_supervise_stop(master);
-    keel_list_for_safe(node, &master->generations)
-    {
+    keel_list_for_safe (node, &master->generations) {
         struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
         keel_generation_drain(g, fast ? 0 : g->core.drain_timeout);
     }
     keel_balance_update(master);
-    if (!master->handed_over)
-        close_doors(master);
     keel_master_check_done(master);
 }
 
 void keel_master_check_done(struct keel_master *master)
 {
-    if (master->stopping && keel_list_empty(&master->generations))
+    bool child = keel_upgrade_is_pending(master) && !keel_upgrade_waiting(master);
+    if (master->stopping && keel_list_empty(&master->generations) && !child)
         keel_loop_stop(master->loop);
 }
 
 void keel_master_broadcast(struct keel_master *master, uint32_t type, uint32_t a, const int *fds,
                            unsigned fd_count)
 {
-    keel_list_for(node, &master->generations)
-    {
+    keel_list_for (node, &master->generations) {
         struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
         for (unsigned i = 0; i < g->total; i++) {
             if (g->processes[i].pid > 0)
@@ -156,8 +149,8 @@ static void on_signal(struct keel_signal *sig, int number)
     struct keel_diag diag = {""};
     switch (number) {
     case SIGHUP:
-        if (is_starting(master))
-            master->reload_again = true;
+        if (keel_master_is_starting(master) || keel_upgrade_is_pending(master))
+            master->reload_again = true; /* when that is settled */
         else
             keel_master_reload(master, &diag);
         break;
@@ -183,6 +176,9 @@ static void on_signal(struct keel_signal *sig, int number)
 static int catch_signals(struct keel_master *master, struct keel_diag *diag)
 {
     static const int numbers[] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD};
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL); /* whoever started us may have blocked some */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a full log is an error of write, not our end */
     for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
@@ -237,12 +233,10 @@ static int master_start(struct keel_master *master, char *text, struct keel_mani
     if (!err) {
         master->loop = keel_loop_new();
         if (!master->loop)
-            err = keel_diag_set(diag, KEEL_ESYS, "cannot make the event loop: %s",
-                                strerror(errno));
+            err = keel_diag_set(diag, KEEL_ESYS, "cannot make the event loop: %s", strerror(errno));
     }
     if (!err && keel_totals_new(master) != 0)
-        err = keel_diag_set(diag, KEEL_ESYS, "cannot make the shared segment: %s",
-                            strerror(errno));
+        err = keel_diag_set(diag, KEEL_ESYS, "cannot make the shared segment: %s", strerror(errno));
     if (!err)
         err = catch_signals(master, diag);
     if (!err && manifest)
@@ -272,7 +266,7 @@ static void master_finish(struct keel_master *master)
         keel_upgrade_free(master);
         keel_balance_free(master);
     }
-    keel_sockets_fini(&master->sockets, master->handed_over);
+    keel_sockets_fini(&master->sockets);
     keel_totals_free(master);
     if (master->loop)
         keel_loop_free(master->loop);

@@ -2,7 +2,8 @@
  * The master process: its state, and what its parts offer each other. Private to service/.
  *
  *   master.c      start, signals, stop, exit status
- *   generation.c  one configuration and its workers: spawn, ready, drain, undo
+ *   generation.c  one configuration and its workers: ready, drain, undo
+ *   process.c     one worker: fork, exec, what it says
  *   supervise.c   deaths, respawns, heartbeats, who serves whose descriptors
  *   balance.c     accepting for the workers (schedule round-robin and least)
  *   upgrade.c     the new binary takes over
@@ -33,20 +34,20 @@ enum keel_process_state {
 struct keel_process {
     struct keel_generation *generation;
     const struct keel_helper *helper; /* its role; NULL: a worker */
-    unsigned index;    /* among the workers, or among the helpers */
+    unsigned index;                   /* among the workers, or among the helpers */
     enum keel_process_state state;
     pid_t pid;
     struct keel_channel channel;
-    int worker_end;    /* the worker's side of the channel: what a dead one left unread is here */
-    unsigned slot;     /* in the segment */
+    int worker_end; /* the worker's side of the channel: what a dead one left unread is here */
+    unsigned slot;  /* in the segment */
     uint64_t spawned_ns, ready_ns;
-    bool active;       /* schedule single, and helpers: it is the one that works */
-    bool hung;         /* heartbeat is late: siblings serve its descriptors */
+    bool active; /* schedule single, and helpers: it is the one that works */
+    bool hung;   /* heartbeat is late: siblings serve its descriptors */
     bool warned, aborted;
     uint64_t aborted_ns;
-    bool *has;         /* for each (endpoint, slot) number: it holds the descriptor */
-    uint64_t passed;   /* connections that the master passed to it */
-    unsigned deaths;   /* in a row, for the respawn delay */
+    bool *has;       /* for each (endpoint, slot) number: it holds the descriptor */
+    uint64_t passed; /* connections that the master passed to it */
+    unsigned deaths; /* in a row, for the respawn delay */
     struct keel_timer respawn;
     char sandbox[256]; /* what it said with READY */
     char failure[512]; /* what it said with FAILED */
@@ -55,7 +56,7 @@ struct keel_process {
 enum keel_generation_state {
     KEEL_GENERATION_STARTING = 1, /* its workers get ready; the one before it serves */
     KEEL_GENERATION_SERVING,
-    KEEL_GENERATION_DRAINING,     /* its workers finish */
+    KEEL_GENERATION_DRAINING, /* its workers finish */
 };
 
 struct keel_generation {
@@ -63,19 +64,19 @@ struct keel_generation {
     struct keel_master *master;
     unsigned number;
     enum keel_generation_state state;
-    char *text;             /* of the configuration file; NULL: none */
+    char *text; /* of the configuration file; NULL: none */
     struct keel_conf *conf;
     struct keel_core core;
     struct keel_endpoints endpoints;
-    struct keel_kept **kept; /* one for each endpoint */
-    unsigned *first_slot;    /* endpoint -> number of its slot 0; [count] is the total */
+    struct keel_kept **kept;        /* one for each endpoint */
+    unsigned *first_slot;           /* endpoint -> number of its slot 0; [count] is the total */
     struct keel_process *processes; /* the workers, then the helpers */
     unsigned count;                 /* workers */
     unsigned total;                 /* workers and helpers */
-    bool first;              /* nothing served before it: a failure ends the daemon */
-    struct keel_timer deadline; /* to be ready, or to be gone */
-    uint64_t drain_ns;       /* DRAINING: the time its processes were given */
-    unsigned urgency;        /* DRAINING: 0 asked, 1 TERM sent, 2 KILL sent */
+    bool first;                     /* nothing served before it: a failure ends the daemon */
+    struct keel_timer deadline;     /* to be ready, or to be gone */
+    uint64_t drain_ns;              /* DRAINING: the time its processes were given */
+    unsigned urgency;               /* DRAINING: 0 asked, 1 TERM sent, 2 KILL sent */
     uint64_t started_ns;
 };
 
@@ -95,9 +96,9 @@ struct keel_master {
     int argc;
     char **argv;
     struct keel_option *rows; /* the core's and the protocol's; trees point into it */
-    char *conf_file;  /* absolute; NULL: none */
-    char *overrides;  /* NULL: none */
-    int log_level;    /* from the command line; -1: none */
+    char *conf_file;          /* absolute; NULL: none */
+    char *overrides;          /* NULL: none */
+    int log_level;            /* from the command line; -1: none */
     struct keel_loop *loop;
     struct keel_sockets sockets;
     struct keel_segment segment;
@@ -105,24 +106,25 @@ struct keel_master {
     struct keel_list generations;
     struct keel_generation *serving; /* NULL before the first is ready */
     unsigned next_generation;
-    struct keel_list waiters;        /* of the reload under way */
+    struct keel_list waiters; /* of the reload under way */
     struct keel_totals *totals;
     struct keel_control *control;
     struct keel_balance *balance;
     struct keel_upgrade *upgrade;
     struct keel_master_signal signals[6];
-    struct keel_timer tick;          /* supervision */
-    struct keel_timer watchdog;      /* systemd's */
+    struct keel_timer tick;     /* supervision */
+    uint64_t ticked_ns;         /* the last one, monotonic */
+    struct keel_timer watchdog; /* systemd's */
     struct keel_link_watch links;
     bool watching_links;
     bool stopping, reload_again, handed_over;
     int exit_status;
-    uint64_t deaths_ns[2560];        /* times of the last deaths, a ring */
+    uint64_t deaths_ns[2560]; /* times of the last deaths, a ring */
     unsigned deaths;
     uint64_t started_realtime_ns;
     uint8_t ticket_key[KEEL_TICKET_KEY];
-    unsigned reloads, respawns;
-    char *binary; /* the path to start a new version from */
+    uint64_t reloads, respawns; /* of the masters before us too */
+    char *binary;               /* the path to start a new version from */
     int exe; /* our own binary: respawned workers are of the same version as the master */
 };
 
@@ -133,13 +135,22 @@ int keel_generation_start(struct keel_master *master, char *text, struct keel_di
 /* Tells its workers to finish; it frees itself when the last is gone. Asked again with a shorter
  * deadline, it hurries. */
 void keel_generation_drain(struct keel_generation *g, uint64_t deadline_ns);
+/* Descriptors were added to those it uses: gives them numbers, so that they can be served.
+ * KEEL_ENOMEM. */
+int keel_generation_widen(struct keel_generation *g);
 /* A process of it said READY, FAILED, or ended. */
 void keel_generation_ready(struct keel_process *p);
 void keel_generation_lost(struct keel_process *p, const char *why);
+const char *keel_generation_state_name(enum keel_generation_state state);
+
+/* --- process.c --- */
+/* Starts the process of an EMPTY one, with the descriptors it owns. On error it stays EMPTY. */
 int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *diag);
 void keel_process_message(struct keel_channel *channel, struct keel_message *message);
-const char *keel_generation_state_name(enum keel_generation_state state);
 const char *keel_process_state_name(enum keel_process_state state);
+/* fork(2) for an exec that follows: no handler of ours runs in the child, where it would write
+ * into the pipe of our own loop; what the operator sends to the whole group is ignored there. */
+pid_t keel_process_fork(void);
 
 /* --- supervise.c --- */
 void keel_supervise_start(struct keel_master *master);
@@ -157,8 +168,10 @@ bool keel_process_healthy(const struct keel_process *p);
 /* Accepts for the serving generation if its schedule says so; called when that changes. */
 int keel_balance_update(struct keel_master *master);
 void keel_balance_free(struct keel_master *master);
-/* Passes connections that a dead worker had not read yet to the others. */
-void keel_balance_pass(struct keel_master *master, unsigned endpoint, int fd);
+/* Takes connections back that a dead or hung worker has not read yet, for the others. */
+void keel_balance_recover(struct keel_process *p);
+/* A worker is ready: passes on what waited for one. */
+void keel_balance_flush(struct keel_master *master);
 
 /* --- upgrade.c --- */
 /* Starts the new binary; waiters hear how it ended. */
@@ -170,10 +183,14 @@ int keel_upgrade_receive(struct keel_master *master, struct keel_manifest *manif
 void keel_upgrade_takeover(struct keel_master *master);
 /* True while an old master has not left yet: schedule single waits for it. */
 bool keel_upgrade_waiting(const struct keel_master *master);
+/* True while it is open which of the two masters serves. */
+bool keel_upgrade_is_pending(const struct keel_master *master);
+/* In the old master, which stops: the new one is not wanted any more. */
+void keel_upgrade_cancel(struct keel_master *master);
 /* In the old master: its last worker is gone. */
 void keel_upgrade_farewell(struct keel_master *master);
-/* A child that may be the new master ended. True when it was. */
-bool keel_upgrade_reaped(struct keel_master *master, pid_t pid, int status);
+/* SIGCHLD: looks whether the new master ended. */
+void keel_upgrade_reap(struct keel_master *master);
 void keel_upgrade_free(struct keel_master *master);
 
 /* --- totals.c --- */
@@ -189,7 +206,12 @@ int keel_totals_print(struct keel_master *master, bool openmetrics, struct keel_
 int keel_slot_take(struct keel_master *master, unsigned *slot);
 
 /* --- control.c, master_command.c --- */
+/* Opens the socket; or takes the inherited one (-1: none), which is deaf until keel_control_listen:
+ * as long as the old master serves, it answers. */
 int keel_control_start(struct keel_master *master, int inherited_fd, struct keel_diag *diag);
+void keel_control_listen(struct keel_master *master);
+/* A new configuration serves: moves to its path and permissions. Where that fails, it stays. */
+void keel_control_follow(struct keel_master *master, const struct keel_core *core);
 /* Another master has the socket now: stop listening, leave its path, answer whom we know. */
 void keel_control_leave(struct keel_master *master);
 /* Closes everything and removes the path (unless left). Settle waiters before. */
@@ -205,12 +227,18 @@ void keel_control_reply(struct keel_process *p, uint32_t id, const void *bytes, 
 int keel_master_run(struct keel_master *master, char *text, struct keel_manifest *manifest);
 /* Reads the configuration again and replaces the workers. KEEL_EBUSY while one is under way. */
 int keel_master_reload(struct keel_master *master, struct keel_diag *diag);
+/* 0, or KEEL_EINVAL with diag: it came from a pipe, where a second reading would wait for ever or
+ * find nothing. */
+int keel_master_can_reread(const struct keel_master *master, struct keel_diag *diag);
 /* The log of this configuration, for the master itself. */
 void keel_master_apply_log(struct keel_master *master, const struct keel_core *core);
 /* Leaves in order, or (fast) at once. */
 void keel_master_stop(struct keel_master *master, bool fast, int exit_status);
+/* A reload or an upgrade came to its end: tells who waits, and does what had to wait for it. */
 void keel_master_settle(struct keel_master *master, bool ok, const char *text);
-/* The last process of a generation is gone (or an old master left): look whether we are done. */
+bool keel_master_is_starting(const struct keel_master *master);
+/* The last process of a generation (or an unwanted new master) is gone: look whether we are
+ * done. */
 void keel_master_check_done(struct keel_master *master);
 /* Tells every worker. */
 void keel_master_broadcast(struct keel_master *master, uint32_t type, uint32_t a, const int *fds,

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static bool same_endpoint(const struct keel_endpoint *a, const struct keel_endpoint *b)
+bool keel_endpoint_same(const struct keel_endpoint *a, const struct keel_endpoint *b)
 {
     return a->kind == b->kind && keel_addr_equal(&a->addr, &b->addr) &&
            strcmp(a->interface, b->interface) == 0 && strcmp(a->path, b->path) == 0 &&
@@ -34,8 +34,8 @@ size_t keel_kept_format(char *out, size_t size, const struct keel_kept *kept)
         keel_addr_format(addr, sizeof addr, bound ? &kept->bound : &e->addr);
         place = addr;
     }
-    int n = snprintf(out, size, "%s%s%s", e->interface, e->interface[0] && place[0] ? " " : "",
-                     place);
+    int n =
+        snprintf(out, size, "%s%s%s", e->interface, e->interface[0] && place[0] ? " " : "", place);
     return n < 0 ? 0 : (size_t)n;
 }
 
@@ -54,21 +54,21 @@ void keel_sockets_close_fds(struct keel_kept *kept)
     kept->count = 0;
 }
 
-static void kept_free(struct keel_kept *kept, bool keep_path)
+static void kept_free(struct keel_sockets *sockets, struct keel_kept *kept)
 {
     bool has_path = kept->endpoint.kind == KEEL_ENDPOINT_UNIX ||
                     kept->endpoint.kind == KEEL_ENDPOINT_UNIX_DGRAM;
-    if (has_path && kept->count > 0 && !keep_path && !kept->inherited)
+    if (has_path && kept->count > 0 && !kept->inherited && !kept->adopted && !sockets->left)
         unlink(kept->endpoint.path);
     keel_sockets_close_fds(kept);
     keel_list_remove(&kept->node);
     keel_free(kept);
 }
 
-void keel_sockets_fini(struct keel_sockets *sockets, bool keep_paths)
+void keel_sockets_fini(struct keel_sockets *sockets)
 {
-    keel_list_for_safe(node, &sockets->all)
-        kept_free(KEEL_CONTAINER(node, struct keel_kept, node), keep_paths);
+    keel_list_for_safe (node, &sockets->all)
+        kept_free(sockets, KEEL_CONTAINER(node, struct keel_kept, node));
 }
 
 static int kept_add_fd(struct keel_kept *kept, int fd)
@@ -83,15 +83,13 @@ static int kept_add_fd(struct keel_kept *kept, int fd)
 
 /* --- opening --- */
 
-static bool is_inherited(const struct keel_sockets *sockets, unsigned i,
-                         const struct keel_endpoint *e)
+static bool is_for(int fd, const struct keel_endpoint *e)
 {
     struct keel_addr addr;
-    int type = 0, fd = KEEL_NOTIFY_FIRST_FD + (int)i;
+    int type = 0;
     socklen_t size = sizeof type;
     bool stream = e->kind == KEEL_ENDPOINT_TCP || e->kind == KEEL_ENDPOINT_UNIX;
-    if (sockets->inherited_taken >> i & 1 ||
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
         type != (stream ? SOCK_STREAM : SOCK_DGRAM))
         return false;
     if (e->path[0]) {
@@ -103,14 +101,14 @@ static bool is_inherited(const struct keel_sockets *sockets, unsigned i,
     return keel_sock_bound(fd, &addr) == 0 && keel_addr_equal(&addr, &e->addr);
 }
 
-/* A socket that systemd opened for this address, or -1. */
+/* A duplicate of the socket that systemd opened for this address, or -1. Its own stays open: a
+ * reload may drop the address and another bring it back. */
 static int claim_inherited(struct keel_sockets *sockets, const struct keel_endpoint *e)
 {
-    for (unsigned i = 0; i < sockets->inherited_fds && i < 64; i++) {
-        if (!is_inherited(sockets, i, e))
-            continue;
-        sockets->inherited_taken |= 1ull << i;
-        return KEEL_NOTIFY_FIRST_FD + (int)i;
+    for (unsigned i = 0; i < sockets->inherited_fds; i++) {
+        int fd = KEEL_NOTIFY_FIRST_FD + (int)i;
+        if (is_for(fd, e))
+            return fcntl(fd, F_DUPFD_CLOEXEC, KEEL_NOTIFY_FIRST_FD);
     }
     return -1;
 }
@@ -202,8 +200,7 @@ static void borrow_port(const struct keel_sockets *sockets, struct keel_kept *ke
     if (keel_addr_family(&kept->endpoint.addr) == AF_UNSPEC ||
         keel_addr_port(&kept->endpoint.addr) != 0)
         return;
-    keel_list_for(node, &sockets->all)
-    {
+    keel_list_for (node, &sockets->all) {
         const struct keel_kept *other = KEEL_CONTAINER(node, struct keel_kept, node);
         if (other->endpoint.kind != kept->endpoint.kind && other->count > 0 &&
             keel_addr_equal(&other->endpoint.addr, &kept->endpoint.addr))
@@ -211,10 +208,26 @@ static void borrow_port(const struct keel_sockets *sockets, struct keel_kept *ke
     }
 }
 
-/* SO_REUSEPORT would let us in beside a daemon that serves this address already: knock first. */
-static int port_is_free(const struct keel_endpoint *e, struct keel_diag *diag)
+/* We serve this port already, at an address that includes this one or is part of it. */
+static bool port_is_ours(const struct keel_sockets *sockets, const struct keel_endpoint *e)
 {
-    if (keel_addr_port(&e->addr) == 0)
+    keel_list_for (node, &sockets->all) {
+        const struct keel_kept *kept = KEEL_CONTAINER(node, struct keel_kept, node);
+        if (kept->endpoint.kind == e->kind && kept->count > 0 &&
+            strcmp(kept->endpoint.interface, e->interface) == 0 &&
+            keel_addr_port(&kept->bound) == keel_addr_port(&e->addr) &&
+            (keel_addr_is_any(&kept->bound) || keel_addr_is_any(&e->addr) ||
+             keel_addr_equal_host(&kept->bound, &e->addr)))
+            return true;
+    }
+    return false;
+}
+
+/* SO_REUSEPORT would let us in beside a daemon that serves this address already: knock first. */
+static int port_is_free(const struct keel_sockets *sockets, const struct keel_endpoint *e,
+                        struct keel_diag *diag)
+{
+    if (keel_addr_port(&e->addr) == 0 || port_is_ours(sockets, e))
         return 0;
     struct keel_kept probe = {.endpoint = *e};
     int fd = open_one(&probe, &e->addr, diag);
@@ -241,9 +254,11 @@ static struct keel_kept *kept_new(struct keel_sockets *sockets, const struct kee
         kept->reuse_port = false; /* one queue that all workers share */
         kept->bound = e->addr;
         err = kept_add_fd(kept, fd);
+        if (err)
+            close(fd);
     } else if (!interface_missing(e)) {
         borrow_port(sockets, kept);
-        err = kept->reuse_port ? port_is_free(e, diag) : 0;
+        err = kept->reuse_port ? port_is_free(sockets, e, diag) : 0;
         if (!err)
             err = kept_open(kept, wanted, diag);
         if (err && kept->reuse_port && keel_addr_port(&e->addr) == 0) {
@@ -254,7 +269,8 @@ static struct keel_kept *kept_new(struct keel_sockets *sockets, const struct kee
             err = 0; /* the protocol does without it */
     }
     if (err) {
-        kept_free(kept, true);
+        keel_sockets_close_fds(kept);
+        keel_free(kept);
         return NULL;
     }
     keel_list_push_back(&sockets->all, &kept->node);
@@ -266,13 +282,12 @@ static struct keel_kept *find_kept(const struct keel_sockets *sockets,
                                    const struct keel_endpoint *e, struct keel_kept **taken,
                                    unsigned taken_count)
 {
-    keel_list_for(node, &sockets->all)
-    {
+    keel_list_for (node, &sockets->all) {
         struct keel_kept *kept = KEEL_CONTAINER(node, struct keel_kept, node);
         bool used = false;
         for (unsigned i = 0; i < taken_count; i++)
             used = used || taken[i] == kept;
-        if (!used && same_endpoint(&kept->endpoint, e))
+        if (!used && keel_endpoint_same(&kept->endpoint, e))
             return kept;
     }
     return NULL;
@@ -293,7 +308,6 @@ int keel_sockets_acquire(struct keel_sockets *sockets, const struct keel_endpoin
             err = kept_open(kept[i], wanted, diag);
         if (!kept[i] || err) {
             keel_sockets_drop(sockets, kept, i);
-            keel_sockets_sweep(sockets);
             return err ? err : KEEL_ESYS;
         }
         kept[i]->users++;
@@ -301,49 +315,68 @@ int keel_sockets_acquire(struct keel_sockets *sockets, const struct keel_endpoin
     return 0;
 }
 
-void keel_sockets_sweep(struct keel_sockets *sockets)
+void keel_sockets_own(struct keel_sockets *sockets)
 {
-    keel_list_for_safe(node, &sockets->all)
-    {
+    keel_list_for_safe (node, &sockets->all) {
         struct keel_kept *kept = KEEL_CONTAINER(node, struct keel_kept, node);
+        kept->adopted = false;
         if (kept->users == 0)
-            kept_free(kept, false);
+            kept_free(sockets, kept);
     }
 }
 
 void keel_sockets_drop(struct keel_sockets *sockets, struct keel_kept **kept, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        if (kept[i] && --kept[i]->users == 0)
-            kept_free(kept[i], false);
+        /* one that was adopted for nothing is closed in keel_sockets_own */
+        if (kept[i] && --kept[i]->users == 0 && !kept[i]->adopted)
+            kept_free(sockets, kept[i]);
         kept[i] = NULL;
     }
 }
 
-int keel_sockets_adopt(struct keel_sockets *sockets, const struct keel_endpoint *endpoint,
-                       unsigned slot, int fd)
+/* The kept socket whose next descriptor this is: those of one endpoint come in the order of their
+ * slots. NULL: the first of a new one. */
+static struct keel_kept *adopting(const struct keel_sockets *sockets,
+                                  const struct keel_endpoint *endpoint, unsigned slot)
 {
-    struct keel_kept *kept = NULL;
+    struct keel_kept *found = NULL;
+    keel_list_for (node, &sockets->all) {
+        struct keel_kept *kept = KEEL_CONTAINER(node, struct keel_kept, node);
+        if (kept->count == slot && slot > 0 && keel_endpoint_same(&kept->endpoint, endpoint))
+            found = kept;
+    }
+    return found;
+}
+
+static struct keel_kept *adopt_first(struct keel_sockets *sockets,
+                                     const struct keel_endpoint *endpoint, int fd, bool inherited)
+{
+    struct keel_kept *kept = keel_calloc(1, sizeof *kept);
     int on = 0;
     socklen_t size = sizeof on;
-    keel_list_for(node, &sockets->all)
-    {
-        struct keel_kept *other = KEEL_CONTAINER(node, struct keel_kept, node);
-        /* descriptors of one endpoint come in the order of their slots */
-        if (other->count == slot && slot > 0 && same_endpoint(&other->endpoint, endpoint))
-            kept = other;
-    }
-    if (!kept) {
-        kept = keel_calloc(1, sizeof *kept);
-        if (!kept)
-            return KEEL_ENOMEM;
-        kept->endpoint = *endpoint;
-        keel_list_push_back(&sockets->all, &kept->node);
-        learn_place(kept, fd);
-        if (endpoint->kind == KEEL_ENDPOINT_TCP || endpoint->kind == KEEL_ENDPOINT_UDP)
-            kept->reuse_port =
-                getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, &size) == 0 && on != 0;
-    }
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    return kept_add_fd(kept, fd);
+    if (!kept)
+        return NULL;
+    kept->endpoint = *endpoint;
+    kept->adopted = true;
+    kept->inherited = inherited;
+    learn_place(kept, fd);
+    if (!inherited && (endpoint->kind == KEEL_ENDPOINT_TCP || endpoint->kind == KEEL_ENDPOINT_UDP))
+        kept->reuse_port = getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, &size) == 0 && on != 0;
+    keel_list_push_back(&sockets->all, &kept->node);
+    return kept;
+}
+
+int keel_sockets_adopt(struct keel_sockets *sockets, const struct keel_endpoint *endpoint,
+                       unsigned slot, int fd, bool inherited)
+{
+    struct keel_kept *kept = adopting(sockets, endpoint, slot);
+    if (!kept)
+        kept = adopt_first(sockets, endpoint, fd, inherited);
+    int err = kept ? kept_add_fd(kept, fd) : KEEL_ENOMEM;
+    if (err)
+        close(fd);
+    else
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return err;
 }

@@ -60,14 +60,14 @@ static void assign_slot(struct keel_generation *g, unsigned endpoint, unsigned s
 {
     unsigned slots = g->first_slot[endpoint + 1] - g->first_slot[endpoint];
     bool open = slot < g->kept[endpoint]->count && !master_accepts(g, endpoint);
-    if (!open || slots == 1) { /* nobody's, or everybody's */
+    if (!open || slots == 1 || g->core.schedule == KEEL_SCHEDULE_SINGLE) {
+        /* nobody's; or everybody's, and the active one's to serve */
         for (unsigned i = 0; i < g->count; i++)
             hand_over(&g->processes[i], endpoint, slot, open);
         return;
     }
     struct keel_process *owner = &g->processes[slot % g->count];
-    struct keel_process *deputy =
-        keel_process_healthy(owner) ? NULL : deputy_of(g, owner->index);
+    struct keel_process *deputy = keel_process_healthy(owner) ? NULL : deputy_of(g, owner->index);
     /* giving comes before taking, so that there is never nobody */
     hand_over(owner, endpoint, slot, true);
     if (deputy)
@@ -84,6 +84,8 @@ void keel_supervise_assign(struct keel_generation *g)
 {
     if (g->state == KEEL_GENERATION_DRAINING)
         return;
+    if (keel_generation_widen(g) != 0)
+        keel_error("master", "no memory to serve all descriptors", "generation=%u", g->number);
     for (unsigned e = 0; e < g->endpoints.count; e++) {
         for (unsigned s = 0; s < g->first_slot[e + 1] - g->first_slot[e]; s++)
             assign_slot(g, e, s);
@@ -93,8 +95,7 @@ void keel_supervise_assign(struct keel_generation *g)
 /* A worker, or a helper of this kind, of any generation. */
 static bool somebody_is_active(const struct keel_master *master, const struct keel_helper *helper)
 {
-    keel_list_for(node, &master->generations)
-    {
+    keel_list_for (node, &master->generations) {
         const struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
         for (unsigned i = 0; i < g->total; i++) {
             const struct keel_process *p = &g->processes[i];
@@ -176,33 +177,13 @@ static void plan_respawn(struct keel_process *p, uint64_t now)
     keel_timer_start(&p->respawn, respawn_delay(p->deaths), 0);
 }
 
-/* What the master passed and the dead worker did not read: connections go to others. */
-static void recover_messages(struct keel_process *p)
-{
-    uint8_t space[KEEL_MESSAGE_MAX + 16];
-    int fds[KEEL_MESSAGE_FDS];
-    struct keel_message message;
-    while (keel_channel_receive(p->worker_end, &message, space, fds) == 1) {
-        for (unsigned i = 0; i < message.fd_count; i++) {
-            uint32_t endpoint;
-            if (message.type == KEEL_MSG_CONNECTIONS && (i + 1) * 4 <= message.size) {
-                memcpy(&endpoint, message.bytes + i * 4, 4);
-                keel_balance_pass(p->generation->master, endpoint, fds[i]);
-            } else {
-                close(fds[i]);
-            }
-        }
-    }
-}
-
 /* Messages that it sent before it died: FAILED says why. */
 static void read_last_words(struct keel_process *p)
 {
     uint8_t space[KEEL_MESSAGE_MAX + 16];
     int fds[KEEL_MESSAGE_FDS];
     struct keel_message message;
-    while (p->channel.fd >= 0 &&
-           keel_channel_receive(p->channel.fd, &message, space, fds) == 1) {
+    while (p->channel.fd >= 0 && keel_channel_receive(p->channel.fd, &message, space, fds) == 1) {
         keel_process_message(&p->channel, &message);
         for (unsigned i = 0; i < message.fd_count; i++) {
             if (fds[i] >= 0)
@@ -220,23 +201,30 @@ static void log_death(const struct keel_process *p, const char *how)
         keel_error("master", "worker died", "worker=%u pid=%d how=%s", p->index, (int)p->pid, how);
 }
 
+/* Not every end is news: some were told to go, and why a start failed is said once, for all. */
+static bool is_news(const struct keel_process *p, int status)
+{
+    if (p->generation->state == KEEL_GENERATION_SERVING)
+        return true;
+    return p->ready_ns > 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void process_ended(struct keel_process *p, int status)
 {
     struct keel_generation *g = p->generation;
     struct keel_master *master = g->master;
     char how[64];
+    bool was_active = p->active;
     read_last_words(p);
-    enum keel_process_state was = p->state;
     keel_child_format_status(how, sizeof how, status);
-    bool in_order = was == KEEL_PROCESS_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (!in_order)
+    if (is_news(p, status))
         log_death(p, how);
     p->state = KEEL_PROCESS_EMPTY;
     p->pid = 0;
     p->active = false;
     keel_totals_fold(master, p);
     keel_control_reply(p, 0, NULL, 0, false);
-    recover_messages(p);
+    keel_balance_recover(p);
     keel_channel_stop(&p->channel);
     close(p->worker_end);
     p->worker_end = -1;
@@ -247,16 +235,20 @@ static void process_ended(struct keel_process *p, int status)
         plan_respawn(p, keel_clock_monotonic());
         return;
     }
+    if (was_active && master->serving)
+        keel_supervise_activate(master->serving);
     keel_generation_lost(p, how);
 }
 
-static struct keel_process *find_process(struct keel_master *master, pid_t pid)
+/* Only our own are waited for, one by one: whoever started another child waits for it. Returns
+ * one that ended, and its status. */
+static struct keel_process *find_ended(struct keel_master *master, int *status)
 {
-    keel_list_for(node, &master->generations)
-    {
+    keel_list_for (node, &master->generations) {
         struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
         for (unsigned i = 0; i < g->total; i++) {
-            if (g->processes[i].pid == pid)
+            pid_t pid = g->processes[i].pid;
+            if (pid > 0 && waitpid(pid, status, WNOHANG) == pid)
                 return &g->processes[i];
         }
     }
@@ -265,15 +257,14 @@ static struct keel_process *find_process(struct keel_master *master, pid_t pid)
 
 void keel_supervise_reap(struct keel_master *master)
 {
+    struct keel_process *p;
     int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        struct keel_process *p = find_process(master, pid);
-        if (p)
-            process_ended(p, status);
-        else
-            keel_upgrade_reaped(master, pid, status);
-    }
+    while ((p = find_ended(master, &status)))
+        process_ended(p, status); /* its generation may be gone now */
+    keel_upgrade_reap(master);
+    /* Process 1 of a container inherits the orphans of all others. */
+    while (getpid() == 1 && waitpid(-1, &status, WNOHANG) > 0)
+        ;
 }
 
 /* --- heartbeats --- */
@@ -317,6 +308,10 @@ static void check_heartbeat(struct keel_process *p, uint64_t now)
     if (hung != p->hung) {
         p->hung = hung;
         keel_supervise_assign(g);
+        if (hung)
+            keel_balance_recover(p);
+        else
+            keel_balance_flush(g->master);
     }
     if (!hung) {
         p->warned = false;
@@ -324,15 +319,24 @@ static void check_heartbeat(struct keel_process *p, uint64_t now)
     }
     if (age > WARN && !p->warned) {
         p->warned = true;
-        keel_warning("master", "worker gives no sign of life", "worker=%u pid=%d ms=%llu",
-                     p->index, (int)p->pid, (unsigned long long)(age / KEEL_NS_PER_MS));
+        keel_warning("master", "worker gives no sign of life", "worker=%u pid=%d ms=%llu", p->index,
+                     (int)p->pid, (unsigned long long)(age / KEEL_NS_PER_MS));
     }
     /* with one active worker nobody else may serve: a stopped one is replaced at once */
-    if (p->active && (p->helper || g->core.schedule == KEEL_SCHEDULE_SINGLE) &&
-        is_stopped(p->pid))
+    if (p->active && (p->helper || g->core.schedule == KEEL_SCHEDULE_SINGLE) && is_stopped(p->pid))
         kill(p->pid, SIGKILL);
     if (age > g->core.worker_timeout)
         end_hung(p, now);
+}
+
+/* A replacement that does not get ready. */
+static void end_late(struct keel_process *p)
+{
+    if (!p->aborted)
+        keel_error("master", "worker is not ready within start-timeout, ending it",
+                   "worker=%u pid=%d", p->index, (int)p->pid);
+    p->aborted = true;
+    kill(p->pid, SIGKILL);
 }
 
 static void on_tick(struct keel_timer *timer)
@@ -340,13 +344,17 @@ static void on_tick(struct keel_timer *timer)
     struct keel_master *master = KEEL_CONTAINER(timer, struct keel_master, tick);
     struct keel_generation *g = master->serving;
     uint64_t now = keel_clock_monotonic();
+    bool frozen = now - master->ticked_ns > LATE;
+    master->ticked_ns = now;
     keel_log_tick();
+    if (frozen) /* as we were, so were the workers: the next tick tells */
+        return;
     for (unsigned i = 0; g && i < g->total; i++) {
         struct keel_process *p = &g->processes[i];
         if (p->state == KEEL_PROCESS_SERVING)
             check_heartbeat(p, now);
         else if (p->state == KEEL_PROCESS_STARTING && now - p->spawned_ns > g->core.start_timeout)
-            kill(p->pid, SIGKILL);
+            end_late(p);
     }
 }
 
@@ -391,6 +399,7 @@ static void on_link(struct keel_link_watch *watch, unsigned index, const char *n
 
 void keel_supervise_start(struct keel_master *master)
 {
+    master->ticked_ns = keel_clock_monotonic();
     keel_timer_init(&master->tick, master->loop, "supervise", on_tick);
     keel_timer_start(&master->tick, KEEL_HEARTBEAT, KEEL_HEARTBEAT);
     if (keel_link_watch_start(&master->links, master->loop, on_link) == 0)

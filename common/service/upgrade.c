@@ -5,22 +5,20 @@
 #include "common/service/notify.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 /* The two masters of an upgrade, as each sees the other. */
 struct keel_upgrade {
     struct keel_master *master;
     struct keel_channel channel;
-    bool is_new;            /* we are the new one */
-    pid_t pid;              /* old: of the new one */
-    bool replaced;          /* old: it took over */
-    char *counters;         /* new: what came with the manifest */
-    struct keel_buf words;  /* new: FAREWELL in pieces */
+    bool is_new;           /* we are the new one */
+    pid_t pid;             /* of the other; 0: reaped */
+    bool replaced;         /* the new one serves */
+    char *counters;        /* new: what the old one has told so far */
+    struct keel_buf words; /* new: COUNTERS in pieces */
     struct keel_timer deadline;
 };
 
@@ -59,6 +57,20 @@ static struct keel_upgrade *upgrade_new(struct keel_master *master)
 
 /* --- the old master --- */
 
+static void send_counters(struct keel_upgrade *u)
+{
+    char *text = keel_totals_save(u->master);
+    const char *p = text ? text : "{}";
+    size_t left = strlen(p);
+    do {
+        size_t n = left < KEEL_MESSAGE_MAX ? left : KEEL_MESSAGE_MAX;
+        left -= n;
+        keel_channel_send(&u->channel, KEEL_MSG_COUNTERS, 0, left > 0, p, n, NULL, 0);
+        p += n;
+    } while (left > 0);
+    free(text);
+}
+
 /* The new master serves: our workers finish, we leave. */
 static void on_handover(struct keel_upgrade *u)
 {
@@ -66,10 +78,18 @@ static void on_handover(struct keel_upgrade *u)
     char text[64];
     u->replaced = true;
     master->handed_over = true;
+    master->sockets.left = true;
     keel_timer_stop(&u->deadline);
+    snprintf(text, sizeof text, "MAINPID=%d", (int)u->pid);
+    keel_notify(text); /* it may be that systemd listens to us only */
+    if (master->reload_again)
+        kill(u->pid, SIGHUP);
+    master->reload_again = false;
     snprintf(text, sizeof text, "process %d took over", (int)u->pid);
     settle_waiters(master, true, text);
+    /* it answers from when it knows what we had counted, so that no counter goes back */
     keel_control_leave(master);
+    send_counters(u);
     keel_master_stop(master, false, EXIT_SUCCESS);
 }
 
@@ -83,24 +103,34 @@ static void on_new_message(struct keel_channel *channel, struct keel_message *me
 static void on_new_deadline(struct keel_timer *timer)
 {
     struct keel_upgrade *u = KEEL_CONTAINER(timer, struct keel_upgrade, deadline);
-    keel_error("upgrade", "the new process is not ready in time, ending it", "pid=%d",
-               (int)u->pid);
+    keel_error("upgrade", "the new process is not ready in time, ending it", "pid=%d", (int)u->pid);
     kill(u->pid, SIGKILL); /* its end is reaped, and settles */
 }
 
-bool keel_upgrade_reaped(struct keel_master *master, pid_t pid, int status)
+void keel_upgrade_reap(struct keel_master *master)
 {
     struct keel_upgrade *u = master->upgrade;
     char text[96], how[64];
-    if (!u || u->is_new || u->pid != pid)
-        return false;
-    if (!u->replaced) {
-        keel_child_format_status(how, sizeof how, status);
-        snprintf(text, sizeof text, "the new process ended: %s", how);
-        keel_upgrade_free(master);
-        settle_waiters(master, false, text);
+    int status;
+    if (!u || u->is_new || u->pid <= 0 || waitpid(u->pid, &status, WNOHANG) != u->pid)
+        return;
+    u->pid = 0;
+    keel_child_format_status(how, sizeof how, status);
+    if (u->replaced) {
+        keel_error("upgrade", "the new process ended behind us", "how=%s", how);
+        return;
     }
-    return true;
+    snprintf(text, sizeof text, "the new process ended: %s", how);
+    keel_upgrade_free(master);
+    settle_waiters(master, false, text);
+    keel_master_check_done(master);
+}
+
+void keel_upgrade_cancel(struct keel_master *master)
+{
+    struct keel_upgrade *u = master->upgrade;
+    if (u && !u->is_new && !u->replaced && u->pid > 0)
+        kill(u->pid, SIGTERM);
 }
 
 void keel_upgrade_farewell(struct keel_master *master)
@@ -108,30 +138,20 @@ void keel_upgrade_farewell(struct keel_master *master)
     struct keel_upgrade *u = master->upgrade;
     if (!u || u->is_new || !u->replaced)
         return;
-    char *text = keel_totals_save(master);
-    const char *p = text ? text : "{}";
-    size_t left = strlen(p);
-    do {
-        size_t n = left < KEEL_MESSAGE_MAX ? left : KEEL_MESSAGE_MAX;
-        left -= n;
-        keel_channel_send(&u->channel, KEEL_MSG_FAREWELL, 0, left > 0, p, n, NULL, 0);
-        p += n;
-    } while (left > 0);
-    free(text);
+    send_counters(u);
     keel_channel_flush(&u->channel, 1000);
 }
 
 /* The kept sockets as a manifest's endpoints and descriptors. */
 static int describe_sockets(struct keel_master *master, struct keel_manifest *m)
 {
-    keel_list_for(node, &master->sockets.all)
-    {
+    keel_list_for (node, &master->sockets.all) {
         const struct keel_kept *kept = KEEL_CONTAINER(node, struct keel_kept, node);
         unsigned endpoint = m->endpoints.count;
         if (keel_endpoints_add(&m->endpoints, &kept->endpoint) != 0)
             return KEEL_ENOMEM;
         for (unsigned s = 0; s < kept->count; s++) {
-            if (keel_manifest_add_fd(m, endpoint, s, kept->fds[s]) != 0)
+            if (keel_manifest_add_fd(m, endpoint, s, kept->fds[s], kept->inherited) != 0)
                 return KEEL_ENOMEM;
         }
     }
@@ -143,11 +163,7 @@ static int describe_sockets(struct keel_master *master, struct keel_manifest *m)
 static void exec_new(struct keel_master *master, const struct keel_manifest *m, int manifest)
 {
     char text[16];
-    for (unsigned i = 0; i < m->fd_count; i++)
-        fcntl(m->fds[i].fd, F_SETFD, 0);
-    fcntl(m->channel, F_SETFD, 0);
-    if (m->control >= 0)
-        fcntl(m->control, F_SETFD, 0);
+    keel_manifest_pass(m);
     snprintf(text, sizeof text, "%d", manifest);
     setenv(KEEL_MANIFEST_ENV, text, 1);
     if (getenv("WATCHDOG_PID")) { /* from now on the manager's watchdog is its business */
@@ -176,7 +192,7 @@ static int spawn_new(struct keel_master *master, struct keel_upgrade *u, int new
     if (fd < 0) {
         err = keel_diag_set(diag, fd, "cannot write the manifest: %s", keel_strerror(fd));
     } else {
-        u->pid = fork();
+        u->pid = keel_process_fork();
         if (u->pid == 0)
             exec_new(master, &m, fd);
         if (u->pid < 0)
@@ -194,14 +210,20 @@ int keel_upgrade_start(struct keel_master *master, struct keel_diag *diag)
     int pair[2];
     if (master->upgrade || master->stopping)
         return keel_diag_set(diag, KEEL_EBUSY, "an upgrade or a stop is under way");
-    if (!master->serving || !keel_list_empty(&master->waiters))
+    if (getpid() == 1)
+        return keel_diag_set(diag, KEEL_ENOTSUP,
+                             "as process 1 of a container we cannot leave; restart it instead");
+    if (!master->serving || keel_master_is_starting(master))
         return keel_diag_set(diag, KEEL_EBUSY, "a reload is under way");
+    int err = keel_master_can_reread(master, diag);
+    if (err)
+        return err;
     struct keel_upgrade *u = upgrade_new(master);
     if (!u || keel_channel_pair(pair) != 0) {
         keel_upgrade_free(master);
         return keel_diag_set(diag, KEEL_ESYS, "cannot make a channel: %s", strerror(errno));
     }
-    int err = keel_channel_start(&u->channel, master->loop, pair[0], on_new_message, NULL);
+    err = keel_channel_start(&u->channel, master->loop, pair[0], on_new_message, NULL);
     if (err)
         close(pair[0]);
     else
@@ -212,8 +234,7 @@ int keel_upgrade_start(struct keel_master *master, struct keel_diag *diag)
         return err;
     }
     u->deadline.on_timer = on_new_deadline;
-    keel_timer_start(&u->deadline,
-                     master->serving->core.start_timeout + 10 * KEEL_NS_PER_S, 0);
+    keel_timer_start(&u->deadline, master->serving->core.start_timeout + 10 * KEEL_NS_PER_S, 0);
     keel_notice("upgrade", "started", "pid=%d binary=%s", (int)u->pid, master->binary);
     return 0;
 }
@@ -223,8 +244,10 @@ int keel_upgrade_start(struct keel_master *master, struct keel_diag *diag)
 static void old_is_gone(struct keel_upgrade *u)
 {
     struct keel_master *master = u->master;
+    pid_t pid = u->pid;
     keel_upgrade_free(master);
-    keel_notice("upgrade", "the old process left", "pid=%d", (int)getpid());
+    keel_notice("upgrade", "the old process left", "pid=%d", (int)pid);
+    keel_control_listen(master);
     if (master->serving)
         keel_supervise_activate(master->serving);
 }
@@ -232,11 +255,19 @@ static void old_is_gone(struct keel_upgrade *u)
 static void on_old_message(struct keel_channel *channel, struct keel_message *message)
 {
     struct keel_upgrade *u = KEEL_CONTAINER(channel, struct keel_upgrade, channel);
-    if (message->type != KEEL_MSG_FAREWELL)
+    if (message->type != KEEL_MSG_COUNTERS)
         return;
     keel_buf_append(&u->words, message->bytes, message->size);
-    if (message->b == 0 && keel_buf_text(&u->words))
-        keel_totals_add(u->master, keel_buf_text(&u->words), u->counters);
+    if (message->b != 0)
+        return;
+    char *text = keel_buf_text(&u->words) ? keel_strdup(keel_buf_text(&u->words)) : NULL;
+    if (text) {
+        keel_totals_add(u->master, text, u->counters);
+        keel_free(u->counters);
+        u->counters = text;
+    }
+    keel_buf_clear(&u->words);
+    keel_control_listen(u->master);
 }
 
 static void on_old_end(struct keel_channel *channel)
@@ -251,16 +282,16 @@ int keel_upgrade_receive(struct keel_master *master, struct keel_manifest *manif
     if (!u)
         return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     u->is_new = true;
+    u->pid = getppid();
     u->counters = manifest->counters;
     manifest->counters = NULL;
-    fcntl(manifest->channel, F_SETFD, FD_CLOEXEC);
     if (keel_channel_start(&u->channel, master->loop, manifest->channel, on_old_message,
                            on_old_end) != 0)
         return keel_diag_set(diag, KEEL_ESYS, "cannot watch the channel: %s", strerror(errno));
     for (unsigned i = 0; i < manifest->fd_count; i++) {
         const struct keel_manifest_fd *f = &manifest->fds[i];
         int err = keel_sockets_adopt(&master->sockets, &manifest->endpoints.items[f->endpoint],
-                                     f->slot, f->fd);
+                                     f->slot, f->fd, f->inherited);
         if (err)
             return keel_diag_set(diag, err, "cannot take over a socket: %s", keel_strerror(err));
     }
@@ -275,10 +306,10 @@ int keel_upgrade_receive(struct keel_master *master, struct keel_manifest *manif
 void keel_upgrade_takeover(struct keel_master *master)
 {
     struct keel_upgrade *u = master->upgrade;
+    keel_sockets_own(&master->sockets);
     if (!u || !u->is_new || u->replaced)
         return;
     u->replaced = true;
-    keel_sockets_sweep(&master->sockets);
     char state[64];
     snprintf(state, sizeof state, "MAINPID=%d\nREADY=1", (int)getpid());
     keel_notify(state);
@@ -288,4 +319,9 @@ void keel_upgrade_takeover(struct keel_master *master)
 bool keel_upgrade_waiting(const struct keel_master *master)
 {
     return master->upgrade && master->upgrade->is_new;
+}
+
+bool keel_upgrade_is_pending(const struct keel_master *master)
+{
+    return master->upgrade && !master->upgrade->replaced;
 }

@@ -3,6 +3,7 @@ upgrades under load, with the promises that must hold meanwhile."""
 import json
 import os
 import random
+import re
 import signal
 import time
 
@@ -106,3 +107,5 @@ def upgrade(daemon):
         return pid if pid != old else None
     daemon.pid = until(new_master, 'the new master answers', patience=60, pause=0.02)
     until(lambda: old not in daemon.processes(), 'the old master is gone', patience=60)
+    until(lambda: re.search(r'the old process left.*\b%d\b' % old, daemon.log()),
+          'the new master knows', patience=60)

@@ -1,5 +1,7 @@
 # System tests: the real daemons, driven from outside. tests/system/keel.py is their harness.
-check_PROGRAMS += tests/support/load
+check_PROGRAMS += tests/support/load tests/support/triald
+tests_support_triald_SOURCES = tests/support/triald.c
+tests_support_triald_LDADD = common/libkeel.la $(JANSSON_LIBS)
 tests_support_load_SOURCES = tests/support/load.c
 tests_support_load_CPPFLAGS = -D_GNU_SOURCE $(AM_CPPFLAGS)
 check_PROGRAMS += tests/support/teller
@@ -17,6 +19,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_install.py \
 	tests/system/test_keel.py \
 	tests/system/test_keelctl.py \
+	tests/system/test_master.py \
 	tests/system/test_kill.py \
 	tests/system/test_manual.py \
 	tests/system/test_module.py \

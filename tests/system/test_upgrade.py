@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from core import holdings, nothing_lost, settled, upgrade, whole
@@ -56,6 +57,7 @@ def refused(replacement):
         os.rename(daemon.binary, daemon.binary + '.good')
         replacement(daemon.binary)
         load = Load(address, 'echo', 4)
+        time.sleep(0.2)  # under load, and not before it
         try:
             daemon.ctl('upgrade', patience=90)
         except Refused as error:

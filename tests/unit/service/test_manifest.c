@@ -13,10 +13,8 @@ static void make(struct keel_manifest *m)
 {
     struct keel_endpoint tcp = {.kind = KEEL_ENDPOINT_TCP, .tls = true, .tag = -3};
     struct keel_endpoint unix_socket = {.kind = KEEL_ENDPOINT_UNIX, .path = "/run/a b.sock"};
-    struct keel_endpoint link = {.kind = KEEL_ENDPOINT_UDP,
-                                 .interface = "lan0",
-                                 .broadcast = true,
-                                 .packet_info = true};
+    struct keel_endpoint link = {
+        .kind = KEEL_ENDPOINT_UDP, .interface = "lan0", .broadcast = true, .packet_info = true};
     keel_addr_parse(&tcp.addr, KEEL_STR("[2001:db8::1]:443"), 0, NULL);
     keel_addr_parse(&link.addr, KEEL_STR("0.0.0.0:67"), 0, NULL);
     keel_manifest_init(m);
@@ -38,8 +36,8 @@ static void make(struct keel_manifest *m)
     keel_endpoints_add(&m->endpoints, &tcp);
     keel_endpoints_add(&m->endpoints, &unix_socket);
     keel_endpoints_add(&m->endpoints, &link);
-    keel_manifest_add_fd(m, 0, 0, 9);
-    keel_manifest_add_fd(m, 2, 1, 10);
+    keel_manifest_add_fd(m, 0, 0, 9, false);
+    keel_manifest_add_fd(m, 2, 1, 10, true);
 }
 
 START_TEST(round_trip)

@@ -28,9 +28,8 @@ START_TEST(kept_over_generations)
     keel_sockets_init(&sockets);
     keel_endpoints_add(&list, &tcp);
     keel_endpoints_add(&list, &udp);
-    ck_assert_msg(
-        keel_sockets_acquire(&sockets, &list, KEEL_SCHEDULE_KERNEL, 2, one, &diag) == 0, "%s",
-        diag.text);
+    ck_assert_msg(keel_sockets_acquire(&sockets, &list, KEEL_SCHEDULE_KERNEL, 2, one, &diag) == 0,
+                  "%s", diag.text);
     ck_assert_uint_eq(one[0]->count, 2);
     ck_assert_uint_eq(keel_addr_port(&one[0]->bound), keel_addr_port(&one[1]->bound));
     /* more workers: the same descriptors and new ones */
@@ -48,7 +47,7 @@ START_TEST(kept_over_generations)
     keel_sockets_drop(&sockets, three, 2);
     ck_assert(keel_list_empty(&sockets.all));
     keel_free(list.items);
-    keel_sockets_fini(&sockets, false);
+    keel_sockets_fini(&sockets);
 }
 END_TEST
 
@@ -104,15 +103,81 @@ START_TEST(adopted_after_an_upgrade)
     keel_endpoints_add(&list, &tcp);
     ck_assert_int_eq(keel_sockets_acquire(&old, &list, KEEL_SCHEDULE_KERNEL, 3, kept, NULL), 0);
     for (unsigned i = 0; i < 3; i++)
-        ck_assert_int_eq(keel_sockets_adopt(&new, &tcp, i, dup(kept[0]->fds[i])), 0);
+        ck_assert_int_eq(keel_sockets_adopt(&new, &tcp, i, dup(kept[0]->fds[i]), false), 0);
     ck_assert_int_eq(keel_sockets_acquire(&new, &list, KEEL_SCHEDULE_KERNEL, 3, taken, NULL), 0);
     ck_assert_uint_eq(taken[0]->count, 3);
     ck_assert(keel_addr_equal(&taken[0]->bound, &kept[0]->bound));
-    keel_sockets_sweep(&new); /* what nobody wants goes; this one is wanted */
+    keel_sockets_own(&new); /* what nobody wants goes; this one is wanted */
     ck_assert(!keel_list_empty(&new.all));
     keel_sockets_drop(&new, taken, 1);
     keel_sockets_drop(&old, kept, 1);
     keel_free(list.items);
+}
+END_TEST
+
+/* A unix path stays the old master's until the new one serves, and is the new one's then. */
+START_TEST(the_path_of_an_upgrade)
+{
+    struct keel_sockets old, failed, new;
+    struct keel_endpoints list = {0};
+    struct keel_kept *kept[1], *taken[1];
+    struct keel_endpoint e = {.kind = KEEL_ENDPOINT_UNIX};
+    char root[] = "/tmp/keel-unix-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(root));
+    snprintf(e.path, sizeof e.path, "%s/s", root);
+    keel_sockets_init(&old);
+    keel_sockets_init(&failed);
+    keel_sockets_init(&new);
+    keel_endpoints_add(&list, &e);
+    ck_assert_int_eq(keel_sockets_acquire(&old, &list, KEEL_SCHEDULE_KERNEL, 2, kept, NULL), 0);
+    ck_assert_uint_eq(kept[0]->count, 1);
+
+    ck_assert_int_eq(keel_sockets_adopt(&failed, &e, 0, dup(kept[0]->fds[0]), false), 0);
+    ck_assert_int_eq(keel_sockets_acquire(&failed, &list, KEEL_SCHEDULE_KERNEL, 2, taken, NULL), 0);
+    keel_sockets_drop(&failed, taken, 1);
+    keel_sockets_fini(&failed);
+    ck_assert_int_eq(access(e.path, F_OK), 0);
+
+    ck_assert_int_eq(keel_sockets_adopt(&new, &e, 0, dup(kept[0]->fds[0]), false), 0);
+    ck_assert_int_eq(keel_sockets_acquire(&new, &list, KEEL_SCHEDULE_KERNEL, 2, taken, NULL), 0);
+    keel_sockets_own(&new);
+    old.left = true;
+    keel_sockets_drop(&old, kept, 1);
+    keel_sockets_fini(&old);
+    ck_assert_int_eq(access(e.path, F_OK), 0);
+    keel_sockets_drop(&new, taken, 1);
+    ck_assert_int_ne(access(e.path, F_OK), 0);
+    keel_sockets_fini(&new);
+    keel_free(list.items);
+    rmdir(root);
+}
+END_TEST
+
+/* "127.0.0.1:P" to "0.0.0.0:P" and back, while both are open. */
+START_TEST(an_address_that_includes_another)
+{
+    struct keel_sockets sockets;
+    struct keel_endpoints one = {0}, all = {0};
+    struct keel_kept *first[1], *second[1], *third[1];
+    struct keel_endpoint narrow = endpoint(KEEL_ENDPOINT_TCP, "127.0.0.1:0");
+    struct keel_endpoint wide = endpoint(KEEL_ENDPOINT_TCP, "0.0.0.0:0");
+    struct keel_diag diag = {""};
+    keel_sockets_init(&sockets);
+    keel_endpoints_add(&one, &narrow);
+    ck_assert_int_eq(keel_sockets_acquire(&sockets, &one, KEEL_SCHEDULE_KERNEL, 2, first, NULL), 0);
+    wide.addr.in4.sin_port = first[0]->bound.in4.sin_port;
+    keel_endpoints_add(&all, &wide);
+    ck_assert_msg(keel_sockets_acquire(&sockets, &all, KEEL_SCHEDULE_KERNEL, 2, second, &diag) == 0,
+                  "%s", diag.text);
+    keel_sockets_drop(&sockets, first, 1);
+    one.items[0].addr.in4.sin_port = wide.addr.in4.sin_port;
+    ck_assert_msg(keel_sockets_acquire(&sockets, &one, KEEL_SCHEDULE_KERNEL, 2, third, &diag) == 0,
+                  "%s", diag.text);
+    keel_sockets_drop(&sockets, second, 1);
+    keel_sockets_drop(&sockets, third, 1);
+    keel_sockets_fini(&sockets);
+    keel_free(one.items);
+    keel_free(all.items);
 }
 END_TEST
 
@@ -201,8 +266,8 @@ static const struct {
 
 START_TEST(core_options)
 {
-    static const struct keel_protocol protocol = {KEEL_PROTOCOL, .name = "x", .configure = no_configure,
-                                                  .schedule = KEEL_SCHEDULE_SINGLE};
+    static const struct keel_protocol protocol = {
+        KEEL_PROTOCOL, .name = "x", .configure = no_configure, .schedule = KEEL_SCHEDULE_SINGLE};
     const struct keel_conf_source source = {"x.conf", configurations[_i].text, NULL};
     struct keel_conf *conf = NULL;
     struct keel_core core;
@@ -234,6 +299,8 @@ Suite *sockets_suite(void)
     tcase_add_test(tc, an_address_in_use);
     tcase_add_test(tc, interface_that_is_not_there);
     tcase_add_test(tc, adopted_after_an_upgrade);
+    tcase_add_test(tc, the_path_of_an_upgrade);
+    tcase_add_test(tc, an_address_that_includes_another);
     tcase_add_test(tc, directories);
     tcase_add_loop_test(tc, control_requests, 0, sizeof requests / sizeof requests[0]);
     tcase_add_loop_test(tc, core_options, 0, sizeof configurations / sizeof configurations[0]);
