@@ -15,6 +15,8 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/request/route.c httpd/request/route.h \
 	httpd/request/request.c httpd/request/request.h \
 	httpd/conn/h1.c httpd/conn/h1.h \
+	httpd/log/format.c httpd/log/format.h \
+	httpd/log/access.c httpd/log/access.h \
 	httpd/handlers/listing.c httpd/handlers/listing.h \
 	httpd/handlers/resource.c httpd/handlers/resource.h \
 	httpd/handlers/cache.c httpd/handlers/cache.h \

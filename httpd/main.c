@@ -29,6 +29,7 @@ int main(int argc, char **argv)
         .stream = &http_stream_ops,
         .on_connect = http_serve_connect,
         .evictable = http_serve_evictable,
+        .on_log_file = http_serve_log_file,
     };
     return keel_main(argc, argv, &httpd);
 }

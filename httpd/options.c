@@ -95,6 +95,29 @@ static const struct keel_option cache_rows[] = {
     {.type = KEEL_OPT_END},
 };
 
+static const struct keel_option log_rows[] = {
+    {.name = "file",
+     .type = KEEL_OPT_PATH,
+     .flags = KEEL_OPT_REQUIRED,
+     .help = "Where the lines go; opened anew on SIGUSR1."},
+    {.name = "format",
+     .type = KEEL_OPT_STRING,
+     .def = "combined",
+     .help = "\"combined\", \"json\", or a format of its own: text with %{NAME} for address, port, "
+             "user, time, time-iso, seconds, request, method, target, path, query, protocol, host, "
+             "site, status, bytes (of the body), sent (head included), duration (in seconds, from "
+             "reading the request to handing over its response), scheme, referer, user-agent and "
+             "header:FIELD; %% is a %. What is not printable is escaped."},
+    {.name = "buffer",
+     .type = KEEL_OPT_SIZE,
+     .def = "64k",
+     .min = 4096,
+     .max = 16 << 20,
+     .help = "How much gathers in a worker before it is written; never longer than a second. When "
+             "the disk is full or too slow, lines are lost and counted; nothing waits."},
+    {.type = KEEL_OPT_END},
+};
+
 const struct keel_option http_options[] = {
     {.name = "site",
      .type = KEEL_OPT_SECTION,
@@ -155,7 +178,10 @@ const struct keel_option http_options[] = {
      .type = KEEL_OPT_SECTION,
      .sub = cache_rows,
      .help = "The cache of files, one in each worker."},
-    UNSUPPORTED("access-log"),
+    {.name = "access-log",
+     .type = KEEL_OPT_SECTION,
+     .sub = log_rows,
+     .help = "A line for each request."},
     UNSUPPORTED("upstream"),
     UNSUPPORTED("fastcgi"),
     UNSUPPORTED("job"),

@@ -41,7 +41,7 @@ breaches() {
             rank["common"] = 4 # keel.h: all of the core
             rank["common/runtime"] = rank["common/service"] = rank["common/store"] = 4
             rank["dnsd/serve"] = rank["dhcpd/serve"] = rank["httpd/serve"] = 5
-            rank["httpd/handlers"] = 5
+            rank["httpd/handlers"] = rank["httpd/log"] = 5
             rank["dnsd/modules"] = rank["dhcpd/modules"] = rank["httpd/modules"] = 5
             rank["dnsd"] = rank["dhcpd"] = rank["httpd"] = 6
             rank["common/keelctl"] = rank["common/keeld"] = 6

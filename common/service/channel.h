@@ -20,7 +20,8 @@ enum keel_message_type {
     KEEL_MSG_ACTIVATE,    /* schedule single: your turn */
     KEEL_MSG_DRAIN,       /* a = deadline in ms */
     KEEL_MSG_COMMAND,     /* a = id; payload: one JSON request */
-    KEEL_MSG_LOG_FD,      /* 1 fd: the reopened log file */
+    KEEL_MSG_LOG_FD,      /* 1 fd: a reopened log file; a = 0: the daemon's, 1 + i: the protocol's
+                             file number i */
     KEEL_MSG_LOG_LEVEL,   /* a = level */
     KEEL_MSG_PEER,        /* a channel to helper a (in a helper: to worker a); 1 fd */
     /* worker -> master */

@@ -40,6 +40,7 @@ static void generation_free(struct keel_generation *g)
     keel_free(g->processes);
     keel_free(g->first_slot);
     keel_free(g->endpoints.items);
+    keel_access_fini(&g->access);
     keel_conf_free(g->conf);
     keel_free(g->text);
     keel_free(g);
@@ -50,7 +51,7 @@ static int load(struct keel_generation *g, struct keel_diag *diag)
 {
     const struct keel_conf_source source = {g->master->conf_file, g->text, g->master->overrides};
     return keel_configuration_load(g->master->protocol, g->master->rows, &source, &g->conf,
-                                   &g->core, &g->endpoints, diag);
+                                   &g->core, &g->endpoints, &g->access, diag);
 }
 
 /* Numbers of an endpoint's descriptors; an absent interface will have one. */
@@ -191,6 +192,24 @@ static void log_listeners(const struct keel_generation *g)
         keel_info("listen", state, "kind=%s address=%s%s",
                   keel_endpoint_kind_name(g->endpoints.items[i].kind), text,
                   g->endpoints.items[i].tls ? " tls" : "");
+    }
+}
+
+void keel_generation_reopen_logs(struct keel_generation *g)
+{
+    for (unsigned i = 0; i < g->access.log_count; i++) {
+        struct keel_diag diag = {""};
+        int fd = keel_log_open_file(g->access.logs[i], &diag);
+        if (fd < 0) {
+            keel_error("master", "cannot reopen a log", "reason=%s", diag.text);
+            continue;
+        }
+        for (unsigned n = 0; n < g->count; n++) {
+            if (g->processes[n].pid > 0)
+                keel_channel_send(&g->processes[n].channel, KEEL_MSG_LOG_FD, i + 1, 0, NULL, 0, &fd,
+                                  1);
+        }
+        close(fd);
     }
 }
 

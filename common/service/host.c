@@ -429,6 +429,15 @@ void keel_host_release(struct keel_host *host, unsigned endpoint, unsigned slot)
         source_free(source);
 }
 
+void keel_host_log_file(struct keel_host *host, unsigned index, int fd)
+{
+    const struct keel_protocol *p = host->options.protocol;
+    if (!host->options.helper && KEEL_PROTOCOL_HAS(p, on_log_file) && p->on_log_file)
+        p->on_log_file(&host->instance, index, fd);
+    else
+        close(fd);
+}
+
 static void close_sources(struct keel_host *host)
 {
     keel_list_for_safe (node, &host->sources)

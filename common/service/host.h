@@ -52,6 +52,9 @@ void keel_host_release(struct keel_host *host, unsigned endpoint, unsigned slot)
 /* A connection that somebody else accepted; takes fd. */
 void keel_host_take_connection(struct keel_host *host, unsigned endpoint, int fd);
 
+/* The protocol's log file number `index`, opened; takes fd. */
+void keel_host_log_file(struct keel_host *host, unsigned index, int fd);
+
 /* Stops accepting; on_drained(arg) follows (never from inside this call) once all connections and
  * the protocol's own work ended, at the latest after deadline_ns, when the rest is closed. */
 void keel_host_drain(struct keel_host *host, uint64_t deadline_ns, void (*on_drained)(void *arg),

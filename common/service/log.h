@@ -37,6 +37,9 @@ struct keel_log_options {
 /* Without it: text to stderr at info level. Copies the options. 0, or an error with diag; the log
  * then stays as it was. */
 int keel_log_open(const struct keel_log_options *options, struct keel_diag *diag);
+/* Opens a file to append lines to it, made with mode 0640 where it is not there. Never waits for
+ * the reader of a FIFO. A descriptor, or KEEL_ESYS with diag. */
+int keel_log_open_file(const char *path, struct keel_diag *diag);
 /* After rotation: opens the file anew; the master then hands the descriptor to its workers. */
 int keel_log_reopen(struct keel_diag *diag);
 /* Uses this descriptor (takes it) for KEEL_LOG_FILE from now on. */

@@ -15,11 +15,11 @@
 #define JOURNAL_PATH "/run/systemd/journal/socket"
 #define STDERR_PATIENCE_MS 50
 
-static int open_file(const char *path, struct keel_diag *diag)
+int keel_log_open_file(const char *path, struct keel_diag *diag)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
     if (fd < 0)
-        keel_diag_set(diag, KEEL_ESYS, "cannot open log file \"%s\": %s", path, strerror(errno));
+        return keel_diag_set(diag, KEEL_ESYS, "cannot open log file \"%s\": %s", path, strerror(errno));
     return fd;
 }
 
@@ -44,7 +44,7 @@ static int open_kind(enum keel_log_target kind, const char *path, struct keel_di
 {
     if (kind == KEEL_LOG_STDERR)
         return STDERR_FILENO;
-    return kind == KEEL_LOG_FILE ? open_file(path, diag) : connect_socket(path, diag);
+    return kind == KEEL_LOG_FILE ? keel_log_open_file(path, diag) : connect_socket(path, diag);
 }
 
 int log_target_open(struct log_target *target, const struct keel_log_options *options,

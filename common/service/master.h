@@ -68,6 +68,7 @@ struct keel_generation {
     struct keel_conf *conf;
     struct keel_core core;
     struct keel_endpoints endpoints;
+    struct keel_access access;      /* of its workers; here for the log files */
     struct keel_kept **kept;        /* one for each endpoint */
     unsigned *first_slot;           /* endpoint -> number of its slot 0; [count] is the total */
     struct keel_process *processes; /* the workers, then the helpers */
@@ -138,6 +139,8 @@ void keel_generation_drain(struct keel_generation *g, uint64_t deadline_ns);
 /* Descriptors were added to those it uses: gives them numbers, so that they can be served.
  * KEEL_ENOMEM. */
 int keel_generation_widen(struct keel_generation *g);
+/* Opens the protocol's log files anew and hands them to its workers. */
+void keel_generation_reopen_logs(struct keel_generation *g);
 /* A process of it said READY, FAILED, or ended. */
 void keel_generation_ready(struct keel_process *p);
 void keel_generation_lost(struct keel_process *p, const char *why);

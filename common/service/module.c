@@ -101,8 +101,24 @@ int keel_access_add(struct keel_access *access, const char *path, bool write)
     return 0;
 }
 
+int keel_access_add_log(struct keel_access *access, const char *path)
+{
+    char **grown = keel_realloc(access->logs, (access->log_count + 1) * sizeof *grown);
+    if (!grown)
+        return KEEL_ENOMEM;
+    access->logs = grown;
+    grown[access->log_count] = keel_strdup(path);
+    if (!grown[access->log_count])
+        return KEEL_ENOMEM;
+    access->log_count++;
+    return 0;
+}
+
 void keel_access_fini(struct keel_access *access)
 {
+    for (unsigned i = 0; i < access->log_count; i++)
+        keel_free(access->logs[i]);
+    keel_free(access->logs);
     for (unsigned i = 0; i < access->reads; i++)
         keel_free(access->read[i]);
     for (unsigned i = 0; i < access->writes; i++)

@@ -15,7 +15,7 @@
 #include "common/service/metric.h"
 
 #define KEEL_ABI_MAJOR 1
-#define KEEL_ABI_MINOR 0
+#define KEEL_ABI_MINOR 1
 
 /* A descriptor that the master opens and keeps for the protocol. */
 enum keel_endpoint_kind {
@@ -122,12 +122,18 @@ struct keel_cli_option {
     int (*apply)(const char *arg, struct keel_buf *out, struct keel_diag *diag);
 };
 
-/* File-system rights that a worker keeps behind Landlock. */
+/* File-system rights that a worker keeps behind Landlock; and the log files that are opened for it,
+ * because it may lack the rights when they are opened again. */
 struct keel_access {
     char **read, **write; /* heap lists of paths; keel_access_add fills them */
     unsigned reads, writes;
+    char **logs; /* in the order of keel_access_add_log */
+    unsigned log_count;
 };
 int keel_access_add(struct keel_access *access, const char *path, bool write);
+/* Each worker gets the file, opened to append, in on_log_file: before its first connection, and
+ * anew after SIGUSR1. 0 or KEEL_ENOMEM; the file's index is access->log_count before. */
+int keel_access_add_log(struct keel_access *access, const char *path);
 void keel_access_fini(struct keel_access *access);
 
 enum keel_schedule { /* the order of the choices of option `schedule` */
@@ -195,7 +201,15 @@ struct keel_protocol {
     void (*on_helper)(struct keel_instance *instance, unsigned helper, bool up); /* may be NULL */
     void (*on_helper_message)(struct keel_instance *instance, unsigned helper,
                               struct keel_message *message);
+
+    /* Version 1.1: */
+    /* In a worker: log file number `index` of configure's access, opened (takes fd). Lines go there
+     * from now on. May be NULL when none was asked for. */
+    void (*on_log_file)(struct keel_instance *instance, unsigned index, int fd);
 };
+/* True when the record is new enough to have the member. */
+#define KEEL_PROTOCOL_HAS(record, member)                                                          \
+    ((record)->size >= offsetof(struct keel_protocol, member) + sizeof((record)->member))
 
 /* Protocols are declared with their ABI fields first: struct keel_protocol p = { KEEL_PROTOCOL, ... */
 #define KEEL_PROTOCOL                                                                              \

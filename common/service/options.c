@@ -276,14 +276,14 @@ static int check_tls(const struct keel_conf *conf, const struct keel_protocol *p
 int keel_configuration_load(const struct keel_protocol *protocol, const struct keel_option *rows,
                             const struct keel_conf_source *source, struct keel_conf **conf,
                             struct keel_core *core, struct keel_endpoints *endpoints,
-                            struct keel_diag *diag)
+                            struct keel_access *access, struct keel_diag *diag)
 {
     void *settings = NULL;
     int err = keel_conf_load(rows, source, conf, diag);
     if (!err)
         err = keel_core_read(*conf, protocol, core, diag);
     if (!err)
-        err = protocol->configure(*conf, &settings, endpoints, NULL, diag);
+        err = protocol->configure(*conf, &settings, endpoints, access, diag);
     if (!err)
         err = check_tls(*conf, protocol, settings, endpoints, diag);
     if (!err && endpoints->count == 0)

@@ -23,6 +23,7 @@ struct worker {
     struct keel_conf *conf;
     void *settings;
     struct keel_access access;
+    int *log_files; /* one for each of access.logs, until the host has them */
     struct keel_segment segment;
     uint16_t *offsets; /* of the protocol's metrics */
     struct keel_loop *loop;
@@ -118,7 +119,10 @@ static void on_message(struct keel_channel *channel, struct keel_message *messag
         break;
     case KEEL_MSG_LOG_FD:
         if (message->fd_count == 1) {
-            keel_log_use_fd(message->fds[0]);
+            if (message->a == 0)
+                keel_log_use_fd(message->fds[0]);
+            else
+                keel_host_log_file(w->host, message->a - 1, message->fds[0]);
             message->fds[0] = -1;
         }
         break;
@@ -198,6 +202,21 @@ static int open_log(struct worker *w, struct keel_diag *diag)
     if (w->manifest->log_level >= 0)
         w->core.log.level = (enum keel_log_level)w->manifest->log_level;
     return keel_log_open(&w->core.log, diag);
+}
+
+/* While we may still open them. */
+static int open_log_files(struct worker *w, struct keel_diag *diag)
+{
+    unsigned count = w->helper ? 0 : w->access.log_count;
+    w->log_files = keel_calloc(count + 1, sizeof *w->log_files);
+    if (!w->log_files)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    for (unsigned i = 0; i < count; i++) {
+        w->log_files[i] = keel_log_open_file(w->access.logs[i], diag);
+        if (w->log_files[i] < 0)
+            return w->log_files[i];
+    }
+    return 0;
 }
 
 static int enter_sandbox(struct worker *w, struct keel_diag *diag)
@@ -290,6 +309,8 @@ static int start_host(struct worker *w, struct keel_diag *diag)
         .on_ready_arg = w,
     };
     err = keel_host_new(&options, &w->host, diag);
+    for (unsigned i = 0; i < w->access.log_count && !w->helper && !err; i++)
+        keel_host_log_file(w->host, i, w->log_files[i]);
     for (unsigned i = 0; i < w->manifest->fd_count && !err; i++) {
         const struct keel_manifest_fd *f = &w->manifest->fds[i];
         err = keel_host_serve(w->host, f->endpoint, f->slot, f->fd);
@@ -329,6 +350,8 @@ static int worker_start(struct worker *w, struct keel_diag *diag)
     if (!err)
         err = open_log(w, diag);
     if (!err)
+        err = open_log_files(w, diag);
+    if (!err)
         err = share_tickets(w, diag);
     if (!err)
         err = enter_sandbox(w, diag);
@@ -354,6 +377,7 @@ static void worker_stop(struct worker *w)
     if (w->settings && w->protocol->free_settings)
         w->protocol->free_settings(w->settings);
     keel_access_fini(&w->access);
+    keel_free(w->log_files);
     keel_conf_free(w->conf);
     keel_free(w->rows);
     if (w->segment.map)

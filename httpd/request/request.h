@@ -26,6 +26,7 @@ struct http_request {
     struct keel_str query;
     const struct http_site *site;
     const struct http_location *location;
+    struct keel_str user; /* who proved to be it; empty: nobody */
     const struct http_clock *clock;
     struct keel_arena arena; /* dies with the request */
 };

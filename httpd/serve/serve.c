@@ -95,7 +95,7 @@ static void respond(struct http_connection *c, struct http_response *response)
 static void respond_bad(struct http_connection *c, unsigned status)
 {
     struct http_response response;
-    http_worker_answer_bad(worker_of(c), status, &response);
+    http_worker_answer_bad(worker_of(c), &c->core.stream, status, &response);
     respond(c, &response);
 }
 
@@ -134,7 +134,7 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
         if (event == HTTP_H1_REQUEST) {
             struct http_response response;
             requests++;
-            http_worker_answer(w, &response);
+            http_worker_answer(w, s, &response);
             respond(c, &response);
         } else if (event == HTTP_H1_BAD) {
             respond_bad(c, status);
@@ -200,6 +200,11 @@ void http_serve_stop(struct keel_instance *instance)
 {
     http_worker_free(instance->state);
     instance->state = NULL;
+}
+
+void http_serve_log_file(struct keel_instance *instance, unsigned index, int fd)
+{
+    http_access_log_use(&((struct http_worker *)instance->state)->log, fd);
 }
 
 static int hurry_idle(void *arg, struct keel_connection *connection)

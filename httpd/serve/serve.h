@@ -14,6 +14,8 @@ int http_serve_start(struct keel_instance *instance, struct keel_diag *diag);
 void http_serve_drain(struct keel_instance *instance);
 void http_serve_stop(struct keel_instance *instance);
 void http_serve_connect(struct keel_connection *connection);
+/* The access log's file, at first and after each reopening. */
+void http_serve_log_file(struct keel_instance *instance, unsigned index, int fd);
 /* True while the connection is between two requests. */
 bool http_serve_evictable(struct keel_connection *connection);
 

@@ -7,6 +7,7 @@
 #include "common/runtime/tls.h"
 #include "common/service/module.h"
 #include "httpd/handlers/cache.h"
+#include "httpd/log/format.h"
 #include "httpd/request/route.h"
 
 struct http_settings {
@@ -16,6 +17,8 @@ struct http_settings {
     uint64_t header_timeout, body_timeout, keepalive_timeout, send_timeout; /* ns */
     uint64_t discard; /* most bytes of a body that are read and dropped */
     struct http_cache_limits cache;
+    struct http_log_format *log; /* NULL: no access log; its file is log file 0 */
+    size_t log_buffer;
     struct keel_tls_context *tls; /* NULL: no site has a certificate */
 };
 

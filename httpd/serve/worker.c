@@ -16,6 +16,8 @@ enum {
     M_CACHE_MISSES,
     M_CACHE_BYTES,
     M_CACHE_ENTRIES,
+    M_LOG_LINES,
+    M_LOG_LOST,
     M_SECONDS,
 };
 const struct keel_metric http_metrics[] = {
@@ -31,6 +33,9 @@ const struct keel_metric http_metrics[] = {
      "Requests for which the file system was asked."},
     {"httpd_file_cache_bytes", KEEL_GAUGE, NULL, "Memory of the file cache."},
     {"httpd_file_cache_entries", KEEL_GAUGE, NULL, "Paths in the file cache."},
+    {"httpd_access_log_lines_total", KEEL_COUNTER, NULL, "Lines of the access log."},
+    {"httpd_access_log_lost_total", KEEL_COUNTER, NULL,
+     "Lines of the access log that could not be written."},
     {"httpd_request_seconds", KEEL_HISTOGRAM, NULL,
      "Time from reading a request to handing over its response."},
     {0},
@@ -43,6 +48,19 @@ struct http_worker *http_worker_new(struct keel_instance *instance)
         return NULL;
     w->instance = instance;
     w->settings = instance->settings;
+    w->offload = keel_offload_new(instance->loop, 0, 0);
+    const struct http_access_log_options log = {.format = w->settings->log,
+                                                .buffer = w->settings->log_buffer,
+                                                .loop = instance->loop,
+                                                .pool = w->offload,
+                                                .metrics = &instance->metrics,
+                                                .written = M_LOG_LINES,
+                                                .lost = M_LOG_LOST};
+    if (!w->offload || (log.format && http_access_log_init(&w->log, &log) != 0)) {
+        keel_offload_free(w->offload);
+        keel_free(w);
+        return NULL;
+    }
     http_cache_init(&w->cache, &w->settings->cache);
     http_request_init(&w->request);
     return w;
@@ -50,6 +68,8 @@ struct http_worker *http_worker_new(struct keel_instance *instance)
 
 void http_worker_free(struct http_worker *w)
 {
+    keel_offload_free(w->offload);
+    http_access_log_fini(&w->log);
     http_cache_fini(&w->cache);
     http_request_fini(&w->request);
     keel_free(w);
@@ -79,7 +99,23 @@ static void count_response(struct http_worker *w, const struct http_response *re
     keel_metric_add(m, M_BYTES, response->head.n + 2 + response->body.n + response->file_size);
 }
 
-void http_worker_answer(struct http_worker *w, struct http_response *response)
+/* request NULL: what came could not be read as one. */
+static void log_response(struct http_worker *w, const struct keel_stream *stream,
+                         const struct http_request *request, const struct http_response *response)
+{
+    if (!w->settings->log)
+        return;
+    struct http_log_record record = {.request = request,
+                                     .response = response,
+                                     .peer = &stream->peer,
+                                     .tls = keel_stream_is_tls(stream)};
+    if (w->settings->log->times_requests)
+        record.duration_ns = keel_clock_monotonic() - w->clock.now_ns;
+    http_access_log_add(&w->log, &record, w->clock.second);
+}
+
+void http_worker_answer(struct http_worker *w, const struct keel_stream *stream,
+                        struct http_response *response)
 {
     struct http_request *request = &w->request;
     *response = (struct http_response){0};
@@ -92,10 +128,11 @@ void http_worker_answer(struct http_worker *w, struct http_response *response)
     else
         http_file_respond(&w->cache, request, response);
     count_response(w, response);
+    log_response(w, stream, request, response);
 }
 
-void http_worker_answer_bad(struct http_worker *w, unsigned status,
-                            struct http_response *response)
+void http_worker_answer_bad(struct http_worker *w, const struct keel_stream *stream,
+                            unsigned status, struct http_response *response)
 {
     *response = (struct http_response){0};
     keel_arena_reset(&w->request.arena);
@@ -103,6 +140,7 @@ void http_worker_answer_bad(struct http_worker *w, unsigned status,
     w->request.head.keep_alive = false;
     http_response_plain(response, &w->request, status, KEEL_STR(""));
     count_response(w, response);
+    log_response(w, stream, NULL, response);
 }
 
 void http_worker_count_turn(struct http_worker *w, unsigned requests)

@@ -7,12 +7,15 @@
 
 #include "common/service/module.h"
 #include "httpd/handlers/cache.h"
+#include "httpd/log/access.h"
 #include "httpd/serve/settings.h"
 
 struct http_worker {
     struct keel_instance *instance;
     const struct http_settings *settings;
     struct http_cache cache;
+    struct keel_offload *offload;
+    struct http_access_log log;
     struct http_clock clock;
     struct http_request request; /* the one that is being answered */
 };
@@ -25,13 +28,14 @@ void http_worker_free(struct http_worker *w);
 /* Takes the loop's time, for the requests of this turn. */
 void http_worker_set_clock(struct http_worker *w);
 
-/* Answers the request whose head is in w->request. The response borrows from w until the next one
- * is answered; it is counted as sent. */
-void http_worker_answer(struct http_worker *w, struct http_response *response);
+/* Answers the request whose head is in w->request and which came over the stream. The response
+ * borrows from w until the next one is answered; it is counted and logged as sent. */
+void http_worker_answer(struct http_worker *w, const struct keel_stream *stream,
+                        struct http_response *response);
 /* The answer to what could not be read as a request. Only method, minor and keep_alive of
  * w->request.head need be there. */
-void http_worker_answer_bad(struct http_worker *w, unsigned status,
-                            struct http_response *response);
+void http_worker_answer_bad(struct http_worker *w, const struct keel_stream *stream,
+                            unsigned status, struct http_response *response);
 /* Tells the metrics what a turn did, once a turn: so many requests since http_worker_set_clock. */
 void http_worker_count_turn(struct http_worker *w, unsigned requests);
 

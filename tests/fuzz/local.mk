@@ -41,6 +41,11 @@ tests_fuzz_fuzz_http_values_SOURCES = tests/fuzz/fuzz_http_values.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_values_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_http_values_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_http_log
+tests_fuzz_fuzz_http_log_SOURCES = tests/fuzz/fuzz_http_log.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_log_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_http_log_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_conf
 tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c tests/support/conf_rows.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_conf_LDFLAGS = $(FUZZ_LINK)

@@ -16,6 +16,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_hang.py \
 	tests/system/test_helper.py \
 	tests/system/test_httpd.py \
+	tests/system/test_httpd_files.py \
 	tests/system/test_install.py \
 	tests/system/test_keel.py \
 	tests/system/test_keelctl.py \

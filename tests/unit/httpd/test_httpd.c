@@ -7,11 +7,13 @@ Suite *values_suite(void);
 Suite *request_suite(void);
 Suite *h1_suite(void);
 Suite *file_suite(void);
+Suite *log_suite(void);
 Suite *serve_suite(void);
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {head_suite,    body_suite, path_suite, values_suite,
-                                      request_suite, h1_suite,   file_suite, serve_suite};
+    Suite *(*const suites[])(void) = {head_suite,   body_suite,    path_suite,
+                                      values_suite, request_suite, h1_suite,
+                                      file_suite,   log_suite,     serve_suite};
     return unit_main(suites, sizeof suites / sizeof *suites);
 }

@@ -1,0 +1,105 @@
+"""httpd's handling of files beside plain serving: access log."""
+import json
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from keel import Daemon, need_program, output, run, until
+
+FILES = {
+    'www/index.html': '<h1>here</h1>\n',
+    'www/1k.txt': 'x' * 1024,
+}
+SITE = '''
+listen = { "127.0.0.1:0" }
+site "localhost" {
+  default = true
+  root    = "www"
+}
+'''
+
+
+def httpd(conf=SITE, files=None, **options):
+    return Daemon('httpd', conf=conf, listen=None, files=dict(FILES, **(files or {})), **options)
+
+
+def curl(daemon, path, *args, check=True):
+    """(status, head fields in lower case, body) of one request."""
+    process = subprocess.run([need_program('curl'), '-sS', '-i', '--path-as-is', '--http1.1', '-m',
+                              '20'] + list(args)
+                             + ['http://127.0.0.1:%d%s' % (daemon.address('tcp')[1], path)],
+                             capture_output=True, check=False)
+    assert not check or process.returncode == 0, process.stderr
+    head, _, body = process.stdout.partition(b'\r\n\r\n')
+    lines = head.decode().split('\r\n')
+    fields = {k.lower(): v for k, v in (line.split(': ', 1) for line in lines[1:])}
+    return int(lines[0].split()[1]), fields, body
+
+
+def lines_of(daemon, name):
+    try:
+        with open(os.path.join(daemon.folder, name), encoding='utf-8') as f:
+            return f.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def access_log():
+    with httpd(SITE + 'access-log { file = "access.log" }') as daemon:
+        curl(daemon, '/1k.txt', '-A', 'one "two"', '-e', 'http://from/')
+        curl(daemon, '/none')
+        until(lambda: len(lines_of(daemon, 'access.log')) == 2, 'two lines')
+        first, second = lines_of(daemon, 'access.log')
+        assert first.startswith('127.0.0.1 - - [') and first.endswith(
+            '] "GET /1k.txt HTTP/1.1" 200 1024 "http://from/" "one \\"two\\""'), first
+        assert '"GET /none HTTP/1.1" 404 14 "-" "curl/' in second, second
+        # rotation: the worker has no right to the folder, the master hands the new file over
+        os.rename(daemon.folder + '/access.log', daemon.folder + '/access.log.1')
+        os.kill(daemon.pid, signal.SIGUSR1)
+        until(lambda: os.path.exists(daemon.folder + '/access.log'), 'the new file')
+        until(lambda: curl(daemon, '/1k.txt') and lines_of(daemon, 'access.log'), 'a line in it')
+        curl(daemon, '/last')
+    # a stop writes what waits
+    assert '/last' in lines_of(daemon, 'access.log')[-1]
+
+
+def access_log_json():
+    conf = SITE + 'access-log { file = "access.log"\n format = "json" }'
+    with httpd(conf) as daemon:
+        curl(daemon, '/1k.txt?q=1', '-A', '\u00e9\t"')
+        until(lambda: lines_of(daemon, 'access.log'), 'a line')
+        row = json.loads(lines_of(daemon, 'access.log')[0])
+        assert row['status'] == 200 and row['bytes'] == 1024 and row['target'] == '/1k.txt?q=1'
+        assert row['user-agent'] == '\u00e9\t"', row
+        assert row['address'] == '127.0.0.1' and row['site'] == 'localhost'
+
+
+def lines_of_two_workers():
+    """Under load no line is torn, and none is lost."""
+    conf = SITE + 'access-log { file = "access.log"\n format = "<%{status} %{target}>" }'
+    with httpd(conf, workers=2) as daemon:
+        out = output([need_program('wrk'), '-t1', '-c20', '-d2s',
+                      'http://127.0.0.1:%d/1k.txt' % daemon.address('tcp')[1]], patience=30)
+        requests = int(out.split(' requests in')[0].split()[-1])
+        lost = daemon.metric('httpd_access_log_lost_total')
+    lines = lines_of(daemon, 'access.log')
+    assert set(lines) == {'<200 /1k.txt>'}, set(lines)
+    assert requests <= len(lines) + lost <= requests + 40, (requests, len(lines), lost)
+    print('# %d lines, %d lost' % (len(lines), lost))
+
+
+def full_disk():
+    with httpd(SITE + 'access-log { file = "/dev/full" }') as daemon:
+        for _ in range(3):
+            assert curl(daemon, '/1k.txt')[0] == 200
+        until(lambda: daemon.metric('httpd_access_log_lost_total') == 3, 'three lost lines')
+        assert daemon.metric('httpd_access_log_lines_total') == 0
+
+
+if __name__ == '__main__':
+    run(('an access log, and its rotation', access_log),
+        ('an access log of JSON', access_log_json),
+        ('lines of two workers', lines_of_two_workers),
+        ('a full disk costs lines, not answers', full_disk))
