@@ -16,13 +16,16 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/svcb_text.c dnsd/zone/svcb_text.h \
 	dnsd/zone/token.c dnsd/zone/token.h \
 	dnsd/zone/zones.c dnsd/zone/zones.h \
+	dnsd/answer/acl.c dnsd/answer/acl.h \
 	dnsd/answer/query.c dnsd/answer/query.h \
 	dnsd/answer/reply.c dnsd/answer/reply.h \
 	dnsd/answer/resolve.c dnsd/answer/resolve.h \
+	dnsd/transfer/axfr.c dnsd/transfer/axfr.h \
 	dnsd/serve/load.c dnsd/serve/load.h \
 	dnsd/serve/serve.c dnsd/serve/serve.h \
 	dnsd/serve/settings.c dnsd/serve/settings.h \
 	dnsd/serve/tcp.c dnsd/serve/tcp.h \
+	dnsd/serve/transfer.c dnsd/serve/transfer.h \
 	dnsd/serve/udp.c dnsd/serve/udp.h \
 	dnsd/options.c dnsd/options.h
 dnsd_libdnsd_la_LIBADD = $(LDNS_LIBS) $(JANSSON_LIBS) common/libkeel.la

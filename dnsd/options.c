@@ -14,7 +14,17 @@ static const struct keel_option zone_rows[] = {
      .flags = KEEL_OPT_REQUIRED,
      .help = "The zone's file (RFC 1035, section 5), with $ORIGIN, $TTL, $INCLUDE and $GENERATE. A "
              "relative $INCLUDE is looked for beside the file that it stands in."},
-    UNSUPPORTED("allow-transfer"),
+    {.name = "allow-query",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .def = "any",
+     .help = "Who may ask. Each value is \"any\", a prefix (\"192.0.2.0/24\"), a key that the "
+             "question must be signed with (\"key:NAME.\"), or both (\"192.0.2.0/24 key:NAME.\"); "
+             "one that fits is enough. Others are REFUSED."},
+    {.name = "allow-transfer",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Who may have the whole zone (AXFR, IXFR), as in allow-query. Default: nobody."},
     UNSUPPORTED("notify"),
     UNSUPPORTED("allow-update"),
     UNSUPPORTED("primary"),
@@ -70,6 +80,20 @@ const struct keel_option dns_options[] = {
      .max = 1000000000,
      .help = "Most queries of one TCP connection; it is closed after the last answer. 0 is no "
              "limit."},
+    {.name = "transfers-out",
+     .type = KEEL_OPT_INT,
+     .def = "100",
+     .min = 1,
+     .max = 1000000,
+     .help = "Most zone transfers that one worker sends at a time. Who asks for one more gets "
+             "SERVFAIL and will ask again."},
+    {.name = "transfer-timeout",
+     .type = KEEL_OPT_DURATION,
+     .def = "60s",
+     .min = SECONDS(1),
+     .max = SECONDS(86400),
+     .help = "How long a client of a zone transfer may take to read the next 100 KiB or so; then "
+             "the transfer is given up."},
     {.name = "key",
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,

@@ -1,13 +1,12 @@
 #include "dnsd/answer/query.h"
 
 #include "dnsd/answer/resolve.h"
+#include "dnsd/transfer/axfr.h"
 #include "dnsd/wire/type.h"
 
 /* What the question alone decides; NOERROR: look into a zone. */
-static enum dns_rcode judge(const struct dns_message *m)
+static enum dns_rcode judge_query(const struct dns_message *m)
 {
-    if (dns_message_opcode(m) != DNS_OPCODE_QUERY)
-        return DNS_NOTIMP;
     if (m->edns.version > 0)
         return DNS_BADVERS;
     if (m->qclass != DNS_CLASS_IN)
@@ -15,13 +14,36 @@ static enum dns_rcode judge(const struct dns_message *m)
     switch (m->qtype) {
     case DNS_TYPE_AXFR:
     case DNS_TYPE_IXFR:
-        return DNS_REFUSED;
     case DNS_TYPE_ANY:
         return DNS_NOERROR;
     case DNS_TYPE_OPT:
         return DNS_FORMERR;
     default:
         return dns_type_is_meta(m->qtype) ? DNS_NOTIMP : DNS_NOERROR;
+    }
+}
+
+/* Nobody has news for a primary (RFC 1996, 3.10 and 3.11). */
+static enum dns_rcode judge_notify(const struct dns_message *m, const struct dns_zones *zones)
+{
+    if (m->edns.version > 0)
+        return DNS_BADVERS;
+    if (m->qtype != DNS_TYPE_SOA)
+        return DNS_NOTIMP;
+    const struct dns_zone *zone = dns_zones_find(zones, &m->qname, DNS_LABELS_MAX);
+    bool ours = zone && zone->apex.labels == m->qname.labels && m->qclass == DNS_CLASS_IN;
+    return ours ? DNS_REFUSED : DNS_NOTAUTH;
+}
+
+static enum dns_rcode judge(const struct dns_message *m, const struct dns_zones *zones, int err)
+{
+    switch (dns_message_opcode(m)) {
+    case DNS_OPCODE_QUERY:
+        return err ? DNS_FORMERR : judge_query(m);
+    case DNS_OPCODE_NOTIFY:
+        return err ? DNS_FORMERR : judge_notify(m, zones);
+    default:
+        return DNS_NOTIMP; /* whatever is in it */
     }
 }
 
@@ -38,6 +60,21 @@ static const struct dns_zone *find_zone(const struct dns_zones *zones, const str
     return zone;
 }
 
+/* Sets the zone, or the rcode that says why there is none. */
+static void choose_zone(struct dns_query *query, const struct dns_answer_context *context)
+{
+    const struct dns_zone *zone = find_zone(context->zones, &query->message);
+    query->rcode = DNS_REFUSED;
+    if (!zone)
+        return;
+    if (!dns_acl_allows(&zone->allow_query, query->peer, query->tsig.key)) {
+        query->denied = DNS_DENIED_QUERY;
+        return;
+    }
+    query->rcode = DNS_NOERROR;
+    query->zone = zone;
+}
+
 void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,
                     const uint8_t *bytes, size_t size, const struct keel_addr *peer, bool tcp)
 {
@@ -46,7 +83,10 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     query->bytes = bytes;
     query->peer = peer;
     query->tcp = tcp;
+    query->size = size;
     query->zone = NULL;
+    query->transfer = DNS_TRANSFER_NONE;
+    query->denied = DNS_DENIED_NO;
     query->truncated = false;
     int err = dns_message_parse_query(m, bytes, size);
     /* never answer an answer: two servers could talk to each other for ever */
@@ -54,10 +94,8 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     dns_tsig_none(&query->tsig);
     if (query->silent)
         return;
-    query->rcode = err ? DNS_FORMERR : judge(m);
-    if (dns_message_opcode(m) != DNS_OPCODE_QUERY)
-        query->rcode = DNS_NOTIMP; /* whatever is in it */
-    if (err == 0 && m->tsig_at) {  /* before anything else is (RFC 8945, 5.2) */
+    query->rcode = judge(m, context->zones, err);
+    if (err == 0 && m->tsig_at) { /* before anything else is (RFC 8945, 5.2) */
         enum dns_rcode rcode =
             dns_tsig_accept(&query->tsig, context->keys, bytes, size, m->tsig_at, context->now);
         if (rcode != DNS_NOERROR)
@@ -65,11 +103,12 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     }
     if (query->rcode != DNS_NOERROR)
         return;
-    query->zone = find_zone(context->zones, m);
-    if (!query->zone) {
-        query->rcode = DNS_REFUSED;
+    if (m->qtype == DNS_TYPE_AXFR || m->qtype == DNS_TYPE_IXFR)
+        dns_axfr_judge(query, context);
+    else
+        choose_zone(query, context);
+    if (!query->zone)
         return;
-    }
     query->hash = dns_image_hash(query->zone->image, m->qname.bytes, m->qname.size);
     dns_image_prefetch_slot(query->zone->image, query->hash);
 }
@@ -116,10 +155,13 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
     keel_write_skip(&reply.out, DNS_HEADER_SIZE);
     if (question)
         keel_write_bytes(&reply.out, query->bytes + DNS_HEADER_SIZE, m->question_size);
-    if (query->zone) {
+    if (query->transfer == DNS_TRANSFER_ZONE) {
+        query->rcode = DNS_SERVFAIL;
+    } else if (query->zone) {
+        uint16_t qtype = query->transfer == DNS_TRANSFER_SOA ? DNS_TYPE_SOA : m->qtype;
         reply.image = query->zone->image;
         query->rcode =
-            dns_resolve(&reply, &m->qname, m->qtype, query->hash, query->tcp, &authoritative);
+            dns_resolve(&reply, &m->qname, qtype, query->hash, query->tcp, &authoritative);
         query->truncated = reply.truncated;
     }
     if (edns) {

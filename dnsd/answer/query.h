@@ -20,12 +20,23 @@
 struct dns_answer_context {
     const struct dns_zones *zones;
     const struct dns_tsig_keys *keys; /* NULL: none */
-    uint16_t udp_size; /* largest reply over UDP, and the size announced in OPT */
-    uint64_t now;      /* seconds since 1970; set before a batch is read */
+    uint16_t udp_size;                /* largest reply over UDP, and the size announced in OPT */
+    uint64_t now;                     /* seconds since 1970; set before a batch is read */
 };
+
+/* What a zone transfer gets. */
+enum dns_transfer {
+    DNS_TRANSFER_NONE, /* it is no zone transfer */
+    DNS_TRANSFER_SOA,  /* the SOA alone, as an ordinary answer */
+    DNS_TRANSFER_ZONE, /* the zone, in as many messages as it takes: dnsd/transfer/axfr.h. From
+                          dns_query_answer it gets SERVFAIL instead. */
+};
+/* The access list that refused. */
+enum dns_denied { DNS_DENIED_NO, DNS_DENIED_QUERY, DNS_DENIED_TRANSFER };
 
 struct dns_query {
     const uint8_t *bytes; /* borrowed from read to answer, as is peer */
+    size_t size;
     const struct keel_addr *peer;
     bool tcp;
     bool silent;                 /* no reply: not a query */
@@ -35,13 +46,15 @@ struct dns_query {
     uint64_t hash;
     struct dns_message message;
     struct dns_tsig_session tsig;
+    enum dns_transfer transfer;
+    enum dns_denied denied;
 };
 
 void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,
                     const uint8_t *bytes, size_t size, const struct keel_addr *peer, bool tcp);
 void dns_query_prefetch(const struct dns_query *query);
-/* Returns the size of the reply, at most room (at least DNS_UDP_SIZE); 0: say nothing. Sets rcode and
- * truncated. The query's bytes and the reply must not overlap. */
+/* Returns the size of the reply, at most room (at least DNS_UDP_SIZE); 0: say nothing. Sets rcode
+ * and truncated. The query's bytes and the reply must not overlap. */
 size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context *context,
                         uint8_t *reply, size_t room);
 

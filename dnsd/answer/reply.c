@@ -71,34 +71,41 @@ static void write_expanded(struct dns_reply *reply, const struct dns_node *node,
     }
 }
 
-/* Copies a set behind the last offset that a pointer can name: its own pointers are written out.
- * Rare (a large message over TCP), so record by record. */
+/* Copies one record whose pointers into its set are written out, and moves the cursor behind it. */
+static void copy_record(struct dns_reply *reply, const struct dns_node *node,
+                        const struct dns_set *set, size_t owner, struct dns_set_cursor *cursor)
+{
+    const struct dns_fix *fixes = dns_set_fixes(set);
+    size_t at = cursor->at, end = at + 12u + keel_get_u16(set->bytes + at + 10);
+
+    if (owner == DNS_OWNER_NONE || owner > DNS_POINTER_MAX)
+        write_owner(reply, node);
+    else
+        keel_write_u16(&reply->out, POINTER(owner));
+    keel_write_bytes(&reply->out, set->bytes + at + 2, 8);
+    uint8_t *size = keel_write_skip(&reply->out, 2);
+    at += 12;
+    for (; cursor->fix < set->fixes && fixes[cursor->fix].offset < end; cursor->fix++) {
+        uint16_t pointer = fixes[cursor->fix].offset;
+        keel_write_bytes(&reply->out, set->bytes + at, pointer - at);
+        write_expanded(reply, node, set, pointer);
+        at = pointer + 2u;
+    }
+    keel_write_bytes(&reply->out, set->bytes + at, end - at);
+    if (size)
+        keel_put_u16(size, (uint16_t)(reply->out.next - size - 2));
+    cursor->at = (uint32_t)end;
+    cursor->count++;
+}
+
+/* Copies a set behind the last offset that a pointer can name. Rare (a large message over TCP), so
+ * record by record. */
 static void copy_expanded(struct dns_reply *reply, const struct dns_node *node,
                           const struct dns_set *set, size_t owner)
 {
-    const struct dns_fix *fixes = dns_set_fixes(set);
-    size_t at = 0;
-    unsigned fix = 0;
-
-    for (unsigned i = 0; i < set->count; i++) {
-        size_t end = at + 12u + keel_get_u16(set->bytes + at + 10);
-        if (owner == DNS_OWNER_NONE || owner > DNS_POINTER_MAX)
-            write_owner(reply, node);
-        else
-            keel_write_u16(&reply->out, POINTER(owner));
-        keel_write_bytes(&reply->out, set->bytes + at + 2, 8);
-        uint8_t *size = keel_write_skip(&reply->out, 2);
-        at += 12;
-        for (; fix < set->fixes && fixes[fix].offset < end; fix++) {
-            keel_write_bytes(&reply->out, set->bytes + at, fixes[fix].offset - at);
-            write_expanded(reply, node, set, fixes[fix].offset);
-            at = fixes[fix].offset + 2u;
-        }
-        keel_write_bytes(&reply->out, set->bytes + at, end - at);
-        if (size)
-            keel_put_u16(size, (uint16_t)(reply->out.next - size - 2));
-        at = end;
-    }
+    struct dns_set_cursor cursor = {0};
+    while (cursor.count < set->count)
+        copy_record(reply, node, set, owner, &cursor);
 }
 
 /* The usual copy: one memcpy, then the pointers. */
@@ -153,6 +160,23 @@ size_t dns_reply_set(struct dns_reply *reply, enum dns_section section, const st
     }
     reply->counts[section] += set->count;
     return start;
+}
+
+void dns_reply_records(struct dns_reply *reply, enum dns_section section,
+                       const struct dns_node *node, const struct dns_set *set,
+                       struct dns_set_cursor *cursor)
+{
+    while (cursor->count < set->count) {
+        struct keel_writer before = reply->out;
+        struct dns_set_cursor here = *cursor;
+        copy_record(reply, node, set, DNS_OWNER_NONE, &here);
+        if (reply->out.bad) {
+            reply->out = before;
+            return;
+        }
+        *cursor = here;
+        reply->counts[section]++;
+    }
 }
 
 size_t dns_reply_name_record(struct dns_reply *reply, enum dns_section section, size_t owner,

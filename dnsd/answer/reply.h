@@ -31,6 +31,16 @@ struct dns_reply {
  * nothing is written then. */
 size_t dns_reply_set(struct dns_reply *reply, enum dns_section section, const struct dns_node *node,
                      const struct dns_set *set, size_t owner);
+/* Stands before a record of a set. All zero: the first. */
+struct dns_set_cursor {
+    uint32_t at, fix;
+    uint32_t count; /* records behind it */
+};
+/* Appends as many records of a set as fit, each with its owner written out, and moves the cursor
+ * behind them. */
+void dns_reply_records(struct dns_reply *reply, enum dns_section section,
+                       const struct dns_node *node, const struct dns_set *set,
+                       struct dns_set_cursor *cursor);
 /* Appends one record with an uncompressed name as rdata (a CNAME that a DNAME made). Returns the
  * offset of that name, or 0. */
 size_t dns_reply_name_record(struct dns_reply *reply, enum dns_section section, size_t owner,

@@ -3,9 +3,14 @@
 #include "common/base/mem.h"
 #include "common/service/log.h"
 #include "dnsd/serve/settings.h"
+#include "dnsd/wire/type.h"
 
 #define ANSWERS "dnsd_answers_total", KEEL_COUNTER
 #define ANSWERS_HELP "Answers by their code"
+#define DENIED "dnsd_denied_total", KEEL_COUNTER
+#define DENIED_HELP "Questions that were refused because of an access list"
+#define TRANSFERS "dnsd_transfers_out_total", KEEL_COUNTER
+#define TRANSFERS_HELP "Zones that were sent whole, and those that broke off"
 #define TSIG "dnsd_tsig_total", KEEL_COUNTER
 #define TSIG_HELP "Signed messages that came, by what was said of their signature"
 
@@ -27,6 +32,12 @@ const struct keel_metric dns_metrics[] = {
                               "Answers that did not fit and said so (TC)"},
     [DNS_METRIC_IGNORED] = {"dnsd_ignored_total", KEEL_COUNTER, NULL,
                             "Messages that got no answer: too short, or answers themselves"},
+    [DNS_METRIC_DENIED_QUERY] = {DENIED, "list=\"allow-query\"", DENIED_HELP},
+    [DNS_METRIC_DENIED_TRANSFER] = {DENIED, "list=\"allow-transfer\"", DENIED_HELP},
+    [DNS_METRIC_TRANSFERS_SENT] = {TRANSFERS, "result=\"sent\"", TRANSFERS_HELP},
+    [DNS_METRIC_TRANSFERS_BROKEN] = {TRANSFERS, "result=\"broken\"", TRANSFERS_HELP},
+    [DNS_METRIC_TRANSFERS_ACTIVE] = {"dnsd_transfers_out_active", KEEL_GAUGE, NULL,
+                                     "Zones that are being sent now"},
     [DNS_METRIC_TSIG_GOOD] = {TSIG, "result=\"NOERROR\"", TSIG_HELP},
     [DNS_METRIC_TSIG_BADKEY] = {TSIG, "result=\"BADKEY\"", TSIG_HELP},
     [DNS_METRIC_TSIG_BADSIG] = {TSIG, "result=\"BADSIG\"", TSIG_HELP},
@@ -78,12 +89,27 @@ static void tally_tsig(struct dns_tally *tally, const struct dns_query *query)
                 dns_tsig_error_name(query->tsig.error));
 }
 
+static void tally_denied(struct dns_tally *tally, const struct dns_query *query)
+{
+    bool transfer = query->denied == DNS_DENIED_TRANSFER;
+    char peer[KEEL_ADDR_TEXT], name[DNS_NAME_TEXT], type[DNS_TYPE_TEXT];
+    tally->counts[transfer ? DNS_METRIC_DENIED_TRANSFER : DNS_METRIC_DENIED_QUERY]++;
+    keel_addr_format(peer, sizeof peer, query->peer);
+    dns_name_to_text(name, query->message.qname.bytes);
+    dns_type_format(type, query->message.qtype);
+    keel_notice("access", "refused", "list=%s peer=%s name=%s type=%s signed=%s",
+                transfer ? "allow-transfer" : "allow-query", peer, name, type,
+                query->tsig.key ? "yes" : "no");
+}
+
 void dns_tally_query(struct dns_tally *tally, const struct dns_query *query, size_t reply_size)
 {
     tally->counts[query->tcp ? DNS_METRIC_QUERIES_TCP : DNS_METRIC_QUERIES_UDP]++;
     tally->counts[reply_size == 0 ? DNS_METRIC_IGNORED : metric_of(query->rcode)]++;
     if (query->truncated)
         tally->counts[DNS_METRIC_TRUNCATED]++;
+    if (query->denied)
+        tally_denied(tally, query);
     if (query->tsig.signs)
         tally_tsig(tally, query);
 }
@@ -106,6 +132,8 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     serve->metrics = &instance->metrics;
     serve->tcp_idle_ns = settings->tcp_idle_ns;
     serve->tcp_queries = settings->tcp_queries;
+    serve->most_transfers = settings->transfers;
+    serve->transfer_timeout_ns = settings->transfer_timeout_ns;
     keel_list_init(&serve->connections);
     instance->state = serve;
     return 0;

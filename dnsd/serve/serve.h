@@ -14,6 +14,8 @@ struct dns_serve {
     uint64_t tcp_idle_ns;
     uint64_t tcp_queries;         /* most of a connection; 0: no limit */
     struct keel_list connections; /* TCP */
+    uint32_t transfers, most_transfers;
+    uint64_t transfer_timeout_ns;
     struct dns_query batch[KEEL_DGRAM_BATCH];
     uint8_t reply[2 + UINT16_MAX]; /* over TCP, with its length */
 };
@@ -32,6 +34,11 @@ enum dns_metric {
     DNS_METRIC_BADVERS,
     DNS_METRIC_TRUNCATED,
     DNS_METRIC_IGNORED,
+    DNS_METRIC_DENIED_QUERY,
+    DNS_METRIC_DENIED_TRANSFER,
+    DNS_METRIC_TRANSFERS_SENT,
+    DNS_METRIC_TRANSFERS_BROKEN,
+    DNS_METRIC_TRANSFERS_ACTIVE,
     DNS_METRIC_TSIG_GOOD,
     DNS_METRIC_TSIG_BADKEY,
     DNS_METRIC_TSIG_BADSIG,

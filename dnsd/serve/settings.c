@@ -30,6 +30,29 @@ static int read_key(struct dns_settings *s, const struct keel_conf *section, str
     return err ? keel_diag_set(diag, err, "%s", keel_strerror(err)) : 0;
 }
 
+static int read_acl(struct dns_acl *acl, const struct dns_settings *s,
+                    const struct keel_conf *section, const char *option, struct keel_diag *diag)
+{
+    struct keel_diag inner;
+    for (unsigned i = 0; i < keel_conf_count(section, option); i++) {
+        const char *text = keel_conf_at(section, option, i)->text;
+        int err = dns_acl_add(acl, keel_str(text), &s->keys, &inner);
+        if (err)
+            return keel_conf_error_at(section, option, i, diag, "%s", inner.text);
+    }
+    return 0;
+}
+
+static int read_access(struct dns_zone *zone, const struct dns_settings *s,
+                       const struct keel_conf *section, struct keel_diag *diag)
+{
+    zone->allow_query.any = false;
+    int err = read_acl(&zone->allow_query, s, section, "allow-query", diag);
+    if (err == 0)
+        err = read_acl(&zone->allow_transfer, s, section, "allow-transfer", diag);
+    return err;
+}
+
 static int read_zone(struct dns_settings *s, const struct keel_conf *section,
                      struct keel_diag *diag)
 {
@@ -45,7 +68,7 @@ static int read_zone(struct dns_settings *s, const struct keel_conf *section,
         return keel_conf_error(section, "file", diag, "%s", inner.text);
     err = dns_zones_add(&s->zones, &apex, image, file);
     if (err == 0)
-        return 0;
+        return read_access(s->zones.items[s->zones.count - 1], s, section, diag);
     keel_free(image);
     return err == KEEL_EEXIST ? keel_conf_error(section, NULL, diag, "the zone stands there twice")
                               : keel_diag_set(diag, err, "%s", keel_strerror(err));
@@ -73,6 +96,8 @@ static int read_all(struct dns_settings *s, const struct keel_conf *conf,
     s->udp_size = (uint16_t)keel_conf_int(conf, "udp-size");
     s->tcp_idle_ns = (uint64_t)keel_conf_int(conf, "tcp-idle-timeout");
     s->tcp_queries = (uint64_t)keel_conf_int(conf, "tcp-queries");
+    s->transfers = (uint32_t)keel_conf_int(conf, "transfers-out");
+    s->transfer_timeout_ns = (uint64_t)keel_conf_int(conf, "transfer-timeout");
     int err = read_listen(conf, endpoints, diag);
     if (err)
         return err;

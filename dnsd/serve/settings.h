@@ -14,6 +14,8 @@ struct dns_settings {
     uint16_t udp_size;
     uint64_t tcp_idle_ns;
     uint64_t tcp_queries; /* 0: no limit */
+    uint32_t transfers;   /* most at a time, of a worker */
+    uint64_t transfer_timeout_ns;
 };
 
 /* See struct keel_protocol: configure and free_settings. */

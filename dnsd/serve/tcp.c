@@ -1,6 +1,6 @@
 #include "dnsd/serve/tcp.h"
 
-#include "dnsd/serve/serve.h"
+#include "dnsd/serve/transfer.h"
 
 #define LENGTH 2 /* bytes before each message */
 #define LINGER (2 * KEEL_NS_PER_S)
@@ -11,15 +11,41 @@ struct tcp_connection {
     struct keel_connection core;
     struct keel_list node; /* in dns_serve.connections */
     uint64_t queries;
+    struct dns_transfer_out *transfer; /* a zone on its way; NULL: none */
+    bool half_closed;                  /* the client asks no more */
 };
 const size_t dns_tcp_connection_size = sizeof(struct tcp_connection);
 
-/* Answers one message. KEEL_EAGAIN: stop for now; other errors: the connection is of no use. */
-static int answer(struct keel_stream *s, struct dns_serve *serve, struct dns_tally *tally,
-                  const uint8_t *message, size_t size)
+static uint64_t seconds(const struct tcp_connection *c)
 {
+    return keel_loop_realtime(c->core.instance->loop) / KEEL_NS_PER_S;
+}
+
+/* Sends of the zone what there is room for. As dns_transfer_run. */
+static int go_on(struct tcp_connection *c)
+{
+    int err = dns_transfer_run(c->transfer, seconds(c));
+    if (err == 0) {
+        dns_transfer_free(c->transfer);
+        c->transfer = NULL;
+    }
+    return err;
+}
+
+/* Answers one message. KEEL_EAGAIN: stop for now; other errors: the connection is of no use. */
+static int answer(struct tcp_connection *c, struct dns_tally *tally, const uint8_t *message,
+                  size_t size)
+{
+    struct keel_stream *s = &c->core.stream;
+    struct dns_serve *serve = c->core.instance->state;
     struct dns_query *query = &serve->batch[0];
     dns_query_read(query, &serve->context, message, size, &s->peer, true);
+    if (query->transfer == DNS_TRANSFER_ZONE)
+        c->transfer = dns_transfer_new(serve, s, query);
+    if (c->transfer) {
+        dns_tally_query(tally, query, size);
+        return go_on(c);
+    }
     size_t n = dns_query_answer(query, &serve->context, serve->reply + LENGTH, UINT16_MAX);
     dns_tally_query(tally, query, n);
     if (n == 0) /* no query: nothing that follows can be trusted either */
@@ -42,21 +68,23 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
     size_t used = 0;
     int err = 0;
 
-    serve->context.now = keel_loop_realtime(c->core.instance->loop) / KEEL_NS_PER_S;
+    serve->context.now = seconds(c);
     while (err == 0 && size - used >= LENGTH) {
         size_t message = keel_get_u16(bytes + used);
         if (size - used - LENGTH < message)
             break;
         c->queries++;
-        err = answer(s, serve, &tally, bytes + used + LENGTH, message);
+        err = answer(c, &tally, bytes + used + LENGTH, message);
         used += LENGTH + message;
-        if (is_last(c, serve))
+        if (c->transfer || is_last(c, serve))
             break;
     }
     dns_tally_add(&tally, serve->metrics);
     if (err && err != KEEL_EAGAIN) {
         keel_stream_close(s);
-    } else if (used > 0 && is_last(c, serve)) {
+    } else if (c->transfer) { /* what else is asked for has to wait */
+        keel_stream_pause(s);
+    } else if (used > 0 && (c->half_closed || is_last(c, serve))) {
         keel_stream_finish(s, LINGER);
     } else if (used > 0) {
         keel_stream_deadline(s, serve->tcp_idle_ns);
@@ -68,24 +96,55 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
 
 static void on_drained(struct keel_stream *s)
 {
+    struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
+    struct dns_serve *serve = c->core.instance->state;
+    if (c->transfer) {
+        int err = go_on(c);
+        if (err == KEEL_EAGAIN)
+            return;
+        if (err) {
+            keel_stream_close(s);
+            return;
+        }
+        if (is_last(c, serve) || (c->half_closed && s->input_size == 0)) {
+            keel_stream_finish(s, LINGER);
+            return;
+        }
+        keel_stream_deadline(s, serve->tcp_idle_ns);
+    }
     keel_stream_resume(s);
+}
+
+/* A client that has shut down its side still gets all of what it asked for. */
+static void on_eof(struct keel_stream *s)
+{
+    struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
+    c->half_closed = true;
+    if (!c->transfer) /* else what it asked for behind it comes first */
+        keel_stream_finish(s, LINGER);
 }
 
 /* Not a reset: what the client is sending just now is read and dropped. */
 static void on_deadline(struct keel_stream *s)
 {
-    keel_stream_finish(s, LINGER);
+    struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
+    if (c->transfer) /* it does not read */
+        keel_stream_close(s);
+    else
+        keel_stream_finish(s, LINGER);
 }
 
 static void on_close(struct keel_stream *s, enum keel_stream_end why)
 {
     struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
+    dns_transfer_free(c->transfer);
     keel_list_remove(&c->node);
 }
 
 const struct keel_stream_ops dns_tcp_stream = {
     .name = "dns",
     .on_data = on_data,
+    .on_eof = on_eof,
     .on_drained = on_drained,
     .on_deadline = on_deadline,
     .on_close = on_close,
@@ -107,7 +166,7 @@ void dns_tcp_drain(struct keel_instance *instance)
     keel_list_for_safe (node, &serve->connections) {
         struct tcp_connection *c = KEEL_CONTAINER(node, struct tcp_connection, node);
         /* in the middle of a query: its answer is the last */
-        if (c->core.stream.input_size == 0)
+        if (c->core.stream.input_size == 0 && !c->transfer)
             keel_stream_deadline(&c->core.stream, DRAIN_IDLE);
     }
 }

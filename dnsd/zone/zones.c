@@ -12,6 +12,8 @@ static void zone_free(struct dns_zone *zone)
 {
     keel_free(zone->image);
     keel_free(zone->file);
+    dns_acl_fini(&zone->allow_query);
+    dns_acl_fini(&zone->allow_transfer);
     keel_free(zone);
 }
 
@@ -58,6 +60,7 @@ int dns_zones_add(struct dns_zones *zones, const struct dns_name *apex, struct d
         return KEEL_ENOMEM;
     }
     zone->image = image;
+    zone->allow_query.any = true;
     zones->items[zones->count++] = zone;
     zones->label_counts[lower.labels / 64] |= 1ull << lower.labels % 64;
     return 0;

@@ -1,8 +1,8 @@
 /*
- * dns_query_process over any bytes: the answer to whatever comes must itself be a message that the
- * strict reader takes, within its room.
+ * dns_query_process and zone transfers over any bytes: the answer to whatever comes must itself be
+ * a message that the strict reader takes, within its room.
  */
-#include "dnsd/answer/query.h"
+#include "dnsd/transfer/axfr.h"
 #include "dnsd/zone/compile.h"
 
 #include <stdlib.h>
@@ -35,6 +35,7 @@ static void serve(struct dns_zones *zones)
         dns_zones_add(zones, &apex, image, "z") != 0)
         abort();
     dns_compiler_free(compiler);
+    zones->items[0]->allow_transfer.any = true;
 }
 
 /* Every record of the reply can be read, and nothing is behind the last. */
@@ -57,6 +58,25 @@ static void check(const uint8_t *reply, size_t n)
         abort();
 }
 
+/* The whole zone, when that is what was asked for. */
+static void transfer(const struct dns_answer_context *context, const uint8_t *bytes, size_t size,
+                     const struct keel_addr *peer)
+{
+    struct dns_query query;
+    struct dns_axfr axfr;
+    size_t n;
+    dns_query_read(&query, context, bytes, size, peer, true);
+    if (query.silent || query.transfer != DNS_TRANSFER_ZONE)
+        return;
+    uint8_t *message = malloc(UINT16_MAX);
+    dns_axfr_start(&axfr, &query, context->udp_size);
+    while (dns_axfr_next(&axfr, message, &n, 0) == 0)
+        check(message, n);
+    if (axfr.records != axfr.image->records + 1)
+        abort();
+    free(message);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static struct dns_zones zones;
@@ -75,5 +95,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             check(reply, n);
         free(reply);
     }
+    transfer(&context, bytes, size, &peer);
     return 0;
 }

@@ -13,6 +13,8 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/suites.h \
 	tests/unit/dnsd/support.c \
 	tests/unit/dnsd/support.h \
+	tests/unit/dnsd/test_acl.c \
+	tests/unit/dnsd/test_axfr.c \
 	tests/unit/dnsd/test_compile.c \
 	tests/unit/dnsd/test_edns.c \
 	tests/unit/dnsd/test_generate.c \

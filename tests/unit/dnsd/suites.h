@@ -23,6 +23,8 @@ Suite *set_suite(void);
 Suite *zones_suite(void);
 Suite *reply_suite(void);
 Suite *resolve_suite(void);
+Suite *acl_suite(void);
+Suite *axfr_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);
 

@@ -94,14 +94,15 @@ START_TEST(knows_its_limits)
     } cases[] = {
         {DNS_TYPE_A, DNS_CLASS_CH, 0, DNS_REFUSED},
         {DNS_TYPE_A, DNS_CLASS_ANY, 0, DNS_REFUSED},
-        {DNS_TYPE_AXFR, DNS_CLASS_IN, 0, DNS_REFUSED},
-        {DNS_TYPE_IXFR, DNS_CLASS_IN, 0, DNS_REFUSED},
+        {DNS_TYPE_AXFR, DNS_CLASS_IN, 0, DNS_NOTAUTH},
+        {DNS_TYPE_IXFR, DNS_CLASS_IN, 0, DNS_NOTAUTH},
         {DNS_TYPE_OPT, DNS_CLASS_IN, 0, DNS_FORMERR},
         {DNS_TYPE_TSIG, DNS_CLASS_IN, 0, DNS_NOTIMP},
         {DNS_TYPE_MAILA, DNS_CLASS_IN, 0, DNS_NOTIMP},
         {0, DNS_CLASS_IN, 0, DNS_NOTIMP},
         {DNS_TYPE_A, DNS_CLASS_IN, 1, DNS_NOTIMP},
-        {DNS_TYPE_SOA, DNS_CLASS_IN, 4, DNS_NOTIMP},
+        {DNS_TYPE_SOA, DNS_CLASS_IN, 4, DNS_NOTAUTH},
+        {DNS_TYPE_A, DNS_CLASS_IN, 4, DNS_NOTIMP},
         {DNS_TYPE_SOA, DNS_CLASS_IN, 5, DNS_NOTIMP},
         {DNS_TYPE_SOA, DNS_CLASS_IN, 15, DNS_NOTIMP},
         {DNS_TYPE_A, DNS_CLASS_IN, 0, DNS_NXDOMAIN},
@@ -117,6 +118,9 @@ START_TEST(knows_its_limits)
         rcode_of(process(support_query(query, sizeof query, "other", DNS_TYPE_A, 0), true)),
         DNS_REFUSED);
     ck_assert_uint_eq(reply[2] & 4, 0); /* not AA */
+    size_t size = support_query(query, sizeof query, "z", DNS_TYPE_SOA, 0);
+    query[2] = DNS_OPCODE_NOTIFY << 3; /* nobody may tell a primary */
+    ck_assert_uint_eq(rcode_of(process(size, false)), DNS_REFUSED);
 }
 END_TEST
 

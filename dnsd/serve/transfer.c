@@ -1,0 +1,97 @@
+#include "dnsd/serve/transfer.h"
+
+#include "common/base/mem.h"
+#include "common/service/log.h"
+#include "dnsd/transfer/axfr.h"
+
+#define LENGTH 2
+/* What waits in memory for a client. Little enough that filling it keeps nobody else waiting. */
+#define HIGH (128 * 1024)
+#define LOW (32 * 1024)
+/* What a stream has otherwise. */
+#define USUAL_HIGH (256 * 1024)
+#define USUAL_LOW (64 * 1024)
+
+struct dns_transfer_out {
+    struct dns_serve *serve;
+    struct keel_loop *loop;
+    struct keel_stream *stream;
+    uint64_t began_ns; /* monotonic */
+    bool whole;        /* the last message is queued */
+    struct dns_axfr axfr;
+};
+
+static void count_active(struct dns_serve *serve)
+{
+    keel_metric_set(serve->metrics, DNS_METRIC_TRANSFERS_ACTIVE, serve->transfers);
+}
+
+struct dns_transfer_out *dns_transfer_new(struct dns_serve *serve, struct keel_stream *stream,
+                                          const struct dns_query *query)
+{
+    char peer[KEEL_ADDR_TEXT];
+    if (serve->transfers >= serve->most_transfers) {
+        keel_addr_format(peer, sizeof peer, &stream->peer);
+        keel_warning("transfer", "too many at a time", "peer=%s transfers-out=%u", peer,
+                     serve->most_transfers);
+        return NULL;
+    }
+    struct dns_transfer_out *transfer = keel_malloc(sizeof *transfer);
+    if (!transfer)
+        return NULL;
+    transfer->serve = serve;
+    transfer->stream = stream;
+    transfer->loop = stream->io.loop;
+    transfer->began_ns = keel_loop_now(transfer->loop);
+    transfer->whole = false;
+    dns_axfr_start(&transfer->axfr, query, serve->context.udp_size);
+    serve->transfers++;
+    count_active(serve);
+    keel_stream_watermarks(stream, HIGH, LOW);
+    return transfer;
+}
+
+int dns_transfer_run(struct dns_transfer_out *transfer, uint64_t now)
+{
+    uint8_t *message = transfer->serve->reply;
+    size_t size;
+
+    keel_stream_deadline(transfer->stream, transfer->serve->transfer_timeout_ns);
+    for (;;) {
+        int err = dns_axfr_next(&transfer->axfr, message + LENGTH, &size, now);
+        if (err == KEEL_EOF) {
+            transfer->whole = true;
+            return 0;
+        }
+        if (err == 0) {
+            keel_put_u16(message, (uint16_t)size);
+            err = keel_stream_write(transfer->stream, message, LENGTH + size);
+        }
+        if (err)
+            return err;
+    }
+}
+
+void dns_transfer_free(struct dns_transfer_out *transfer)
+{
+    if (!transfer)
+        return;
+    struct dns_serve *serve = transfer->serve;
+    const struct dns_axfr *axfr = &transfer->axfr;
+    char peer[KEEL_ADDR_TEXT], zone[DNS_NAME_TEXT];
+    uint64_t took = keel_loop_now(transfer->loop) - transfer->began_ns;
+
+    serve->transfers--;
+    count_active(serve);
+    keel_metric_add(serve->metrics,
+                    transfer->whole ? DNS_METRIC_TRANSFERS_SENT : DNS_METRIC_TRANSFERS_BROKEN, 1);
+    keel_addr_format(peer, sizeof peer, &transfer->stream->peer);
+    dns_name_to_text(zone, dns_node_name(axfr->image, dns_image_apex(axfr->image)));
+    keel_info("transfer", transfer->whole ? "zone sent" : "broken off",
+              "zone=%s serial=%u peer=%s messages=%llu records=%llu bytes=%llu ms=%llu", zone,
+              axfr->image->serial, peer, (unsigned long long)axfr->messages,
+              (unsigned long long)axfr->records, (unsigned long long)axfr->bytes,
+              (unsigned long long)(took / KEEL_NS_PER_MS));
+    keel_stream_watermarks(transfer->stream, USUAL_HIGH, USUAL_LOW);
+    keel_free(transfer);
+}
