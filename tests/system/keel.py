@@ -387,6 +387,11 @@ class Daemon:
     def status(self):
         return self.ctl('status')
 
+    def settled(self):
+        """Waits until no reload is under way: one that a signal asked for ends without telling us."""
+        until(lambda: all(row['state'] != 'starting' for row in self.ctl('generations')),
+              'the end of a reload')
+
     def addresses(self, kind='tcp', tls=False):
         """(host, port) of every listener of this kind."""
         found = []

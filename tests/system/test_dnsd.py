@@ -326,6 +326,7 @@ def reload_zone():
         ours.write('the.zone', text + 'new A 192.0.2.200\n')
         ours.kill(signal.SIGHUP)
         until(lambda: serial() == 1, 'the new name')
+        ours.settled()
         ours.write('the.zone', text + 'new A nonsense\n')
         try:
             ours.ctl('reload')
