@@ -243,12 +243,13 @@ static void waiter_settled(struct keel_waiter *w, bool ok, const char *text)
     keel_free(waiter);
 }
 
-int keel_control_wait(struct keel_control_client *client)
+int keel_control_wait(struct keel_control_client *client, bool next)
 {
     struct waiter *waiter = keel_calloc(1, sizeof *waiter);
     if (!waiter)
         return KEEL_ENOMEM;
     waiter->waiter.settled = waiter_settled;
+    waiter->waiter.next = next;
     waiter->client = client;
     client->waiting++;
     keel_list_push_back(&client->control->master->waiters, &waiter->waiter.node);

@@ -26,8 +26,9 @@ void keel_control_request_fini(struct keel_control_request *request);
 /* Answers a client: takes result (NULL: null). */
 void keel_control_ok(struct keel_control_client *client, json_t *result);
 void keel_control_fail(struct keel_control_client *client, const char *error);
-/* A client that waits for the end of a reload or upgrade; it is answered by settle. */
-int keel_control_wait(struct keel_control_client *client);
+/* A client that waits for the end of a reload or upgrade, or (next) of the reload behind it; it is
+ * answered by settle. */
+int keel_control_wait(struct keel_control_client *client, bool next);
 /* Sends the request to the workers that its scope names; their replies answer the client. */
 void keel_control_ask_workers(struct keel_control_client *client,
                               const struct keel_control_request *request,

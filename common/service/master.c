@@ -15,21 +15,41 @@
 
 /* --- reload --- */
 
-void keel_master_settle(struct keel_master *master, bool ok, const char *text)
+static void answer_waiters(struct keel_master *master, bool ok, const char *text)
 {
-    while (!keel_list_empty(&master->waiters)) {
-        struct keel_waiter *waiter = KEEL_CONTAINER(master->waiters.next, struct keel_waiter, node);
-        keel_list_remove(&waiter->node);
+    keel_list_for_safe (node, &master->waiters) {
+        struct keel_waiter *waiter = KEEL_CONTAINER(node, struct keel_waiter, node);
+        if (waiter->next && master->reload_again) {
+            waiter->next = false; /* the reload that comes now is its own */
+            continue;
+        }
+        keel_list_remove(node);
         waiter->settled(waiter, ok, text);
     }
+}
+
+void keel_master_settle(struct keel_master *master, bool ok, const char *text)
+{
+    bool again = master->reload_again && !master->stopping && master->serving;
+    master->reload_again = again;
+    answer_waiters(master, ok, text);
     if (master->stopping || !master->serving)
         return;
     keel_notify("READY=1");
-    if (master->reload_again) {
+    if (again) {
         struct keel_diag diag = {""};
         master->reload_again = false;
-        keel_master_reload(master, &diag);
+        if (keel_master_reload(master, &diag) != 0)
+            answer_waiters(master, false, diag.text);
     }
+}
+
+int keel_master_reload_next(struct keel_master *master, struct keel_diag *diag)
+{
+    if (!keel_master_is_starting(master) || master->stopping || keel_upgrade_is_pending(master))
+        return keel_master_reload(master, diag);
+    master->reload_again = true;
+    return KEEL_EAGAIN;
 }
 
 bool keel_master_is_starting(const struct keel_master *master)

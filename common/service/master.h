@@ -84,6 +84,7 @@ struct keel_generation {
 /* Somebody who waits for the end of a reload or an upgrade (a control client). */
 struct keel_waiter {
     struct keel_list node;
+    bool next; /* not for the one under way, but for the reload that follows it */
     void (*settled)(struct keel_waiter *waiter, bool ok, const char *text);
 };
 
@@ -230,6 +231,8 @@ void keel_control_reply(struct keel_process *p, uint32_t id, const void *bytes, 
 int keel_master_run(struct keel_master *master, char *text, struct keel_manifest *manifest);
 /* Reads the configuration again and replaces the workers. KEEL_EBUSY while one is under way. */
 int keel_master_reload(struct keel_master *master, struct keel_diag *diag);
+/* The same, or KEEL_EAGAIN: it follows the one that is under way. */
+int keel_master_reload_next(struct keel_master *master, struct keel_diag *diag);
 /* 0, or KEEL_EINVAL with diag: it came from a pipe, where a second reading would wait for ever or
  * find nothing. */
 int keel_master_can_reread(const struct keel_master *master, struct keel_diag *diag);

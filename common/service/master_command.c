@@ -149,9 +149,10 @@ static void command_reload(struct keel_control_client *client,
                            const struct keel_control_request *request)
 {
     struct keel_diag diag = {""};
-    if (keel_master_reload(keel_control_master(client), &diag) != 0)
+    int err = keel_master_reload_next(keel_control_master(client), &diag);
+    if (err && err != KEEL_EAGAIN)
         keel_control_fail(client, diag.text);
-    else if (keel_control_wait(client) != 0)
+    else if (keel_control_wait(client, err == KEEL_EAGAIN) != 0)
         keel_control_fail(client, "no memory to wait for the end of it");
 }
 
@@ -161,7 +162,7 @@ static void command_upgrade(struct keel_control_client *client,
     struct keel_diag diag = {""};
     if (keel_upgrade_start(keel_control_master(client), &diag) != 0)
         keel_control_fail(client, diag.text);
-    else if (keel_control_wait(client) != 0)
+    else if (keel_control_wait(client, false) != 0)
         keel_control_fail(client, "no memory to wait for the end of it");
 }
 

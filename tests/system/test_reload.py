@@ -1,6 +1,7 @@
 """Reload: nothing lost under load, nothing changed by a broken file, addresses come and go, and a
 generation that does not get ready is undone."""
 import os
+import re
 import signal
 import socket
 import sys
@@ -90,9 +91,33 @@ def addresses_come_and_go():
         until(refused, 'the removed address refuses')
 
 
-def stop_the_next_child(daemon):
-    """Stops a new process of the master's as soon as it is there; false when none comes."""
-    before = set(daemon.children())
+def many_at_once():
+    """Who asks while a reload is under way gets the answer of one that began after he asked."""
+    with echod('prefix = "a"\n', workers=2) as daemon:
+        for prefix in 'bcd':
+            with open(daemon.conf_path, encoding='utf-8') as f:
+                text = f.read()
+            changed = re.sub('prefix = ".*"', 'prefix = "%s"' % prefix, text)
+            seen = []
+
+            def ask():
+                daemon.ctl('reload', patience=60)
+                seen.append(daemon.ctl('prefix'))
+            threads = [threading.Thread(target=ask) for _ in range(8)]
+            threads[0].start()
+            daemon.write('new', changed)
+            os.rename(os.path.join(daemon.folder, 'new'), daemon.conf_path)
+            for thread in threads[1:]:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            # the first may have been quicker than the change
+            assert len(seen) == 8 and seen.count(prefix) >= 7, (prefix, seen)
+        whole(daemon, 2)
+
+
+def stop_the_next_child(daemon, before):
+    """Stops a process of the master's that was not there before; false when none comes."""
     deadline = time.monotonic() + 10
     path = '/proc/%d/task/%d/children' % (daemon.pid, daemon.pid)
     while time.monotonic() < deadline:
@@ -110,6 +135,7 @@ def undone():
         load = Load(daemon.address('tcp'), 'echo', 4)
         for _ in range(20):
             before, answer = worker_pids(daemon), []
+            children = set(daemon.children())
 
             def reload():
                 try:
@@ -118,7 +144,7 @@ def undone():
                     answer.append(str(error))
             thread = threading.Thread(target=reload)
             thread.start()
-            assert stop_the_next_child(daemon)
+            assert stop_the_next_child(daemon, children)
             thread.join()
             if answer:
                 break
@@ -136,6 +162,7 @@ def undone():
 
 run(('%d reloads under load lose nothing' % RELOADS, under_load),
     ('SIGHUP reloads', by_signal),
+    ('reloads that are asked for at once', many_at_once),
     ('a broken file changes nothing and is named with its line', broken_file),
     ('addresses are added and removed', addresses_come_and_go),
     ('a generation that does not get ready is undone', undone))
