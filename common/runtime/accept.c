@@ -21,7 +21,8 @@ static void on_ready(struct keel_io *io, short what)
         return;
     }
     int n = keel_sock_accept(a->fd, accepted, room < KEEL_ACCEPT_BATCH ? room : KEEL_ACCEPT_BATCH);
-    if (n < 0 && !(a->on_full && a->on_full(a, errno)))
+    bool again = n == KEEL_ELIMIT && a->on_full && a->on_full(a, errno);
+    if (n < 0 && !again)
         acceptor_pause(a);
     for (int i = 0; i < n; i++)
         a->on_accept(a, accepted[i].fd, &accepted[i].peer);

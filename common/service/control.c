@@ -13,6 +13,8 @@
 
 /* Clients at once; more wait in the kernel's queue. */
 #define CLIENTS 64
+/* Requests of one client under way; more wait in its input. */
+#define REQUESTS 64
 /* How long workers may take to answer. */
 #define ASK_TIMEOUT (5 * KEEL_NS_PER_S)
 
@@ -130,13 +132,24 @@ static void client_unref(struct keel_control_client *client)
     keel_free(client);
 }
 
+/* One request less is under way: there is room for the next. */
+static void client_answered(struct keel_control_client *client)
+{
+    client->waiting--;
+    if (!client->closed && client->waiting == REQUESTS - 1)
+        keel_stream_resume(&client->stream);
+    client_unref(client);
+}
+
+/* A client that does not read its answers is not read from either. */
 static void client_send(struct keel_control_client *client, json_t *reply)
 {
     char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
     json_decref(reply);
     if (!client->closed && text) {
         keel_stream_write(&client->stream, text, strlen(text));
-        keel_stream_write(&client->stream, "\n", 1);
+        if (keel_stream_write(&client->stream, "\n", 1) == KEEL_EAGAIN)
+            keel_stream_pause(&client->stream);
     }
     free(text);
 }
@@ -175,6 +188,10 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
         used += n + 1;
         if (client->closed)
             return size;
+        if (client->waiting >= REQUESTS) {
+            keel_stream_pause(s);
+            return used;
+        }
     }
     if (size - used >= KEEL_CONTROL_LINE) {
         keel_control_fail(client, "the request is too long");
@@ -182,6 +199,12 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
         return size;
     }
     return used;
+}
+
+static void on_drained(struct keel_stream *s)
+{
+    if (KEEL_CONTAINER(s, struct keel_control_client, stream)->waiting < REQUESTS)
+        keel_stream_resume(s);
 }
 
 static void on_close(struct keel_stream *s, enum keel_stream_end why)
@@ -195,6 +218,7 @@ static void on_close(struct keel_stream *s, enum keel_stream_end why)
 static const struct keel_stream_ops client_ops = {
     .name = "control",
     .on_data = on_data,
+    .on_drained = on_drained,
     .on_close = on_close,
 };
 
@@ -238,8 +262,7 @@ static void waiter_settled(struct keel_waiter *w, bool ok, const char *text)
         keel_control_ok(client, json_string(text));
     else
         keel_control_fail(client, text);
-    client->waiting--;
-    client_unref(client);
+    client_answered(client);
     keel_free(waiter);
 }
 
@@ -310,8 +333,7 @@ static void ask_finish(struct ask *ask)
     keel_timer_stop(&ask->timeout);
     keel_list_remove(&ask->node);
     keel_free(ask);
-    client->waiting--;
-    client_unref(client);
+    client_answered(client);
 }
 
 static void on_timeout(struct keel_timer *timer)

@@ -1,6 +1,7 @@
 #include "common/service/paths.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,14 @@ static int fits(int length, size_t size)
     return length >= 0 && (size_t)length < size ? 0 : KEEL_ENOSPC;
 }
 
+/* Never a place where somebody else could wait for us with a directory of his own. */
 static const char *home(void)
 {
     const char *dir = getenv("HOME");
-    return dir && dir[0] == '/' ? dir : "/tmp";
+    if (dir && dir[0] == '/')
+        return dir;
+    const struct passwd *user = getpwuid(geteuid());
+    return user && user->pw_dir[0] == '/' ? user->pw_dir : "/nonexistent";
 }
 
 /* The parent of the daemons' state directories. */

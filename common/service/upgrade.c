@@ -208,6 +208,8 @@ static int spawn_new(struct keel_master *master, struct keel_upgrade *u, int new
 int keel_upgrade_start(struct keel_master *master, struct keel_diag *diag)
 {
     int pair[2];
+    if (keel_upgrade_waiting(master))
+        return keel_diag_set(diag, KEEL_EBUSY, "the process before this one has not left yet");
     if (master->upgrade || master->stopping)
         return keel_diag_set(diag, KEEL_EBUSY, "an upgrade or a stop is under way");
     if (getpid() == 1)

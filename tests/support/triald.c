@@ -1,5 +1,6 @@
 /* triald: a daemon for the tests of the core. It serves unix sockets too, fails on demand, and
- * tells two owners of one thing from one. Each line is answered with "WORKER PID TAG". */
+ * tells two owners of one thing from one. Each line is answered with "WORKER PID TAG
+ * ADDRESS". */
 #include "common/base/mem.h"
 #include "common/keel.h"
 
@@ -89,21 +90,25 @@ static int activate(struct keel_instance *instance, struct keel_diag *diag)
     return 0; /* the lock goes with the process */
 }
 
-static int answer(struct keel_instance *instance, char *out, size_t size)
+static int answer(struct keel_instance *instance, const struct keel_endpoint *e, char *out,
+                  size_t size)
 {
     const struct settings *s = instance->settings;
+    char address[KEEL_ADDR_TEXT] = "unix";
+    if (!e->path[0])
+        keel_addr_format(address, sizeof address, &e->addr);
     keel_metric_add(&instance->metrics, 0, 1);
-    return snprintf(out, size, "%u %d %s\n", instance->worker, (int)getpid(), s->tag);
+    return snprintf(out, size, "%u %d %s %s\n", instance->worker, (int)getpid(), s->tag, address);
 }
 
 static size_t on_data(struct keel_stream *stream, const uint8_t *bytes, size_t size)
 {
+    struct keel_connection *c = keel_connection_of(stream);
     char text[256];
     for (size_t i = 0; i < size; i++) {
         if (bytes[i] == '\n')
-            keel_stream_write(
-                stream, text,
-                (size_t)answer(keel_connection_of(stream)->instance, text, sizeof text));
+            keel_stream_write(stream, text,
+                              (size_t)answer(c->instance, c->endpoint, text, sizeof text));
     }
     return size;
 }
@@ -113,7 +118,7 @@ static void on_batch(struct keel_instance *instance, const struct keel_endpoint 
 {
     char text[256];
     for (unsigned i = 0; i < count; i++)
-        keel_dgram_send(d, &batch[i], text, (size_t)answer(instance, text, sizeof text));
+        keel_dgram_send(d, &batch[i], text, (size_t)answer(instance, endpoint, text, sizeof text));
 }
 
 /* Blocks the loop for so many milliseconds. */

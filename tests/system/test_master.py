@@ -36,7 +36,7 @@ def ask(address, family=socket.AF_INET, patience=10):
         s.settimeout(patience)
         s.connect(address)
         s.sendall(b'x\n')
-        worker, pid, tag = s.recv(100).split()
+        worker, pid, tag, _ = s.recv(100).split()
         return int(worker), int(pid), tag.decode()
 
 
@@ -224,7 +224,7 @@ def order_of_addresses():
         daemon.write(daemon.conf_path, 'listen = { "127.0.0.2:0", "127.0.0.1:0" }\ntag = new\n')
         daemon.ctl('reload')
         os.kill(old, signal.SIGKILL)
-        assert waiting.recv(100).split()[2] == b'new'
+        assert waiting.recv(100).split()[2:] == [b'new', b'127.0.0.1:0']
         held.close()
         waiting.close()
         whole(daemon, 1)
@@ -577,6 +577,79 @@ def out_of_descriptors():
         tap.note('%.2f s of CPU in a second without descriptors' % spent)
 
 
+def no_room_for_workers():
+    """The master has no descriptor for a new worker: a reload is refused, a respawn tried again."""
+    with triald('respawn-budget = 0\n', workers=2) as daemon:
+        address = daemon.address('tcp')
+        whole(daemon, 2)
+        held = len(os.listdir('/proc/%d/fd' % daemon.pid))
+        limits = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+        for room in range(0, 8):  # each step of a reload once without a descriptor
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (held + room, limits[1]))
+            daemon.kill(signal.SIGHUP)
+            time.sleep(0.1)
+        assert daemon.log().count('reload refused') >= 3, daemon.log()
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
+        whole(daemon, 2)
+        victim = worker_pids(daemon)[0]
+        held = len(os.listdir('/proc/%d/fd' % daemon.pid))
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (4, limits[1]))
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: 'cannot start a worker' in daemon.log(), 'a respawn that fails')
+        ask(address)
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
+        whole(daemon, 2)
+        daemon.ctl('reload')
+        whole(daemon, 2)
+        until(lambda: len(os.listdir('/proc/%d/fd' % daemon.pid)) <= held, 'no descriptor more')
+
+
+def rss(pid):
+    with open('/proc/%d/status' % pid, encoding='ascii') as f:
+        return int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1)) << 10
+
+
+def deaf_control_client():
+    """A client that asks and asks and does not read: it waits, the master does not fill up."""
+    with triald(workers=1) as daemon:
+        before = rss(daemon.pid)
+        for command, times in (('help', 20000), ('lag', 5000)):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+                s.settimeout(20)
+                s.connect(daemon.socket)
+                line = b'{"command":"%s"}\n' % command.encode()
+                sender = threading.Thread(target=s.sendall, args=(line * times,))
+                sender.start()
+                time.sleep(1)
+                grown = rss(daemon.pid) - before
+                assert daemon.status()
+                answers = 0
+                while answers < times:
+                    answers += s.recv(1 << 20).count(b'\n')
+                sender.join()
+            tap.note('%s: %d KiB more' % (command, grown >> 10))
+            assert grown < 8 << 20, grown
+
+
+def reload_behind_an_upgrade():
+    """The old master still finishes: the new one reloads all the same."""
+    with triald('drain-timeout = 10s\ntag = one\n') as daemon:
+        address, old = daemon.address('tcp'), daemon.pid
+        with socket.create_connection(address, timeout=10) as held:
+            held.sendall(b'x\n')
+            held.recv(100)
+            daemon.ctl('upgrade', patience=60)
+            daemon.pid = until(lambda: daemon.ready()['pid'] != old and daemon.ready()['pid'],
+                               'the new master answers')
+            daemon.write(daemon.conf_path, 'listen = { "127.0.0.1:0" }\ntag = two\n')
+            daemon.ctl('reload')
+            assert ask(address)[2] == 'two'
+            refused(lambda: daemon.ctl('upgrade'), 'has not left')
+            held.sendall(b'x\n')
+            assert held.recv(100).split()[2] == b'one'
+        until(lambda: old not in daemon.processes(), 'the old master is gone')
+
+
 def cpu(pid):
     with open('/proc/%d/stat' % pid, encoding='ascii') as f:
         fields = f.read().rpartition(')')[2].split()
@@ -790,6 +863,9 @@ if __name__ == '__main__':
         ('round-robin with a hung worker', hung_in_turn),
         ('round-robin with a killed worker', killed_in_turn),
         ('round-robin without descriptors', out_of_descriptors),
+        ('no descriptor for a new worker', no_room_for_workers),
+        ('a control client that does not read', deaf_control_client),
+        ('a reload behind an upgrade', reload_behind_an_upgrade),
         ('single: take-over', takeover),
         ('single: never two', one_at_a_time),
         ('descriptors and environment of workers', no_more_than_needed),
