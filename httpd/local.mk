@@ -10,6 +10,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/wire/etag.c httpd/wire/etag.h \
 	httpd/wire/range.c httpd/wire/range.h \
 	httpd/wire/path.c httpd/wire/path.h \
+	httpd/wire/accept.c httpd/wire/accept.h \
 	httpd/wire/mime.c httpd/wire/mime.h \
 	httpd/request/condition.c httpd/request/condition.h \
 	httpd/request/route.c httpd/request/route.h \
@@ -19,6 +20,8 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/log/access.c httpd/log/access.h \
 	httpd/handlers/listing.c httpd/handlers/listing.h \
 	httpd/handlers/resource.c httpd/handlers/resource.h \
+	httpd/handlers/compress.c httpd/handlers/compress.h \
+	httpd/handlers/entry.c httpd/handlers/entry.h \
 	httpd/handlers/cache.c httpd/handlers/cache.h \
 	httpd/handlers/redirect.c httpd/handlers/redirect.h \
 	httpd/handlers/file.c httpd/handlers/file.h \
@@ -26,7 +29,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/serve/worker.c httpd/serve/worker.h \
 	httpd/serve/serve.c httpd/serve/serve.h \
 	httpd/options.c httpd/options.h
-httpd_libhttpd_la_LIBADD = common/libkeel.la
+httpd_libhttpd_la_LIBADD = common/libkeel.la $(ZLIB_LIBS) $(BROTLI_LIBS) $(ZSTD_LIBS)
 
 sbin_PROGRAMS += httpd/httpd
 httpd_httpd_SOURCES = httpd/main.c

@@ -63,7 +63,27 @@ static const struct keel_option site_rows[] = {
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
      .sub = location_rows,
      .help = "Rules for paths that begin with the title; the longest one that fits decides."},
-    UNSUPPORTED("compress"),
+    {.name = "compress",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Codings for clients that take them, the preferred one first: \"br\", \"zstd\", "
+             "\"gzip\". A file NAME.br, NAME.zst or NAME.gz beside the file is sent when it is not "
+             "older; files up to 64 KiB are compressed in memory, once, while the first requests "
+             "get them as they are."},
+    {.name = "compress-types",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .def = "{ \"text/\", \"application/json\", \"application/javascript\", \"application/xml\", "
+            "\"application/xhtml+xml\", \"application/rss+xml\", \"application/atom+xml\", "
+            "\"application/ld+json\", \"application/manifest+json\", \"application/wasm\", "
+            "\"application/yaml\", \"image/svg+xml\", \"image/bmp\", \"font/ttf\", \"font/otf\" }",
+     .help = "Which files: beginnings of media types."},
+    {.name = "compress-min",
+     .type = KEEL_OPT_SIZE,
+     .def = "512",
+     .min = 0,
+     .max = 65536,
+     .help = "Smaller files are not compressed in memory."},
     {.type = KEEL_OPT_END},
 };
 

@@ -2,11 +2,14 @@
 
 #include <unistd.h>
 
+#include "common/base/mem.h"
 #include "common/base/rand.h"
+#include "httpd/handlers/compress.h"
 
-void http_cache_init(struct http_cache *cache, const struct http_cache_limits *limits)
+void http_cache_init(struct http_cache *cache, const struct http_cache_limits *limits,
+                     struct keel_offload *pool)
 {
-    *cache = (struct http_cache){.limits = *limits};
+    *cache = (struct http_cache){.limits = *limits, .pool = pool};
     keel_table_init(&cache->table);
     keel_list_init(&cache->lru);
     cache->key.k0 = keel_rand_u64();
@@ -19,7 +22,8 @@ static void drop(struct http_cache *cache, struct http_entry *entry)
     keel_list_remove(&entry->lru);
     cache->memory -= entry->memory;
     cache->entries--;
-    cache->files -= entry->fd >= 0;
+    cache->files -= entry->open_files;
+    entry->cached = false;
     http_entry_release(entry);
 }
 
@@ -51,17 +55,24 @@ static int is_about(const void *value, const void *key, size_t key_size)
            memcmp(entry->path.p, request->path.p, request->path.n) == 0;
 }
 
-static void add(struct http_cache *cache, struct http_entry *entry)
+/* Drops the oldest until the limits are kept. */
+static void shrink(struct http_cache *cache, const struct http_entry *entry)
 {
-    keel_list_push_front(&cache->lru, &entry->lru);
-    cache->memory += entry->memory;
-    cache->entries++;
-    cache->files += entry->fd >= 0;
     /* the newest stays, even when it is larger than the limit: it is about to be sent */
     while ((cache->memory > cache->limits.memory || cache->entries > cache->limits.entries ||
             cache->files > cache->limits.files) &&
            cache->lru.prev != &entry->lru)
         drop(cache, KEEL_CONTAINER(cache->lru.prev, struct http_entry, lru));
+}
+
+static void add(struct http_cache *cache, struct http_entry *entry)
+{
+    keel_list_push_front(&cache->lru, &entry->lru);
+    entry->cached = true;
+    cache->memory += entry->memory;
+    cache->entries++;
+    cache->files += entry->open_files;
+    shrink(cache, entry);
 }
 
 static struct http_entry *load(struct http_cache *cache, const struct http_request *request,
@@ -71,8 +82,7 @@ static struct http_entry *load(struct http_cache *cache, const struct http_reque
     cache->misses++;
     http_resource_open(&resource, request);
     if (old && http_entry_is_current(old, &resource)) {
-        if (resource.fd >= 0)
-            close(resource.fd);
+        http_resource_close(&resource);
         old->checked_ns = request->clock->now_ns;
         return old;
     }
@@ -105,4 +115,85 @@ struct http_entry *http_cache_get(struct http_cache *cache, const struct http_re
         keel_list_push_front(&cache->lru, &entry->lru);
     }
     return entry;
+}
+
+/* --- compression --- */
+
+/* A body that is being compressed. */
+struct compression {
+    struct keel_job job;
+    struct http_cache *cache;
+    struct http_entry *entry; /* held */
+    enum http_coding coding;
+    uint8_t *bytes; /* the result; NULL: it is not worth it */
+    size_t size;
+};
+
+static void compress(struct keel_job *job)
+{
+    struct compression *c = KEEL_CONTAINER(job, struct compression, job);
+    struct keel_str body = http_entry_body(c->entry);
+    c->bytes = http_compress(c->coding, body.p, body.n, &c->size);
+}
+
+static void on_compressed(struct keel_job *job, int err)
+{
+    struct compression *c = KEEL_CONTAINER(job, struct compression, job);
+    struct http_entry *entry = c->entry;
+    size_t before = entry->memory;
+    if (c->bytes && http_entry_add_encoded(entry, c->coding, c->bytes, c->size) == 0 &&
+        entry->cached) {
+        c->cache->memory += entry->memory - before;
+        shrink(c->cache, entry);
+    }
+    http_entry_release(entry);
+    keel_free(c->bytes);
+    keel_free(c);
+}
+
+static void start_compression(struct http_cache *cache, struct http_entry *entry,
+                              enum http_coding coding)
+{
+    struct compression *c = keel_calloc(1, sizeof *c);
+    if (!c)
+        return;
+    c->cache = cache;
+    c->entry = entry;
+    c->coding = coding;
+    if (!cache->pool) {
+        compress(&c->job);
+    } else if (keel_offload_start(cache->pool, &c->job, compress, on_compressed) != 0) {
+        keel_free(c); /* busy: another request will ask */
+        return;
+    }
+    http_entry_hold(entry);
+    entry->tried |= (uint8_t)(1u << coding);
+    if (!cache->pool)
+        on_compressed(&c->job, 0);
+}
+
+struct http_entry *http_cache_negotiate(struct http_cache *cache, struct http_entry *entry,
+                                        const struct http_request *request)
+{
+    const struct http_site *site = request->site;
+    struct http_accept accept;
+    http_accept_read(&accept, &request->head);
+    struct http_entry *best = entry;
+    unsigned weight = accept.identity_named ? accept.weight[HTTP_IDENTITY] : 0;
+    bool can_make = entry->fd < 0 && entry->size >= site->compress_min && entry->size > 0;
+    for (unsigned i = 0; i < site->coding_count; i++) {
+        enum http_coding coding = site->codings[i];
+        if (accept.weight[coding] <= weight - (best == entry && weight > 0))
+            continue;
+        if (!entry->encoded[coding] && can_make) {
+            if (!(entry->tried & 1u << coding))
+                start_compression(cache, entry, coding);
+            can_make = false; /* one is enough: the one that is liked best */
+        }
+        if (entry->encoded[coding]) {
+            best = entry->encoded[coding];
+            weight = accept.weight[coding];
+        }
+    }
+    return best;
 }

@@ -6,7 +6,8 @@
 #define HTTPD_HANDLERS_CACHE_H
 
 #include "common/base/hash.h"
-#include "httpd/handlers/resource.h"
+#include "common/runtime/offload.h"
+#include "httpd/handlers/entry.h"
 
 struct http_cache_limits {
     uint64_t memory; /* bytes */
@@ -19,12 +20,15 @@ struct http_cache {
     struct keel_hash_key key;
     struct keel_list lru; /* most recently used first */
     struct http_cache_limits limits;
+    struct keel_offload *pool; /* compresses; NULL: done at once */
     uint64_t memory;
     uint32_t entries, files;
     uint64_t hits, misses; /* a hit asked nobody */
 };
 
-void http_cache_init(struct http_cache *cache, const struct http_cache_limits *limits);
+/* Borrows the pool, which is freed before the cache. */
+void http_cache_init(struct http_cache *cache, const struct http_cache_limits *limits,
+                     struct keel_offload *pool);
 /* Forgets everything. Entries that responses still hold live on until they are released. */
 void http_cache_flush(struct http_cache *cache);
 void http_cache_fini(struct http_cache *cache);
@@ -32,5 +36,9 @@ void http_cache_fini(struct http_cache *cache);
  * valid_ns. Borrowed until the next call; hold it for longer. NULL: neither memory nor descriptors
  * are left, or the file cannot be read. */
 struct http_entry *http_cache_get(struct http_cache *cache, const struct http_request *request);
+/* The representation of the entry that the request likes best of those that are there: the entry,
+ * or one that it owns. One that could be made is made in a thread, for the next request. */
+struct http_entry *http_cache_negotiate(struct http_cache *cache, struct http_entry *entry,
+                                        const struct http_request *request);
 
 #endif

@@ -54,13 +54,13 @@ static void respond_part(struct http_request *request, const struct http_entry *
     http_date_format(modified, entry->mtime.tv_sec);
     char *head = keel_arena_printf(
         &request->arena,
-        "HTTP/1.1 206 Partial Content\r\nServer: keel\r\nDate: %.*s\r\nContent-Type: %s\r\n"
+        "HTTP/1.1 206 Partial Content\r\nServer: keel\r\nDate: %.*s\r\nContent-Type: %.*s\r\n"
         "Content-Length: %llu\r\nContent-Range: bytes %llu-%llu/%llu\r\n"
-        "Last-Modified: %.*s\r\nETag: %.*s\r\n\r\n",
-        HTTP_DATE_SIZE, request->clock->date, entry->type.p, (unsigned long long)length,
-        (unsigned long long)at, (unsigned long long)(at + length - 1),
+        "Last-Modified: %.*s\r\nETag: %.*s\r\n%.*s\r\n",
+        HTTP_DATE_SIZE, request->clock->date, (int)entry->type.n, entry->type.p,
+        (unsigned long long)length, (unsigned long long)at, (unsigned long long)(at + length - 1),
         (unsigned long long)entry->size, HTTP_DATE_SIZE, modified, (int)entry->etag.n,
-        entry->etag.p);
+        entry->etag.p, (int)entry->extra.n, entry->extra.p);
     if (!head) {
         *response = (struct http_response){.close = true};
         http_response_plain(response, request, 503, KEEL_STR(""));
@@ -149,5 +149,7 @@ void http_file_respond(struct http_cache *cache, struct http_request *request,
     else if (entry->status != 200)
         http_response_plain(response, request, entry->status, KEEL_STR(""));
     else
-        respond_entry(request, entry, response);
+        respond_entry(request,
+                      entry->negotiated ? http_cache_negotiate(cache, entry, request) : entry,
+                      response);
 }

@@ -37,6 +37,16 @@ const struct http_location *http_route_location(const struct http_site *site, st
     return &plain;
 }
 
+bool http_site_compresses(const struct http_site *site, struct keel_str type)
+{
+    for (unsigned i = 0; i < site->compress_type_count && site->coding_count > 0; i++) {
+        struct keel_str prefix = site->compress_types[i];
+        if (type.n >= prefix.n && memcmp(type.p, prefix.p, prefix.n) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int longer_first(const void *a, const void *b)
 {
     const struct http_location *x = a, *y = b;

@@ -5,7 +5,7 @@
 #ifndef HTTPD_REQUEST_ROUTE_H
 #define HTTPD_REQUEST_ROUTE_H
 
-#include "common/base/str.h"
+#include "httpd/wire/accept.h"
 
 /* The most specific location whose prefix begins the path decides. */
 struct http_location {
@@ -13,6 +13,7 @@ struct http_location {
     bool autoindex;              /* list directories that have no index file */
     unsigned redirect;           /* status 301, 302, 307 or 308; 0: none */
     struct keel_str redirect_to; /* stands for the prefix */
+    struct keel_str fields;      /* lines that go into every answer about a file */
 };
 
 struct http_site {
@@ -24,6 +25,11 @@ struct http_site {
     int root_fd;            /* O_PATH, or -1 */
     struct keel_str *index; /* file names to try in a directory, in order */
     unsigned index_count;
+    uint8_t codings[HTTP_CODING_COUNT]; /* enum http_coding, the preferred one first */
+    unsigned coding_count;              /* 0: nothing is compressed */
+    struct keel_str *compress_types;    /* "text/", "application/json": prefixes */
+    unsigned compress_type_count;
+    uint64_t compress_min;           /* bytes; smaller files are not compressed here */
     bool hidden;                     /* serve names that begin with '.' */
     struct http_location *locations; /* longest prefix first */
     unsigned location_count;
@@ -39,6 +45,8 @@ struct http_sites {
 const struct http_site *http_route_site(const struct http_sites *sites, struct keel_str host);
 /* Never NULL: a path under no location gets a plain one. */
 const struct http_location *http_route_location(const struct http_site *site, struct keel_str path);
+/* May files of this media type be sent compressed? */
+bool http_site_compresses(const struct http_site *site, struct keel_str type);
 /* Sorts locations so that the first match is the longest. */
 void http_route_sort(struct http_site *site);
 

@@ -96,6 +96,30 @@ static int open_root(struct http_site *site, const struct keel_conf *conf,
     return access ? keel_access_add(access, site->root, false) : 0;
 }
 
+static int read_compress(struct http_settings *s, struct http_site *site,
+                         const struct keel_conf *conf, struct keel_diag *diag)
+{
+    if (copy_list(s, conf, "compress-types", &site->compress_types, &site->compress_type_count) !=
+        0)
+        return no_memory(diag);
+    site->compress_min = (uint64_t)keel_conf_int(conf, "compress-min");
+    for (unsigned i = 0; i < keel_conf_count(conf, "compress"); i++) {
+        const char *name = keel_conf_at(conf, "compress", i)->text;
+        unsigned coding = 0, known = 0;
+        while (coding < HTTP_CODING_COUNT && strcmp(name, http_coding_name(coding)) != 0)
+            coding++;
+        if (coding == HTTP_CODING_COUNT)
+            return keel_conf_error_at(conf, "compress", i, diag,
+                                      "\"br\", \"zstd\" or \"gzip\" expected, not \"%s\"", name);
+        while (known < site->coding_count && site->codings[known] != coding)
+            known++;
+        if (known < site->coding_count)
+            return keel_conf_error_at(conf, "compress", i, diag, "\"%s\" stands there twice", name);
+        site->codings[site->coding_count++] = (uint8_t)coding;
+    }
+    return 0;
+}
+
 static int read_site(struct http_settings *s, const struct keel_conf *conf,
                      struct keel_access *access, struct keel_diag *diag)
 {
@@ -113,7 +137,9 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
     for (unsigned i = 0; i < site->index_count; i++)
         if (site->index[i].n == 0 || memchr(site->index[i].p, '/', site->index[i].n))
             return keel_conf_error_at(conf, "index", i, diag, "a file name without \"/\" expected");
-    int err = read_locations(s, site, conf, diag);
+    int err = read_compress(s, site, conf, diag);
+    if (!err)
+        err = read_locations(s, site, conf, diag);
     return err ? err : open_root(site, conf, access, diag);
 }
 

@@ -61,7 +61,7 @@ struct http_worker *http_worker_new(struct keel_instance *instance)
         keel_free(w);
         return NULL;
     }
-    http_cache_init(&w->cache, &w->settings->cache);
+    http_cache_init(&w->cache, &w->settings->cache, w->offload);
     http_request_init(&w->request);
     return w;
 }

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "httpd/wire/accept.h"
 #include "httpd/wire/chars.h"
 #include "httpd/wire/date.h"
 #include "httpd/wire/etag.h"
@@ -39,6 +40,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         KEEL_ASSERT(element.n > 0 && element.p >= copy && element.p + element.n <= copy + size,
                     "an element leaves its list");
     http_mime_type(text);
+    struct http_accept_list accept = {.any = 0};
+    if (http_accept_parse(&accept, text) == 0)
+        for (unsigned i = 0; i <= HTTP_CODING_COUNT; i++)
+            KEEL_ASSERT(accept.weight[i] <= 1000, "a weight above 1");
+    int weight = http_qvalue_parse(text);
+    KEEL_ASSERT(weight == KEEL_EINVAL || (weight >= 0 && weight <= 1000), "a weight above 1");
+    static struct http_head head = {.known = HTTP_FIELD_BIT(HTTP_FIELD_ACCEPT), .count = 1};
+    head.bytes = (const uint8_t *)copy;
+    head.fields[0].id = HTTP_FIELD_ACCEPT;
+    head.fields[0].value.size = (uint16_t)(size < UINT16_MAX ? size : UINT16_MAX);
+    KEEL_ASSERT(http_accept_type(&head, KEEL_STR("text/html")) <= 1000, "a weight above 1");
     free(copy);
     return 0;
 }

@@ -1,6 +1,8 @@
 """httpd's handling of files beside plain serving: access log."""
+import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,8 +100,32 @@ def full_disk():
         assert daemon.metric('httpd_access_log_lines_total') == 0
 
 
+def compression():
+    """On the fly for curl's codings, and what stands beside a file."""
+    text = ''.join('line %d\n' % i for i in range(2000))
+    conf = SITE.replace('root ', 'compress = { "br", "zstd", "gzip" }\n  root ')
+    with httpd(conf, {'www/a.txt': text, 'www/b.js': 'plain'}) as daemon:
+        with open(daemon.folder + '/www/b.js.gz', 'wb') as f:
+            f.write(gzip.compress(b'beside'))
+        assert curl(daemon, '/a.txt')[2] == text.encode()
+
+        def coded(path, coding):
+            status, fields, body = curl(daemon, path, '-H', 'Accept-Encoding: ' + coding)
+            assert status == 200 and fields['vary'] == 'Accept-Encoding', fields
+            return fields.get('content-encoding') == coding and (fields, body)
+        for coding, tool in (('gzip', ['gzip', '-dc']), ('zstd', ['zstd', '-dc']),
+                             ('br', ['brotli', '-dc'])):
+            fields, body = until(lambda: coded('/a.txt', coding), coding)
+            assert int(fields['content-length']) == len(body) < len(text) / 2
+            if shutil.which(tool[0]):
+                assert subprocess.run(tool, input=body, stdout=subprocess.PIPE,
+                                      check=True).stdout == text.encode(), coding
+        assert gzip.decompress(coded('/b.js', 'gzip')[1]) == b'beside'
+
+
 if __name__ == '__main__':
     run(('an access log, and its rotation', access_log),
         ('an access log of JSON', access_log_json),
         ('lines of two workers', lines_of_two_workers),
+        ('compression', compression),
         ('a full disk costs lines, not answers', full_disk))

@@ -7,5 +7,5 @@ tests_unit_httpd_test_httpd_SOURCES = tests/unit/httpd/test_httpd.c \
 	tests/unit/httpd/test_request.c tests/unit/httpd/test_h1.c \
 	tests/unit/httpd/test_file.c tests/unit/httpd/test_log.c tests/unit/httpd/test_serve.c
 tests_unit_httpd_test_httpd_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_unit_httpd_test_httpd_LDADD = httpd/libhttpd.la $(UNIT_LIBS)
+tests_unit_httpd_test_httpd_LDADD = httpd/libhttpd.la $(UNIT_LIBS) $(ZLIB_LIBS)
 endif

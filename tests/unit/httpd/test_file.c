@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
+#include "common/base/rand.h"
 #include "httpd/handlers/file.h"
 #include "tests/support/unit.h"
 
@@ -64,9 +66,10 @@ static void set_up(void)
     ck_assert_int_eq(symlinkat("../../etc/passwd", site.root_fd, "above"), 0);
     ck_assert_int_eq(symlinkat("loop", site.root_fd, "loop"), 0);
     site.hidden = false;
+    site.coding_count = 0;
     passed_ns = 0;
     now = (struct http_clock){0};
-    http_cache_init(&cache, &limits);
+    http_cache_init(&cache, &limits, NULL);
     http_request_init(&request);
 }
 
@@ -341,15 +344,147 @@ START_TEST(test_cache_limits)
 }
 END_TEST
 
+static const char *gzip_of(struct keel_str body)
+{
+    static char out[65536];
+    z_stream z = {.next_in = (void *)(uintptr_t)body.p,
+                  .avail_in = (uInt)body.n,
+                  .next_out = (void *)out,
+                  .avail_out = sizeof out - 1};
+    ck_assert_int_eq(inflateInit2(&z, 15 + 16), Z_OK);
+    ck_assert_int_eq(inflate(&z, Z_FINISH), Z_STREAM_END);
+    out[z.total_out] = '\0';
+    inflateEnd(&z);
+    return out;
+}
+
+static void compress_with(unsigned count, enum http_coding first, enum http_coding second)
+{
+    static struct keel_str types[] = {{"text/", 5}};
+    site.coding_count = count;
+    site.codings[0] = (uint8_t)first;
+    site.codings[1] = (uint8_t)second;
+    site.compress_types = types;
+    site.compress_type_count = 1;
+    site.compress_min = 100;
+}
+
+START_TEST(test_compress)
+{
+    static char text[20001];
+    char fields[256], etag[128], plain[128];
+    memset(text, 'a', sizeof text - 1);
+    put("t.txt", text, sizeof text - 1);
+    put("t.bin", text, sizeof text - 1);
+    compress_with(2, HTTP_BR, HTTP_GZIP);
+    ck_assert_uint_eq(get("/t.txt"), 200);
+    ck_assert(body_is(text) && !head_has("Content-Encoding"));
+    ck_assert(head_has("Vary: Accept-Encoding\r\n"));
+    strcpy(plain, field("ETag"));
+    /* each coding has a tag, a length and conditions of its own */
+    static const char *const names[] = {"gzip", "br"};
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(fields, sizeof fields, "Accept-Encoding: %s\r\n", names[i]);
+        ck_assert_uint_eq(ask("GET", "/t.txt", fields), 200);
+        ck_assert_str_eq(field("Content-Encoding"), names[i]);
+        ck_assert(head_has("Vary: Accept-Encoding\r\n") && response.body.n < 1000);
+        ck_assert_uint_eq((unsigned)atoi(field("Content-Length")), response.body.n);
+        strcpy(etag, field("ETag"));
+        ck_assert_str_ne(etag, plain);
+        ck_assert_ptr_nonnull(strstr(etag, names[i]));
+        ck_assert(i == 1 || strcmp(gzip_of(response.body), text) == 0);
+        snprintf(fields, sizeof fields, "Accept-Encoding: %s\r\nIf-None-Match: %s\r\n", names[i],
+                 etag);
+        ck_assert_uint_eq(ask("GET", "/t.txt", fields), 304);
+        ck_assert_str_eq(field("ETag"), etag);
+        ck_assert(head_has("Vary: Accept-Encoding\r\n") && !head_has("Content-Encoding"));
+        ck_assert_uint_eq(ask("GET", "/t.txt", fields + 17 + strlen(names[i]) + 2), 200);
+        /* a range is one of the representation that is sent */
+        snprintf(fields, sizeof fields, "Accept-Encoding: %s\r\nRange: bytes=0-1\r\n", names[i]);
+        ck_assert_uint_eq(ask("GET", "/t.txt", fields), 206);
+        ck_assert_str_eq(field("Content-Encoding"), names[i]);
+        ck_assert_str_eq(field("ETag"), etag);
+        ck_assert(response.body.n == 2 && (i == 1 || memcmp(response.body.p, "\x1f\x8b", 2) == 0));
+    }
+    ask("GET", "/t.txt", "Accept-Encoding: gzip, br\r\n"); /* ours decides between equals */
+    ck_assert_str_eq(field("Content-Encoding"), "br");
+    ask("GET", "/t.txt", "Accept-Encoding: gzip, br;q=0.9\r\n");
+    ck_assert_str_eq(field("Content-Encoding"), "gzip");
+    ask("GET", "/t.txt", "Accept-Encoding: identity, gzip;q=0.9\r\n");
+    ck_assert(!head_has("Content-Encoding"));
+    ask("GET", "/t.txt", "Accept-Encoding: zstd\r\n");
+    ck_assert(!head_has("Content-Encoding"));
+    ask("HEAD", "/t.txt", "Accept-Encoding: gzip\r\n");
+    ck_assert(head_has("Content-Encoding") && response.body.n == 0);
+    /* made once */
+    ask("GET", "/t.txt", "Accept-Encoding: gzip\r\n");
+    const char *body = response.body.p;
+    ask("GET", "/t.txt", "Accept-Encoding: gzip\r\n");
+    ck_assert_ptr_eq(response.body.p, body);
+    /* another type, a file too small or too large, one that does not shrink */
+    ask("GET", "/t.bin", "Accept-Encoding: gzip\r\n");
+    ck_assert(!head_has("Content-Encoding") && !head_has("Vary"));
+    ask("GET", "/a.txt", "Accept-Encoding: gzip\r\n");
+    ck_assert(!head_has("Content-Encoding") && head_has("Vary"));
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)keel_rand_u64();
+    put("random.txt", text, sizeof text);
+    ask("GET", "/random.txt", "Accept-Encoding: br\r\n");
+    ck_assert(!head_has("Content-Encoding"));
+    ck_assert_uint_le(cache.memory, limits.memory);
+    http_cache_flush(&cache);
+    ck_assert_uint_eq(cache.memory, 0);
+}
+END_TEST
+
+START_TEST(test_siblings)
+{
+    static char large[70000];
+    compress_with(2, HTTP_GZIP, HTTP_ZSTD);
+    put("s.txt", "plain", 5);
+    put("s.txt.gz", "squeezed", 8);
+    put("s.txt.zst", large, sizeof large);
+    ask("GET", "/s.txt", "Accept-Encoding: gzip\r\n");
+    ck_assert(body_is("squeezed"));
+    ck_assert_str_eq(field("Content-Encoding"), "gzip");
+    ck_assert_str_eq(field("Content-Type"), "text/plain; charset=utf-8");
+    ask("GET", "/s.txt", "Accept-Encoding: zstd\r\n");
+    ck_assert(response.file_size == sizeof large && cache.files == 1);
+    ask("GET", "/s.txt", "Accept-Encoding: zstd\r\nRange: bytes=60000-\r\n");
+    ck_assert(response.file_at == 60000 && response.file_size == 10000);
+    ask("GET", "/s.txt", "Accept-Encoding: br\r\n");
+    ck_assert(body_is("plain"));
+    ask("GET", "/s.txt.gz", "Accept-Encoding: gzip\r\n"); /* by its own name it is a file */
+    ck_assert(body_is("squeezed") && !head_has("Content-Encoding"));
+    /* changes beside the file are seen; one that is older than the file is not it */
+    put("s.txt.gz", "again", 5);
+    passed_ns += 2 * SECOND;
+    ask("GET", "/s.txt", "Accept-Encoding: gzip\r\n");
+    ck_assert(body_is("again"));
+    unlinkat(site.root_fd, "s.txt.zst", 0);
+    const struct timespec old[2] = {{1000000000, 0}, {1000000000, 0}};
+    ck_assert_int_eq(utimensat(site.root_fd, "s.txt.gz", old, 0), 0);
+    passed_ns += 2 * SECOND;
+    ask("GET", "/s.txt", "Accept-Encoding: gzip, zstd\r\n");
+    ck_assert(body_is("plain") && cache.files == 0);
+    /* an index file has siblings too */
+    put("dir/index.htm.gz", "squeezed dir", 12);
+    ask("GET", "/dir/", "Accept-Encoding: gzip\r\n");
+    ck_assert(body_is("squeezed dir"));
+}
+END_TEST
+
 /* Fails the n-th allocation, every n: an answer comes, and nothing is lost or left. */
 START_TEST(test_no_memory)
 {
     static const char *const targets[] = {"/a.txt", "/dir", "/list/", "/none", "/large"};
+    put("a.txt.gz", "x", 1);
     for (unsigned i = 0; i < sizeof targets / sizeof *targets; i++) {
         unsigned status = get(targets[i]);
         for (unsigned n = 1; n < 200; n++) {
+            compress_with(2, HTTP_GZIP, HTTP_ZSTD);
             http_cache_fini(&cache);
-            http_cache_init(&cache, &limits);
+            http_cache_init(&cache, &limits, NULL);
             keel_arena_fini(&request.arena);
             keel_arena_init(&request.arena, 0);
             keel_mem_fail_at(n);
@@ -380,6 +515,8 @@ Suite *file_suite(void)
     tcase_add_test(t, test_large);
     tcase_add_test(t, test_cache);
     tcase_add_test(t, test_cache_limits);
+    tcase_add_test(t, test_compress);
+    tcase_add_test(t, test_siblings);
     tcase_add_test(t, test_no_memory);
     suite_add_tcase(s, t);
     return s;

@@ -1,4 +1,7 @@
 /* Field values: dates, entity tags, ranges, lists. */
+#include <stdio.h>
+
+#include "httpd/wire/accept.h"
 #include "httpd/wire/chars.h"
 #include "httpd/wire/date.h"
 #include "httpd/wire/etag.h"
@@ -171,6 +174,86 @@ START_TEST(test_list)
 }
 END_TEST
 
+/* What a head with this field accepts: weights of gzip, br, zstd, identity. */
+static const struct {
+    const char *value;
+    unsigned weight[4];
+} accepts[] = {
+    {"gzip", {1000, 0, 0, 1000}},
+    {"gzip, br;q=0.5 , zstd ; q=0.123", {1000, 500, 123, 1000}},
+    {"x-gzip;q=0.2", {200, 0, 0, 1000}},
+    {"GZIP;Q=1.000", {1000, 0, 0, 1000}},
+    {"*", {1000, 1000, 1000, 1000}},
+    {"*;q=0, br", {0, 1000, 0, 0}},
+    {"identity;q=0, gzip", {1000, 0, 0, 0}},
+    {"identity, *;q=0.1", {100, 100, 100, 1000}},
+    {"gzip;q=0", {0, 0, 0, 1000}},
+    {"gzip;q=0.", {0, 0, 0, 1000}},
+    {"gzip;q=0, x-gzip;q=0.4", {400, 0, 0, 1000}},
+    {"", {0, 0, 0, 1000}},
+    {"deflate, compress", {0, 0, 0, 1000}},
+    /* malformed: as if the field were not there */
+    {"gzip;q=2", {0, 0, 0, 1000}},
+    {"gzip;q=1.001", {0, 0, 0, 1000}},
+    {"gzip;q=0.1234", {0, 0, 0, 1000}},
+    {"gzip;q=", {0, 0, 0, 1000}},
+    {"gzip;q=.5", {0, 0, 0, 1000}},
+    {"gzip;q=-1", {0, 0, 0, 1000}},
+    {"gzip;q=0,5", {0, 0, 0, 1000}},
+    {"gzip;", {0, 0, 0, 1000}},
+    {"gzip;level=1", {0, 0, 0, 1000}},
+    {"gzip;q=1;q=1", {0, 0, 0, 1000}},
+    {";q=1", {0, 0, 0, 1000}},
+    {"gzip br", {0, 0, 0, 1000}},
+    {"br, g zip", {0, 0, 0, 1000}},
+};
+
+static void parse_head(struct http_head *head, const char *name, const char *value)
+{
+    static char text[512];
+    snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\n%s: %s\r\n\r\n", name, value);
+    ck_assert_int_eq(http_head_parse(head, (const uint8_t *)text, strlen(text)), 0);
+}
+
+START_TEST(test_accept_encoding)
+{
+    struct http_head head;
+    struct http_accept accept;
+    parse_head(&head, "Accept-Encoding", accepts[_i].value);
+    http_accept_read(&accept, &head);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_msg(accept.weight[i] == accepts[_i].weight[i], "\"%s\": %s has %u",
+                      accepts[_i].value, i < 3 ? http_coding_name(i) : "identity",
+                      accept.weight[i]);
+}
+END_TEST
+
+START_TEST(test_accept_type)
+{
+    static const struct {
+        const char *value;
+        unsigned weight;
+    } rows[] = {
+        {"application/json", 1000},
+        {"text/html, application/json;q=0.9", 900},
+        {"text/html", 0},
+        {"*/*;q=0.1, application/*;q=0.5", 500},
+        {"Application/JSON;version=1;q=0.3", 300},
+        {"application/json;q=0, */*", 0},
+        {"application/jsonx, app/*", 0},
+        {"", 0},
+    };
+    struct http_head head;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        parse_head(&head, "Accept", rows[i].value);
+        unsigned weight = http_accept_type(&head, KEEL_STR("application/json"));
+        ck_assert_msg(weight == rows[i].weight, "\"%s\": %u", rows[i].value, weight);
+    }
+    parse_head(&head, "X", "");
+    ck_assert_uint_eq(http_accept_type(&head, KEEL_STR("application/json")), 1000);
+}
+END_TEST
+
 Suite *values_suite(void);
 Suite *values_suite(void)
 {
@@ -182,6 +265,8 @@ Suite *values_suite(void)
     tcase_add_loop_test(t, test_ranges, 0, sizeof ranges / sizeof *ranges);
     tcase_add_test(t, test_range_of_nothing);
     tcase_add_test(t, test_list);
+    tcase_add_loop_test(t, test_accept_encoding, 0, sizeof accepts / sizeof *accepts);
+    tcase_add_test(t, test_accept_type);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,0 +1,313 @@
+#include "httpd/handlers/entry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "httpd/handlers/listing.h"
+#include "httpd/wire/mime.h"
+
+/* The text of a response to come: field lines, then the body. */
+struct maker {
+    struct keel_buf text;
+    size_t head, date, head304, date304, body; /* offsets, sizes of heads without empty line */
+    size_t head_size, head304_size, extra_size;
+    char etag[64];
+    struct keel_str type, fields;
+    const char *coding; /* NULL: none */
+    bool negotiated;
+};
+
+static void begin_head(struct maker *m, const char *status, size_t *date)
+{
+    keel_buf_printf(&m->text, "HTTP/1.1 %s\r\nServer: keel\r\nDate: ", status);
+    *date = keel_buf_size(&m->text);
+    keel_buf_printf(&m->text, "%*s\r\n", HTTP_DATE_SIZE, "");
+}
+
+static void add_validators(struct maker *m, int64_t modified)
+{
+    char date[HTTP_DATE_SIZE];
+    http_date_format(date, modified);
+    keel_buf_printf(&m->text, "Last-Modified: %.*s\r\nETag: %s\r\n", HTTP_DATE_SIZE, date, m->etag);
+}
+
+static void add_extra(struct maker *m, bool with_content)
+{
+    if (m->coding && with_content)
+        keel_buf_printf(&m->text, "Content-Encoding: %s\r\n", m->coding);
+    if (m->negotiated)
+        keel_buf_puts(&m->text, "Vary: Accept-Encoding\r\n");
+    keel_buf_append(&m->text, m->fields.p, m->fields.n);
+}
+
+static void set_etag(struct maker *m, struct timespec modified, uint64_t size)
+{
+    uint64_t mtime = (uint64_t)modified.tv_sec * 1000000000u + (uint64_t)modified.tv_nsec;
+    snprintf(m->etag, sizeof m->etag, "\"%llx-%llx%s%s\"", (unsigned long long)mtime,
+             (unsigned long long)size, m->coding ? "-" : "", m->coding ? m->coding : "");
+}
+
+/* Both heads of a body of `size` bytes; without an etag: no validators, no ranges, no 304. The 304
+ * comes first, so that the body can follow the head of the 200. */
+static void make_heads(struct maker *m, uint64_t size, int64_t modified)
+{
+    bool validated = m->etag[0];
+    if (validated) {
+        begin_head(m, "304 Not Modified", &m->date304);
+        add_validators(m, modified);
+        add_extra(m, false);
+        m->head304_size = keel_buf_size(&m->text);
+        keel_buf_puts(&m->text, "\r\n");
+    }
+    m->head = keel_buf_size(&m->text);
+    begin_head(m, "200 OK", &m->date);
+    keel_buf_printf(&m->text, "Content-Type: %.*s\r\nContent-Length: %llu\r\n", (int)m->type.n,
+                    m->type.p, (unsigned long long)size);
+    if (validated) {
+        add_validators(m, modified);
+        keel_buf_puts(&m->text, "Accept-Ranges: bytes\r\n");
+    }
+    size_t before = keel_buf_size(&m->text);
+    add_extra(m, true);
+    m->extra_size = keel_buf_size(&m->text) - before;
+    m->head_size = keel_buf_size(&m->text) - m->head;
+    keel_buf_puts(&m->text, "\r\n");
+    m->body = keel_buf_size(&m->text);
+}
+
+/* Reads a small file into memory before its heads are made, because it may just have changed its
+ * size. Returns the size, or -1. */
+static ssize_t read_all(int fd, uint8_t *out, size_t size)
+{
+    size_t n = 0;
+    while (n < size) {
+        ssize_t got = pread(fd, out + n, size - n, (off_t)n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    return (ssize_t)n;
+}
+
+static int make_file(struct maker *m, int fd, const struct stat *st, uint64_t *size)
+{
+    *size = (uint64_t)st->st_size;
+    set_etag(m, st->st_mtim, *size);
+    if (*size > HTTP_BODY_IN_MEMORY) {
+        make_heads(m, *size, st->st_mtim.tv_sec);
+        return m->text.failed;
+    }
+    uint8_t *bytes = keel_malloc((size_t)*size + 1);
+    ssize_t n = bytes ? read_all(fd, bytes, (size_t)*size) : -1;
+    if (n >= 0) {
+        *size = (uint64_t)n;
+        make_heads(m, *size, st->st_mtim.tv_sec);
+        keel_buf_append(&m->text, bytes, (size_t)n);
+    }
+    keel_free(bytes);
+    return n >= 0 ? m->text.failed : KEEL_ESYS;
+}
+
+static int make_listing(struct maker *m, int fd, const struct http_request *request, uint64_t *size)
+{
+    struct keel_buf page = {.limit = 4 << 20};
+    int err = http_listing_build(&page, fd, request->path, request->site->hidden);
+    if (err == 0) {
+        *size = keel_buf_size(&page);
+        m->type = KEEL_STR("text/html; charset=utf-8");
+        make_heads(m, *size, 0);
+        keel_buf_append(&m->text, keel_buf_bytes(&page), keel_buf_size(&page));
+        err = m->text.failed;
+    }
+    keel_buf_fini(&page);
+    return err;
+}
+
+/* One allocation: the struct, the path, the texts. */
+static struct http_entry *make_entry(const struct maker *m, struct keel_str path)
+{
+    size_t text = keel_buf_size(&m->text), etag = strlen(m->etag), type = m->type.n;
+    size_t memory = sizeof(struct http_entry) + path.n + text + etag + type;
+    struct http_entry *entry = keel_malloc(memory);
+    if (!entry)
+        return NULL;
+    *entry = (struct http_entry){.refs = 1, .fd = -1, .memory = memory, .date_second = INT64_MIN};
+    keel_list_init(&entry->lru);
+    char *p = (char *)(entry + 1);
+    if (path.n > 0)
+        entry->path = (struct keel_str){memcpy(p, path.p, path.n), path.n};
+    p += path.n;
+    if (text == 0)
+        return entry;
+    memcpy(p, keel_buf_bytes(&m->text), text);
+    entry->head = (struct keel_str){p + m->head, m->head_size};
+    entry->extra = (struct keel_str){p + m->head + m->head_size - m->extra_size, m->extra_size};
+    entry->date = p + m->date;
+    entry->type = (struct keel_str){memcpy(p + text + etag, m->type.p, type), type};
+    if (etag > 0) {
+        entry->head304 = (struct keel_str){p, m->head304_size};
+        entry->date304 = p + m->date304;
+        entry->etag = (struct keel_str){memcpy(p + text, m->etag, etag), etag};
+    }
+    return entry;
+}
+
+static void set_identity(struct http_entry *entry, const struct stat *st, int *fd)
+{
+    entry->kind = HTTP_RESOURCE_FILE;
+    entry->status = 200;
+    entry->dev = st->st_dev;
+    entry->ino = st->st_ino;
+    entry->mtime = st->st_mtim;
+    entry->ctime = st->st_ctim;
+    entry->file_size = (uint64_t)st->st_size;
+    if (entry->size > HTTP_BODY_IN_MEMORY) {
+        entry->fd = *fd;
+        entry->open_files = 1;
+        *fd = -1;
+    }
+}
+
+static void adopt(struct http_entry *entry, enum http_coding coding, struct http_entry *encoded)
+{
+    entry->encoded[coding] = encoded;
+    entry->tried |= (uint8_t)(1u << coding);
+    entry->memory += encoded->memory;
+    entry->open_files += encoded->open_files;
+}
+
+/* A sibling that cannot be read is as good as none. */
+static void add_sibling(struct http_entry *entry, enum http_coding coding,
+                        struct http_sibling *sibling, const struct maker *of)
+{
+    struct maker m = {.type = of->type,
+                      .fields = of->fields,
+                      .coding = http_coding_name(coding),
+                      .negotiated = true};
+    uint64_t size;
+    int err = make_file(&m, sibling->fd, &sibling->st, &size);
+    struct http_entry *encoded = err == 0 ? make_entry(&m, KEEL_STR("")) : NULL;
+    keel_buf_fini(&m.text);
+    if (!encoded)
+        return;
+    encoded->size = size;
+    set_identity(encoded, &sibling->st, &sibling->fd);
+    adopt(entry, coding, encoded);
+}
+
+int http_entry_add_encoded(struct http_entry *entry, enum http_coding coding, const void *bytes,
+                           size_t n)
+{
+    static const char vary[] = "Vary: Accept-Encoding\r\n";
+    struct maker m = {.type = entry->type,
+                      .fields = entry->extra,
+                      .coding = http_coding_name(coding),
+                      .negotiated = true};
+    m.fields.p += sizeof vary - 1; /* which a negotiated entry's begin with */
+    m.fields.n -= sizeof vary - 1;
+    set_etag(&m, entry->mtime, entry->file_size);
+    make_heads(&m, n, entry->mtime.tv_sec);
+    keel_buf_append(&m.text, bytes, n);
+    struct http_entry *encoded = m.text.failed ? NULL : make_entry(&m, KEEL_STR(""));
+    keel_buf_fini(&m.text);
+    if (!encoded)
+        return KEEL_ENOMEM;
+    encoded->kind = HTTP_RESOURCE_FILE;
+    encoded->status = 200;
+    encoded->size = n;
+    encoded->mtime = entry->mtime;
+    adopt(entry, coding, encoded);
+    return 0;
+}
+
+struct http_entry *http_entry_new(struct http_resource *resource,
+                                  const struct http_request *request)
+{
+    struct maker m = {.type = http_mime_type(resource->name), .fields = request->location->fields};
+    struct http_entry *entry = NULL;
+    uint64_t size = 0;
+    int err = 0;
+    bool file = resource->kind == HTTP_RESOURCE_FILE;
+    m.negotiated = file && http_site_compresses(request->site, m.type);
+    if (file)
+        err = make_file(&m, resource->fd, &resource->st, &size);
+    else if (resource->kind == HTTP_RESOURCE_LISTING)
+        err = make_listing(&m, resource->fd, request, &size);
+    if (err == 0)
+        entry = make_entry(&m, request->path);
+    if (entry) {
+        entry->site = request->site->id;
+        entry->autoindex = request->location->autoindex;
+        entry->kind = (uint8_t)resource->kind;
+        entry->status = resource->kind == HTTP_RESOURCE_NONE ? (uint16_t)resource->status : 200;
+        entry->size = size;
+        entry->negotiated = m.negotiated;
+        if (file)
+            set_identity(entry, &resource->st, &resource->fd);
+        for (unsigned i = 0; i < HTTP_CODING_COUNT && file; i++)
+            if (resource->siblings[i].fd >= 0)
+                add_sibling(entry, i, &resource->siblings[i], &m);
+    }
+    keel_buf_fini(&m.text);
+    http_resource_close(resource);
+    return entry;
+}
+
+void http_entry_hold(void *entry)
+{
+    ((struct http_entry *)entry)->refs++;
+}
+
+void http_entry_release(void *arg)
+{
+    struct http_entry *entry = arg;
+    if (--entry->refs > 0)
+        return;
+    if (entry->fd >= 0)
+        close(entry->fd);
+    for (unsigned i = 0; i < HTTP_CODING_COUNT; i++)
+        if (entry->encoded[i])
+            http_entry_release(entry->encoded[i]);
+    keel_free(entry);
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool same_file(const struct http_entry *entry, const struct stat *st)
+{
+    return entry->dev == st->st_dev && entry->ino == st->st_ino &&
+           entry->file_size == (uint64_t)st->st_size && same_time(entry->mtime, st->st_mtim) &&
+           same_time(entry->ctime, st->st_ctim);
+}
+
+bool http_entry_is_current(const struct http_entry *entry, const struct http_resource *resource)
+{
+    if (entry->kind != resource->kind)
+        return false;
+    switch (resource->kind) {
+    case HTTP_RESOURCE_NONE:
+        return entry->status == resource->status;
+    case HTTP_RESOURCE_FILE:
+        for (unsigned i = 0; i < HTTP_CODING_COUNT; i++) {
+            /* one that we made has no inode */
+            const struct http_entry *encoded = entry->encoded[i];
+            bool had = encoded && encoded->ino != 0, has = resource->siblings[i].fd >= 0;
+            if (had != has || (has && !same_file(encoded, &resource->siblings[i].st)))
+                return false;
+        }
+        return same_file(entry, &resource->st);
+    case HTTP_RESOURCE_DIRECTORY:
+        return true;
+    default:
+        return false; /* a listing shows sizes and times of files, which no directory knows of */
+    }
+}
