@@ -174,7 +174,9 @@ static int kept_open(struct keel_kept *kept, unsigned wanted, struct keel_diag *
         const struct keel_addr *at =
             keel_addr_family(&kept->bound) != AF_UNSPEC ? &kept->bound : &kept->endpoint.addr;
         int fd = open_one(kept, at, diag);
-        int err = fd < 0 ? fd : kept_add_fd(kept, fd);
+        int err = fd;
+        if (fd >= 0 && (err = kept_add_fd(kept, fd)) != 0)
+            keel_diag_set(diag, err, "no memory");
         if (err == 0 && kept->count == 1)
             learn_place(kept, fd);
         if (err == 0)
@@ -236,45 +238,52 @@ static int port_is_free(const struct keel_sockets *sockets, const struct keel_en
     return fd < 0 ? fd : 0;
 }
 
-static struct keel_kept *kept_new(struct keel_sockets *sockets, const struct keel_endpoint *e,
-                                  unsigned wanted, struct keel_diag *diag)
+static int kept_fill(struct keel_sockets *sockets, struct keel_kept *kept, unsigned wanted,
+                     struct keel_diag *diag)
 {
-    struct keel_kept *kept = keel_calloc(1, sizeof *kept);
-    if (!kept) {
-        keel_diag_set(diag, KEEL_ENOMEM, "no memory");
-        return NULL;
-    }
-    keel_list_init(&kept->node);
-    kept->endpoint = *e;
-    kept->reuse_port = e->kind == KEEL_ENDPOINT_TCP || e->kind == KEEL_ENDPOINT_UDP;
-    int err = 0;
+    const struct keel_endpoint *e = &kept->endpoint;
     int fd = claim_inherited(sockets, e);
     if (fd >= 0) {
         kept->inherited = true;
         kept->reuse_port = false; /* one queue that all workers share */
         kept->bound = e->addr;
-        err = kept_add_fd(kept, fd);
-        if (err)
-            close(fd);
-    } else if (!interface_missing(e)) {
-        borrow_port(sockets, kept);
-        err = kept->reuse_port ? port_is_free(sockets, e, diag) : 0;
-        if (!err)
-            err = kept_open(kept, wanted, diag);
-        if (err && kept->reuse_port && keel_addr_port(&e->addr) == 0) {
-            kept->bound = (struct keel_addr){0}; /* taken for this kind: any other port */
-            err = kept_open(kept, wanted, diag);
-        }
-        if (err == KEEL_EACCES && e->kind == KEEL_ENDPOINT_PACKET)
-            err = 0; /* the protocol does without it */
+        if (kept_add_fd(kept, fd) == 0)
+            return 0;
+        close(fd);
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     }
+    if (interface_missing(e))
+        return 0;
+    borrow_port(sockets, kept);
+    int err = kept->reuse_port ? port_is_free(sockets, e, diag) : 0;
+    if (!err)
+        err = kept_open(kept, wanted, diag);
+    if (err && kept->reuse_port && keel_addr_port(&e->addr) == 0) {
+        kept->bound = (struct keel_addr){0}; /* taken for this kind: any other port */
+        err = kept_open(kept, wanted, diag);
+    }
+    if (err == KEEL_EACCES && e->kind == KEEL_ENDPOINT_PACKET)
+        return 0; /* the protocol does without it */
+    return err;
+}
+
+static int kept_new(struct keel_sockets *sockets, const struct keel_endpoint *e, unsigned wanted,
+                    struct keel_kept **out, struct keel_diag *diag)
+{
+    struct keel_kept *kept = keel_calloc(1, sizeof *kept);
+    if (!kept)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    kept->endpoint = *e;
+    kept->reuse_port = e->kind == KEEL_ENDPOINT_TCP || e->kind == KEEL_ENDPOINT_UDP;
+    int err = kept_fill(sockets, kept, wanted, diag);
     if (err) {
         keel_sockets_close_fds(kept);
         keel_free(kept);
-        return NULL;
+        return err;
     }
     keel_list_push_back(&sockets->all, &kept->node);
-    return kept;
+    *out = kept;
+    return 0;
 }
 
 /* A kept socket for this endpoint that no earlier entry of the same list took. */
@@ -303,12 +312,12 @@ int keel_sockets_acquire(struct keel_sockets *sockets, const struct keel_endpoin
         kept[i] = find_kept(sockets, e, kept, i);
         int err = 0;
         if (!kept[i])
-            kept[i] = kept_new(sockets, e, wanted, diag);
+            err = kept_new(sockets, e, wanted, &kept[i], diag);
         else if (kept[i]->count > 0)
             err = kept_open(kept[i], wanted, diag);
-        if (!kept[i] || err) {
+        if (err) {
             keel_sockets_drop(sockets, kept, i);
-            return err ? err : KEEL_ESYS;
+            return err;
         }
         kept[i]->users++;
     }

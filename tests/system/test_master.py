@@ -520,21 +520,22 @@ def frozen():
 def hung_in_turn():
     """Schedule round-robin: what was passed to a worker that hangs is served by others soon."""
     for schedule in ('round-robin', 'least'):
-        with echod('worker-timeout = 10s\n', schedule=schedule, workers=2) as daemon:
+        with triald('worker-timeout = 10s\n', schedule=schedule, workers=2) as daemon:
             address = daemon.address('tcp')
-            load = Load(address, 'echo', 8, timeout_ms=20000)
-            time.sleep(0.3)
             victim = worker_pids(daemon)[0]
             os.kill(victim, signal.SIGSTOP)
-            time.sleep(2)
+            begin = time.monotonic()
+            held = [socket.create_connection(address, timeout=10) for _ in range(20)]
+            for s in held:
+                s.sendall(b'x\n')
+            for s in held:
+                assert int(s.recv(100).split()[1]) != victim
+                s.close()
+            took = time.monotonic() - begin
             os.kill(victim, signal.SIGCONT)
-            time.sleep(0.5)
-            counts = load.finish()
-            assert victim in worker_pids(daemon), daemon.log()
-            # late is only what it had read already; what waited for it went to the other
-            assert counts['lost'] == 0 and counts['slow_1s'] <= 8, counts
-            tap.note('%s: %d served, %d later than a second, slowest %g ms'
-                     % (schedule, counts['ok'], counts['slow_1s'], counts['worst_ms']))
+            until(lambda: ask(address)[1] == victim, 'it serves again')
+            tap.note('%s: all answered after %.1f s' % (schedule, took))
+            assert took < 1.5, took
 
 
 def killed_in_turn():
@@ -613,6 +614,8 @@ def deaf_control_client():
     """A client that asks and asks and does not read: it waits, the master does not fill up."""
     with triald(workers=1) as daemon:
         before = rss(daemon.pid)
+        with open('/proc/%d/maps' % daemon.pid, encoding='utf-8', errors='replace') as f:
+            most = 256 << 20 if 'libasan' in f.read() else 8 << 20  # it keeps what is freed
         for command, times in (('help', 20000), ('lag', 5000)):
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
                 s.settimeout(20)
@@ -628,7 +631,7 @@ def deaf_control_client():
                     answers += s.recv(1 << 20).count(b'\n')
                 sender.join()
             tap.note('%s: %d KiB more' % (command, grown >> 10))
-            assert grown < 8 << 20, grown
+            assert grown < most, grown
 
 
 def reload_behind_an_upgrade():
@@ -746,6 +749,7 @@ def closed_standard_descriptors():
     with daemon:
         daemon.ready()
         daemon.ctl('reload')
+        whole(daemon, 2)
         for pid in daemon.processes():
             for number in range(3):
                 assert os.readlink('/proc/%d/fd/%d' % (pid, number)) == '/dev/null', pid

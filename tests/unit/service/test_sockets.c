@@ -5,8 +5,10 @@
 #include "common/base/mem.h"
 #include "common/service/control_server.h"
 #include "common/service/paths.h"
+#include "tests/support/allocfail.h"
 #include "tests/support/unit.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -181,6 +183,41 @@ START_TEST(an_address_that_includes_another)
 }
 END_TEST
 
+/* Everything that a configuration needs, and then one that needs more of it. */
+static int acquire_twice(void *arg)
+{
+    struct keel_sockets sockets;
+    struct keel_endpoints *list = arg;
+    struct keel_kept *one[2] = {0}, *two[2] = {0};
+    keel_sockets_init(&sockets);
+    int err = keel_sockets_acquire(&sockets, list, KEEL_SCHEDULE_KERNEL, 2, one, NULL);
+    if (!err) {
+        err = keel_sockets_acquire(&sockets, list, KEEL_SCHEDULE_KERNEL, 4, two, NULL);
+        if (!err)
+            keel_sockets_drop(&sockets, two, 2);
+        ck_assert_uint_ge(one[0]->count, 2); /* what is served stays */
+        keel_sockets_drop(&sockets, one, 2);
+    }
+    ck_assert(keel_list_empty(&sockets.all));
+    /* a descriptor of another master is closed when it cannot be kept */
+    int fd = dup(0), adopted = keel_sockets_adopt(&sockets, &list->items[0], 0, fd, false);
+    keel_sockets_fini(&sockets);
+    ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
+    return err ? err : adopted;
+}
+
+START_TEST(without_memory)
+{
+    struct keel_endpoints list = {0};
+    struct keel_endpoint tcp = endpoint(KEEL_ENDPOINT_TCP, "127.0.0.1:0");
+    struct keel_endpoint udp = endpoint(KEEL_ENDPOINT_UDP, "127.0.0.1:0");
+    keel_endpoints_add(&list, &tcp);
+    keel_endpoints_add(&list, &udp);
+    allocfail_sweep(acquire_twice, &list);
+    keel_free(list.items);
+}
+END_TEST
+
 START_TEST(directories)
 {
     char root[] = "/tmp/keel-paths-XXXXXX", path[128];
@@ -300,6 +337,7 @@ Suite *sockets_suite(void)
     tcase_add_test(tc, interface_that_is_not_there);
     tcase_add_test(tc, adopted_after_an_upgrade);
     tcase_add_test(tc, the_path_of_an_upgrade);
+    tcase_add_test(tc, without_memory);
     tcase_add_test(tc, an_address_that_includes_another);
     tcase_add_test(tc, directories);
     tcase_add_loop_test(tc, control_requests, 0, sizeof requests / sizeof requests[0]);
