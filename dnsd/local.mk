@@ -21,8 +21,10 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/answer/reply.c dnsd/answer/reply.h \
 	dnsd/answer/resolve.c dnsd/answer/resolve.h \
 	dnsd/transfer/axfr.c dnsd/transfer/axfr.h \
+	dnsd/transfer/notify.c dnsd/transfer/notify.h \
 	dnsd/serve/load.c dnsd/serve/load.h \
 	dnsd/serve/serve.c dnsd/serve/serve.h \
+	dnsd/serve/notifier.c dnsd/serve/notifier.h \
 	dnsd/serve/settings.c dnsd/serve/settings.h \
 	dnsd/serve/tcp.c dnsd/serve/tcp.h \
 	dnsd/serve/transfer.c dnsd/serve/transfer.h \

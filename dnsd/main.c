@@ -23,7 +23,7 @@ int main(int argc, char **argv)
         .configure = dns_settings_configure,
         .free_settings = dns_settings_free,
         .start = dns_serve_start,
-        .drain = dns_tcp_drain,
+        .drain = dns_serve_drain,
         .stop = dns_serve_stop,
         .connection_size = dns_tcp_connection_size,
         .stream = &dns_tcp_stream,

@@ -25,7 +25,15 @@ static const struct keel_option zone_rows[] = {
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
      .help = "Who may have the whole zone (AXFR, IXFR), as in allow-query. Default: nobody."},
-    UNSUPPORTED("notify"),
+    {.name = "notify",
+     .type = KEEL_OPT_LISTEN,
+     .flags = KEEL_OPT_LIST,
+     .min = 53,
+     .help =
+         "Servers that are told when the zone has a new serial number (NOTIFY, RFC 1996): "
+         "\"ADDRESS\", \"ADDRESS:PORT\", and behind it \"key:NAME.\" when what is sent is to be "
+         "signed. One that does not answer is told again, less and less often, for a quarter "
+         "of an hour. Who has acknowledged a serial number stands in the state directory."},
     UNSUPPORTED("allow-update"),
     UNSUPPORTED("primary"),
     {.type = KEEL_OPT_END},

@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/service/log.h"
 #include "dnsd/serve/settings.h"
+#include "dnsd/serve/tcp.h"
 #include "dnsd/wire/type.h"
 
 #define ANSWERS "dnsd_answers_total", KEEL_COUNTER
@@ -11,6 +12,8 @@
 #define DENIED_HELP "Questions that were refused because of an access list"
 #define TRANSFERS "dnsd_transfers_out_total", KEEL_COUNTER
 #define TRANSFERS_HELP "Zones that were sent whole, and those that broke off"
+#define NOTIFY "dnsd_notify_total", KEEL_COUNTER
+#define NOTIFY_HELP "Servers that were told of a new serial, by what they said"
 #define TSIG "dnsd_tsig_total", KEEL_COUNTER
 #define TSIG_HELP "Signed messages that came, by what was said of their signature"
 
@@ -38,6 +41,11 @@ const struct keel_metric dns_metrics[] = {
     [DNS_METRIC_TRANSFERS_BROKEN] = {TRANSFERS, "result=\"broken\"", TRANSFERS_HELP},
     [DNS_METRIC_TRANSFERS_ACTIVE] = {"dnsd_transfers_out_active", KEEL_GAUGE, NULL,
                                      "Zones that are being sent now"},
+    [DNS_METRIC_NOTIFY_SENT] = {"dnsd_notify_sent_total", KEEL_COUNTER, NULL,
+                                "NOTIFY messages sent, repetitions included"},
+    [DNS_METRIC_NOTIFY_ACKNOWLEDGED] = {NOTIFY, "result=\"acknowledged\"", NOTIFY_HELP},
+    [DNS_METRIC_NOTIFY_REJECTED] = {NOTIFY, "result=\"rejected\"", NOTIFY_HELP},
+    [DNS_METRIC_NOTIFY_GIVEN_UP] = {NOTIFY, "result=\"no-answer\"", NOTIFY_HELP},
     [DNS_METRIC_TSIG_GOOD] = {TSIG, "result=\"NOERROR\"", TSIG_HELP},
     [DNS_METRIC_TSIG_BADKEY] = {TSIG, "result=\"BADKEY\"", TSIG_HELP},
     [DNS_METRIC_TSIG_BADSIG] = {TSIG, "result=\"BADSIG\"", TSIG_HELP},
@@ -136,11 +144,25 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     serve->transfer_timeout_ns = settings->transfer_timeout_ns;
     keel_list_init(&serve->connections);
     instance->state = serve;
-    return 0;
+    int err = dns_notifying_start(instance, &serve->notifying, diag);
+    if (err)
+        dns_serve_stop(instance);
+    return err;
+}
+
+void dns_serve_drain(struct keel_instance *instance)
+{
+    struct dns_serve *serve = instance->state;
+    dns_notifying_stop(serve->notifying); /* the next generation's turn */
+    serve->notifying = NULL;
+    dns_tcp_drain(instance);
 }
 
 void dns_serve_stop(struct keel_instance *instance)
 {
+    struct dns_serve *serve = instance->state;
+    if (serve)
+        dns_notifying_stop(serve->notifying);
     keel_free(instance->state);
     instance->state = NULL;
 }

@@ -6,14 +6,16 @@
 
 #include "common/service/module.h"
 #include "dnsd/answer/query.h"
+#include "dnsd/serve/notifier.h"
 
 /* keel_instance.state */
 struct dns_serve {
     struct dns_answer_context context;
     struct keel_metrics *metrics; /* the instance's */
     uint64_t tcp_idle_ns;
-    uint64_t tcp_queries;         /* most of a connection; 0: no limit */
-    struct keel_list connections; /* TCP */
+    uint64_t tcp_queries;            /* most of a connection; 0: no limit */
+    struct keel_list connections;    /* TCP */
+    struct dns_notifying *notifying; /* NULL: not the worker that does */
     uint32_t transfers, most_transfers;
     uint64_t transfer_timeout_ns;
     struct dns_query batch[KEEL_DGRAM_BATCH];
@@ -39,6 +41,10 @@ enum dns_metric {
     DNS_METRIC_TRANSFERS_SENT,
     DNS_METRIC_TRANSFERS_BROKEN,
     DNS_METRIC_TRANSFERS_ACTIVE,
+    DNS_METRIC_NOTIFY_SENT,
+    DNS_METRIC_NOTIFY_ACKNOWLEDGED,
+    DNS_METRIC_NOTIFY_REJECTED,
+    DNS_METRIC_NOTIFY_GIVEN_UP,
     DNS_METRIC_TSIG_GOOD,
     DNS_METRIC_TSIG_BADKEY,
     DNS_METRIC_TSIG_BADSIG,
@@ -50,6 +56,7 @@ extern const struct keel_metric dns_metrics[];
 extern const struct keel_command dns_commands[];
 
 int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag);
+void dns_serve_drain(struct keel_instance *instance);
 void dns_serve_stop(struct keel_instance *instance);
 
 /* Queries that were answered (or not) since the last dns_tally_add, kept beside the hot loop. */

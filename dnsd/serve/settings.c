@@ -43,13 +43,41 @@ static int read_acl(struct dns_acl *acl, const struct dns_settings *s,
     return 0;
 }
 
-static int read_access(struct dns_zone *zone, const struct dns_settings *s,
+static int read_target(struct dns_settings *s, const struct dns_zone *zone,
+                       const struct keel_conf *section, unsigned i, struct keel_diag *diag)
+{
+    const struct keel_value *value = keel_conf_at(section, "notify", i);
+    struct dns_notify_target target = {.zone = zone, .addr = value->addr};
+    struct keel_diag inner;
+
+    if (keel_addr_is_any(&value->addr) || keel_addr_port(&value->addr) == 0)
+        return keel_conf_error_at(section, "notify", i, diag, "nobody can be reached there");
+    if (value->words.n > 0) {
+        target.key = dns_acl_key(keel_str_trim(value->words), &s->keys, &inner);
+        if (!target.key)
+            return keel_conf_error_at(section, "notify", i, diag, "%s", inner.text);
+    }
+    for (unsigned k = s->target_count; k > 0 && s->targets[k - 1].zone == zone; k--)
+        if (keel_addr_equal(&s->targets[k - 1].addr, &target.addr))
+            return keel_conf_error_at(section, "notify", i, diag, "it stands there twice");
+    struct dns_notify_target *targets =
+        keel_realloc(s->targets, (s->target_count + 1) * sizeof *targets);
+    if (!targets)
+        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    s->targets = targets;
+    s->targets[s->target_count++] = target;
+    return 0;
+}
+
+static int read_access(struct dns_zone *zone, struct dns_settings *s,
                        const struct keel_conf *section, struct keel_diag *diag)
 {
     zone->allow_query.any = false;
     int err = read_acl(&zone->allow_query, s, section, "allow-query", diag);
     if (err == 0)
         err = read_acl(&zone->allow_transfer, s, section, "allow-transfer", diag);
+    for (unsigned i = 0; err == 0 && i < keel_conf_count(section, "notify"); i++)
+        err = read_target(s, zone, section, i, diag);
     return err;
 }
 
@@ -142,5 +170,6 @@ void dns_settings_free(void *settings)
         return;
     dns_zones_fini(&s->zones);
     dns_tsig_keys_fini(&s->keys);
+    keel_free(s->targets);
     keel_free(s);
 }

@@ -5,12 +5,15 @@
 #define DNSD_SERVE_SETTINGS_H
 
 #include "common/service/module.h"
+#include "dnsd/transfer/notify.h"
 #include "dnsd/wire/tsig.h"
 #include "dnsd/zone/zones.h"
 
 struct dns_settings {
     struct dns_zones zones;
     struct dns_tsig_keys keys;
+    struct dns_notify_target *targets; /* of all zones */
+    unsigned target_count;
     uint16_t udp_size;
     uint64_t tcp_idle_ns;
     uint64_t tcp_queries; /* 0: no limit */

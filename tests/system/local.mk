@@ -13,6 +13,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_conf.py \
 	tests/system/test_dhcpd.py \
 	tests/system/test_dnsd.py \
+	tests/system/test_dnsd_transfer.py \
 	tests/system/test_hang.py \
 	tests/system/test_helper.py \
 	tests/system/test_httpd.py \

@@ -398,8 +398,8 @@ def wrong_configurations():
              'more:1: A: "y" is not an IPv4 address'),
             (listen + 'zone "z" { file = "z" }\n', {'z': '$TTL 1\n@ NS ns\n'},
              'there is no SOA record for z.'),
-            (listen + 'zone "z" {\n  file = "z"\n  notify = { "127.0.0.1:1" }\n}\n', {'z': zone},
-             'dnsd.conf:4: zone "z": notify: this version does not support it'),
+            (listen + 'zone "z" {\n  file = "z"\n  allow-update = { "any" }\n}\n', {'z': zone},
+             'dnsd.conf:4: zone "z": allow-update: this version does not support it'),
             (listen + 'udp-size = 100\n', {}, 'udp-size'),
             ('listen = { "127.0.0.1:0 tls" }\nzone "z" { file = "z" }\n', {'z': zone}, 'tls')):
         status, text = complaint(conf, files)

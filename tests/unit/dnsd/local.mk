@@ -21,6 +21,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_image.c \
 	tests/unit/dnsd/test_message.c \
 	tests/unit/dnsd/test_name.c \
+	tests/unit/dnsd/test_notify.c \
 	tests/unit/dnsd/test_query.c \
 	tests/unit/dnsd/test_rdata.c \
 	tests/unit/dnsd/test_rdata_text.c \

@@ -25,6 +25,7 @@ Suite *reply_suite(void);
 Suite *resolve_suite(void);
 Suite *acl_suite(void);
 Suite *axfr_suite(void);
+Suite *notify_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);
 
