@@ -19,6 +19,7 @@ int main(int argc, char **argv)
         .metrics = dhcp_metrics,
         .commands = dhcp_commands,
         .schedule = KEEL_SCHEDULE_SINGLE,
+        .one_writer = true,
         .configure = dhcp_settings_configure,
         .free_settings = dhcp_settings_free,
         .start = dhcp_serve_start,

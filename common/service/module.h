@@ -154,6 +154,7 @@ struct keel_protocol {
     const struct keel_metric *metrics;   /* may be NULL */
     const struct keel_command *commands; /* may be NULL */
     enum keel_schedule schedule;         /* default of option `schedule` */
+    bool one_writer;                     /* its state has one: only schedule single will do */
 
     /* Checks the whole configuration and makes the settings of it (returns new). Runs in the master
      * (--check, start, reload) and again in each worker; opens files, binds nothing. endpoints and

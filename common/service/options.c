@@ -226,6 +226,10 @@ int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *pro
     int64_t schedule = keel_conf_int(conf, "schedule");
     core->schedule = schedule > KEEL_SCHEDULE_SINGLE ? protocol->schedule
                                                      : (enum keel_schedule)schedule;
+    if (protocol->one_writer && core->schedule != KEEL_SCHEDULE_SINGLE)
+        return keel_conf_error(conf, "schedule", diag,
+                               "%s has one writer of its state, so only single will do",
+                               protocol->name);
     core->sandbox = keel_conf_bool(conf, "sandbox");
     core->max_connections = (unsigned)keel_conf_int(conf, "max-connections");
     core->drain_timeout = (uint64_t)keel_conf_int(conf, "drain-timeout");

@@ -357,16 +357,6 @@ static int add_endpoints(struct keel_endpoints *endpoints, const struct keel_con
     return 0;
 }
 
-/* The leases have one writer. `balance` gives it standbys. */
-static int check_schedule(const struct keel_conf *conf, struct keel_diag *diag)
-{
-    const struct keel_value *v = keel_conf_at(conf, "schedule", 0);
-    if (strcmp(v->text, "single") == 0 || strcmp(v->text, "default") == 0)
-        return 0;
-    return keel_conf_error(conf, "schedule", diag,
-                           "\"%s\": the leases have one writer, so only single will do", v->text);
-}
-
 int dhcp_settings_configure(const struct keel_conf *conf, void **settings,
                             struct keel_endpoints *endpoints, struct keel_access *access,
                             struct keel_diag *diag)
@@ -375,9 +365,7 @@ int dhcp_settings_configure(const struct keel_conf *conf, void **settings,
     if (!s)
         return no_memory(diag);
     keel_arena_init(&s->arena, 0);
-    int err = check_schedule(conf, diag);
-    if (!err)
-        err = add_endpoints(endpoints, conf, diag);
+    int err = add_endpoints(endpoints, conf, diag);
     if (!err)
         err = read_config(s, conf, diag);
     if (err) {

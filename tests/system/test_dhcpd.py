@@ -409,7 +409,7 @@ def without_a_file():
 # ---- configuration
 
 WRONG = (  # what is added to a good file, what is said of it
-    ('schedule = kernel', 'schedule: "kernel": the leases have one writer'),
+    ('schedule = kernel', 'schedule: dhcpd has one writer'),
     ('subnet "192.0.2.1/24" { }', 'subnet "192.0.2.1/24"'),
     ('subnet "2001:db8::/32" { }', 'IPv4'),
     ('subnet "10.1.0.0/16" { }', 'overlaps'),
