@@ -366,23 +366,35 @@ class Daemon:
                                      % (self.name, patience, error, self.log()))
             time.sleep(0.01)
 
-    def ctl(self, command, *args, patience=PATIENCE):
-        """The result of a control command; Refused when the answer is an error."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-            s.settimeout(patience)
+    def ask(self, command, *args, patience=PATIENCE):
+        """Sends a control command; the function that it returns waits for the result."""
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        s.settimeout(patience)
+        try:
             s.connect(self.socket)
             s.sendall(json.dumps({'command': command, 'args': [str(a) for a in args]}).encode()
                       + b'\n')
-            received = b''
-            while not received.endswith(b'\n'):
-                part = s.recv(65536)
-                if not part:
-                    raise EOFError('the control socket closed without an answer')
-                received += part
-        answer = json.loads(received)
-        if not answer.get('ok'):
-            raise Refused(answer.get('error', 'no reason given'))
-        return answer.get('result')
+        except OSError:
+            s.close()
+            raise
+
+        def result():
+            with s:
+                received = b''
+                while not received.endswith(b'\n'):
+                    part = s.recv(65536)
+                    if not part:
+                        raise EOFError('the control socket closed without an answer')
+                    received += part
+            answer = json.loads(received)
+            if not answer.get('ok'):
+                raise Refused(answer.get('error', 'no reason given'))
+            return answer.get('result')
+        return result
+
+    def ctl(self, command, *args, patience=PATIENCE):
+        """The result of a control command; Refused when the answer is an error."""
+        return self.ask(command, *args, patience=patience)()
 
     def status(self):
         return self.ctl('status')

@@ -1,5 +1,6 @@
 """Reload: nothing lost under load, nothing changed by a broken file, addresses come and go, and a
 generation that does not get ready is undone."""
+import contextlib
 import os
 import re
 import signal
@@ -116,16 +117,17 @@ def many_at_once():
         whole(daemon, 2)
 
 
-def stop_the_next_child(daemon, before):
-    """Stops a process of the master's that was not there before; false when none comes."""
-    deadline = time.monotonic() + 10
+def stop_a_new_child(daemon, before):
+    """Stops a process of the master's that was not there before, as soon as it is."""
     path = '/proc/%d/task/%d/children' % (daemon.pid, daemon.pid)
-    while time.monotonic() < deadline:
+
+    def stopped():
         with open(path, encoding='ascii') as f:
-            for pid in set(map(int, f.read().split())) - before:
-                os.kill(pid, signal.SIGSTOP)
-                return True
-    return False
+            new = set(map(int, f.read().split())) - before
+        for pid in new:
+            os.kill(pid, signal.SIGSTOP)
+        return new
+    return until(stopped, 'a new worker', pause=0)
 
 
 def undone():
@@ -133,28 +135,23 @@ def undone():
     may be quicker than us; then it is tried again."""
     with echod('start-timeout = 1s\n', workers=1) as daemon:
         load = Load(daemon.address('tcp'), 'echo', 4)
+        answer = None
         for _ in range(20):
-            before, answer = worker_pids(daemon), []
-            children = set(daemon.children())
-
-            def reload():
-                try:
-                    daemon.ctl('reload', patience=60)
-                except Refused as error:
-                    answer.append(str(error))
-            thread = threading.Thread(target=reload)
-            thread.start()
-            assert stop_the_next_child(daemon, children)
-            thread.join()
-            if answer:
+            before = worker_pids(daemon)
+            result = daemon.ask('reload', patience=60)
+            stopped = stop_a_new_child(daemon, set(before))
+            try:
+                result()
+            except Refused as error:
+                answer = str(error)
                 break
-            # it was ready: a hung worker by now, which the master replaces in its own time
-            for pid in daemon.children():
-                os.kill(pid, signal.SIGCONT)
+            for pid in stopped:  # it was ready already; it goes on, or is gone
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
             whole(daemon, 1)
         counts = load.finish()
         assert answer, 'no worker was stopped in time'
-        tap.note(answer[0])
+        tap.note(answer)
         assert worker_pids(daemon) == before, (before, worker_pids(daemon))
         until(lambda: daemon.children() == before, 'the generation that failed is gone')
         nothing_lost(counts)
