@@ -16,6 +16,10 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/request/route.c httpd/request/route.h \
 	httpd/request/request.c httpd/request/request.h \
 	httpd/conn/h1.c httpd/conn/h1.h \
+	httpd/conn/h2_head.c httpd/conn/h2_head.h \
+	httpd/conn/h2_frames.c httpd/conn/h2_frames.h \
+	httpd/conn/h2_memory.c httpd/conn/h2_memory.h \
+	httpd/conn/h2.c httpd/conn/h2.h \
 	httpd/log/format.c httpd/log/format.h \
 	httpd/log/access.c httpd/log/access.h \
 	httpd/handlers/listing.c httpd/handlers/listing.h \
@@ -27,9 +31,12 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/file.c httpd/handlers/file.h \
 	httpd/serve/settings.c httpd/serve/settings.h \
 	httpd/serve/worker.c httpd/serve/worker.h \
+	httpd/serve/connection.h \
+	httpd/serve/serve_h2.c httpd/serve/serve_h2.h \
 	httpd/serve/serve.c httpd/serve/serve.h \
 	httpd/options.c httpd/options.h
-httpd_libhttpd_la_LIBADD = common/libkeel.la $(ZLIB_LIBS) $(BROTLI_LIBS) $(ZSTD_LIBS)
+httpd_libhttpd_la_LIBADD = common/libkeel.la $(NGHTTP2_LIBS) $(ZLIB_LIBS) $(BROTLI_LIBS) \
+	$(ZSTD_LIBS)
 
 sbin_PROGRAMS += httpd/httpd
 httpd_httpd_SOURCES = httpd/main.c

@@ -21,10 +21,11 @@ sentence() { # RULE
     openssl) echo 'OpenSSL is included only in common/base/digest and the TLS files of common/runtime' ;;
     lmdb) echo 'lmdb.h is included only in common/store' ;;
     confuse) echo 'confuse.h is included only in common/service' ;;
+    nghttp2) echo 'nghttp2 is included only in httpd/conn' ;;
     ldns) echo 'ldns is included only in dnsd' ;;
     esac
 }
-rules='known path own alone daemon layer libevent openssl lmdb confuse ldns'
+rules='known path own alone daemon layer libevent openssl lmdb confuse nghttp2 ldns'
 
 # Prints "RULE FILE:LINE: INCLUDE" for every breach in the tree $1.
 breaches() {
@@ -92,6 +93,8 @@ breaches() {
                 breach("lmdb")
             if (name ~ /^confuse\.h/ && FILENAME !~ /^common\/service\//)
                 breach("confuse")
+            if (name ~ /^nghttp2\// && FILENAME !~ /^httpd\/conn\//)
+                breach("nghttp2")
             if (name ~ /^ldns\// && FILENAME !~ /^dnsd\//)
                 breach("ldns")
         }
@@ -188,6 +191,7 @@ openssl common/base/hash.c #include <openssl/evp.h>
 openssl httpd/conn/y.c #include <openssl/ssl.h>
 lmdb dhcpd/lease/y.c #include <lmdb.h>
 confuse dnsd/options.c #include <confuse.h>
+nghttp2 httpd/serve/y.c #include <nghttp2/nghttp2.h>
 ldns httpd/serve/y.c #include <ldns/ldns.h>
 EOF
 

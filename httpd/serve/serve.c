@@ -1,39 +1,11 @@
 #include "httpd/serve/serve.h"
 
 #include "common/service/module.h"
-#include "httpd/conn/h1.h"
-#include "httpd/serve/worker.h"
+#include "httpd/serve/connection.h"
+#include "httpd/serve/serve_h2.h"
 
-/* What a connection waits for: what its deadline means. */
-enum http_wait {
-    WAIT_HEAD, /* the rest of a head, or the first byte of the first one: absolute */
-    WAIT_IDLE, /* the next request */
-    WAIT_BODY, /* the rest of a body: absolute */
-    WAIT_SEND, /* the peer to take what it was sent */
-};
-
-struct http_connection {
-    struct keel_connection core;
-    struct http_h1 h1;
-    uint32_t unsent; /* WAIT_SEND: low bits of what was pending when it began */
-    uint8_t wait;    /* enum http_wait */
-    bool paused;     /* output is above the high watermark: no request is read */
-};
-_Static_assert(sizeof(struct http_connection) - sizeof(struct keel_stream) <= 256,
-               "a connection is small");
-
-#define LINGER (2 * KEEL_NS_PER_S)     /* for a peer to take our last words */
 #define DRAIN_IDLE (1 * KEEL_NS_PER_S) /* for an idle peer's last request */
 #define COPY_MAX 16384                 /* larger bodies are borrowed from the cache */
-
-static struct http_connection *connection_of(struct keel_stream *s)
-{
-    return KEEL_CONTAINER(keel_connection_of(s), struct http_connection, core);
-}
-static struct http_worker *worker_of(const struct http_connection *c)
-{
-    return c->core.instance->state;
-}
 
 /* --- responses --- */
 
@@ -46,7 +18,7 @@ static void wait_for(struct http_connection *c, enum http_wait wait, uint64_t ns
 static void finish(struct http_connection *c)
 {
     http_h1_close(&c->h1);
-    keel_stream_finish(&c->core.stream, LINGER);
+    keel_stream_finish(&c->core.stream, HTTP_LINGER);
 }
 
 /* Queues the response. KEEL_EAGAIN: above the high watermark; other errors: the stream closes. */
@@ -75,7 +47,7 @@ static int write_response(struct http_connection *c, const struct http_head *hea
 
 static void respond(struct http_connection *c, struct http_response *response)
 {
-    struct http_worker *w = worker_of(c);
+    struct http_worker *w = http_worker_of(c);
     const struct http_head *head = &w->request.head;
     bool keep = head->keep_alive && !response->close && !w->instance->draining;
     /* a body that nobody reads is dropped; a long one, or one that waits for 100, ends it all */
@@ -95,7 +67,7 @@ static void respond(struct http_connection *c, struct http_response *response)
 static void respond_bad(struct http_connection *c, unsigned status)
 {
     struct http_response response;
-    http_worker_answer_bad(worker_of(c), &c->core.stream, status, &response);
+    http_worker_answer_bad(http_worker_of(c), &c->core.stream, status, &response);
     respond(c, &response);
 }
 
@@ -103,7 +75,7 @@ static void respond_bad(struct http_connection *c, unsigned status)
 
 static void set_deadline(struct http_connection *c)
 {
-    const struct http_settings *settings = worker_of(c)->settings;
+    const struct http_settings *settings = http_worker_of(c)->settings;
     if (c->h1.state == HTTP_H1_CLOSED)
         return; /* the linger time runs */
     if (c->h1.state == HTTP_H1_BODY) {
@@ -117,16 +89,28 @@ static void set_deadline(struct http_connection *c)
     }
 }
 
+/* The first bytes of the connection are the preface of HTTP/2 (RFC 9113, 3.3), or begin it so far
+ * that HTTP/1 has no use for them. Over TLS the handshake chooses. */
+static bool begins_h2(const struct http_connection *c, const uint8_t *bytes, size_t size)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    size_t n = size < sizeof preface - 1 ? size : sizeof preface - 1;
+    return !c->spoke && http_worker_of(c)->settings->http2 &&
+           !keel_stream_is_tls(&c->core.stream) && memcmp(bytes, preface, n) == 0;
+}
+
 /* All requests in the bytes are answered; the stream sends the answers in one go. */
 static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
 {
-    struct http_connection *c = connection_of(s);
-    struct http_worker *w = worker_of(c);
+    struct http_connection *c = http_connection_of(s);
+    struct http_worker *w = http_worker_of(c);
     size_t at = 0, used;
     unsigned requests = 0, status;
     struct keel_str content;
     enum http_h1_event event = HTTP_H1_END;
     http_worker_set_clock(w);
+    if (c->h2)
+        return http_serve_h2_data(c, bytes, size);
     while (event != HTTP_H1_NEED && !c->paused) {
         event = http_h1_read(&c->h1, &w->settings->head, &w->request.head, bytes + at, size - at,
                              &used, &content, &status);
@@ -134,8 +118,11 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
         if (event == HTTP_H1_REQUEST) {
             struct http_response response;
             requests++;
+            c->spoke = true;
             http_worker_answer(w, s, &response);
             respond(c, &response);
+        } else if (event == HTTP_H1_BAD && begins_h2(c, bytes + at, size - at)) {
+            return http_serve_h2_start(c) == 0 ? http_serve_h2_data(c, bytes, size) : size;
         } else if (event == HTTP_H1_BAD) {
             respond_bad(c, status);
         } else if (event == HTTP_H1_CONTENT && c->h1.taken > w->settings->discard) {
@@ -150,16 +137,24 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
 
 static void on_drained(struct keel_stream *s)
 {
-    struct http_connection *c = connection_of(s);
+    struct http_connection *c = http_connection_of(s);
+    if (c->h2) {
+        http_serve_h2_drained(c);
+        return;
+    }
     c->paused = false;
     keel_stream_resume(s);
 }
 
 static void on_deadline(struct keel_stream *s)
 {
-    struct http_connection *c = connection_of(s);
-    struct http_worker *w = worker_of(c);
+    struct http_connection *c = http_connection_of(s);
+    struct http_worker *w = http_worker_of(c);
     size_t pending = keel_stream_pending(s);
+    if (c->h2) {
+        http_serve_h2_deadline(c);
+        return;
+    }
     if (pending > 0) {
         /* nothing taken since the last look: the peer is gone, or plays dead */
         if (c->wait == WAIT_SEND && (uint32_t)pending == c->unsent) {
@@ -180,9 +175,23 @@ static void on_deadline(struct keel_stream *s)
     }
 }
 
+/* The TLS handshake is done. */
+static void on_open(struct keel_stream *s)
+{
+    if (keel_str_equal(keel_stream_alpn(s), KEEL_STR("h2")))
+        http_serve_h2_start(http_connection_of(s));
+}
+
+static void on_close(struct keel_stream *s, enum keel_stream_end why)
+{
+    http_serve_h2_stop(http_connection_of(s));
+}
+
 const struct keel_stream_ops http_stream_ops = {
     .name = "http",
     .on_data = on_data,
+    .on_open = on_open,
+    .on_close = on_close,
     .on_drained = on_drained,
     .on_deadline = on_deadline,
 };
@@ -210,7 +219,9 @@ void http_serve_log_file(struct keel_instance *instance, unsigned index, int fd)
 static int hurry_idle(void *arg, struct keel_connection *connection)
 {
     struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
-    if (c->wait == WAIT_IDLE && c->h1.state == HTTP_H1_HEAD)
+    if (c->h2)
+        http_serve_h2_drain(c);
+    else if (c->wait == WAIT_IDLE && c->h1.state == HTTP_H1_HEAD)
         wait_for(c, WAIT_IDLE, DRAIN_IDLE);
     return 0;
 }
@@ -223,11 +234,12 @@ void http_serve_drain(struct keel_instance *instance)
 void http_serve_connect(struct keel_connection *connection)
 {
     struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
-    wait_for(c, WAIT_HEAD, worker_of(c)->settings->header_timeout);
+    wait_for(c, WAIT_HEAD, http_worker_of(c)->settings->header_timeout);
 }
 
 bool http_serve_evictable(struct keel_connection *connection)
 {
     const struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
-    return c->h1.state != HTTP_H1_BODY && keel_stream_pending(&connection->stream) == 0;
+    return (c->h2 ? http_serve_h2_is_idle(c) : c->h1.state != HTTP_H1_BODY) &&
+           keel_stream_pending(&connection->stream) == 0;
 }

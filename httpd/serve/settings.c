@@ -188,12 +188,14 @@ static int check_certificate(const struct keel_tls_options *all,
  * certificate serves everybody else. */
 static int read_tls(struct http_settings *s, const struct keel_conf *conf, struct keel_diag *diag)
 {
-    static const char *const alpn[] = {"http/1.1"};
+    static const char *const alpn[] = {"h2", "http/1.1"};
+    unsigned skip = !s->http2;
     unsigned count = 0;
     struct keel_tls_certificate *list = keel_arena_calloc(&s->arena, s->sites.count * sizeof *list);
     if (!list)
         return no_memory(diag);
-    struct keel_tls_options options = {.alpn = alpn, .alpn_count = 1, .minimum = KEEL_TLS_1_2};
+    struct keel_tls_options options = {
+        .alpn = alpn + skip, .alpn_count = 2 - skip, .minimum = KEEL_TLS_1_2};
     keel_conf_for (section, conf, "site") {
         struct keel_tls_certificate one = {keel_conf_str(section, "certificate"),
                                            keel_conf_str(section, "key")};
@@ -225,6 +227,8 @@ static void read_limits(struct http_settings *s, const struct keel_conf *conf)
     s->body_timeout = (uint64_t)keel_conf_int(conf, "body-timeout");
     s->keepalive_timeout = (uint64_t)keel_conf_int(conf, "keepalive-timeout");
     s->send_timeout = (uint64_t)keel_conf_int(conf, "send-timeout");
+    s->http2 = keel_conf_bool(conf, "http2");
+    s->max_streams = (uint32_t)keel_conf_int(conf, "max-streams");
     s->discard = (uint64_t)keel_conf_int(conf, "max-discarded-body");
     const struct keel_conf *cache = keel_conf_section_or_default(conf, "file-cache");
     s->cache.memory = (uint64_t)keel_conf_int(cache, "memory");

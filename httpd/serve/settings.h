@@ -15,7 +15,9 @@ struct http_settings {
     struct http_sites sites;
     struct http_head_limits head;
     uint64_t header_timeout, body_timeout, keepalive_timeout, send_timeout; /* ns */
-    uint64_t discard; /* most bytes of a body that are read and dropped */
+    uint64_t discard;     /* most bytes of a body that are read and dropped */
+    bool http2;           /* spoken to those who ask for it */
+    uint32_t max_streams; /* of an HTTP/2 connection at once */
     struct http_cache_limits cache;
     struct http_log_format *log; /* NULL: no access log; its file is log file 0 */
     size_t log_buffer;

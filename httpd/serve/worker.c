@@ -19,6 +19,8 @@ enum {
     M_LOG_LINES,
     M_LOG_LOST,
     M_SECONDS,
+    M_H2_CONNECTIONS,
+    M_H2_CUT,
 };
 const struct keel_metric http_metrics[] = {
     {"httpd_requests_total", KEEL_COUNTER, NULL, "Requests whose head was read."},
@@ -38,6 +40,10 @@ const struct keel_metric http_metrics[] = {
      "Lines of the access log that could not be written."},
     {"httpd_request_seconds", KEEL_HISTOGRAM, NULL,
      "Time from reading a request to handing over its response."},
+    {"httpd_http2_connections_total", KEEL_COUNTER, NULL, "Connections that speak HTTP/2."},
+    {"httpd_http2_cut_total", KEEL_COUNTER, NULL,
+     "Of these, closed because the client reset streams, or sent other frames than requests, "
+     "without end."},
     {0},
 };
 
@@ -56,13 +62,16 @@ struct http_worker *http_worker_new(struct keel_instance *instance)
                                                 .metrics = &instance->metrics,
                                                 .written = M_LOG_LINES,
                                                 .lost = M_LOG_LOST};
-    if (!w->offload || (log.format && http_access_log_init(&w->log, &log) != 0)) {
-        keel_offload_free(w->offload);
-        keel_free(w);
-        return NULL;
-    }
+    const struct http_h2_limits limits = {.head = w->settings->head,
+                                          .streams = w->settings->max_streams,
+                                          .discard = w->settings->discard};
     http_cache_init(&w->cache, &w->settings->cache, w->offload);
     http_request_init(&w->request);
+    if (http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload ||
+        (log.format && http_access_log_init(&w->log, &log) != 0)) {
+        http_worker_free(w);
+        return NULL;
+    }
     return w;
 }
 
@@ -70,6 +79,7 @@ void http_worker_free(struct http_worker *w)
 {
     keel_offload_free(w->offload);
     http_access_log_fini(&w->log);
+    http_h2_shared_fini(&w->h2);
     http_cache_fini(&w->cache);
     http_request_fini(&w->request);
     keel_free(w);
@@ -141,6 +151,16 @@ void http_worker_answer_bad(struct http_worker *w, const struct keel_stream *str
     http_response_plain(response, &w->request, status, KEEL_STR(""));
     count_response(w, response);
     log_response(w, stream, NULL, response);
+}
+
+void http_worker_count_h2(struct http_worker *w)
+{
+    keel_metric_add(&w->instance->metrics, M_H2_CONNECTIONS, 1);
+}
+
+void http_worker_count_h2_cut(struct http_worker *w)
+{
+    keel_metric_add(&w->instance->metrics, M_H2_CUT, 1);
 }
 
 void http_worker_count_turn(struct http_worker *w, unsigned requests)

@@ -6,6 +6,7 @@
 #define HTTPD_SERVE_WORKER_H
 
 #include "common/service/module.h"
+#include "httpd/conn/h2.h"
 #include "httpd/handlers/cache.h"
 #include "httpd/log/access.h"
 #include "httpd/serve/settings.h"
@@ -16,6 +17,7 @@ struct http_worker {
     struct http_cache cache;
     struct keel_offload *offload;
     struct http_access_log log;
+    struct http_h2_shared h2;
     struct http_clock clock;
     struct http_request request; /* the one that is being answered */
 };
@@ -36,6 +38,9 @@ void http_worker_answer(struct http_worker *w, const struct keel_stream *stream,
  * w->request.head need be there. */
 void http_worker_answer_bad(struct http_worker *w, const struct keel_stream *stream,
                             unsigned status, struct http_response *response);
+/* A connection speaks HTTP/2; it was cut off because it asked for too much. */
+void http_worker_count_h2(struct http_worker *w);
+void http_worker_count_h2_cut(struct http_worker *w);
 /* Tells the metrics what a turn did, once a turn: so many requests since http_worker_set_clock. */
 void http_worker_count_turn(struct http_worker *w, unsigned requests);
 

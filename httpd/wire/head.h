@@ -59,8 +59,8 @@ struct http_head {
     uint32_t size;           /* with the empty line */
     uint8_t method;          /* enum http_method */
     uint8_t form;            /* enum http_target_form */
-    uint8_t major;           /* 1, or 2: a head of HTTP/2, put as one of HTTP/1.1 */
-    uint8_t minor;           /* 0 or 1: HTTP/1.x */
+    uint8_t major;           /* 1, or 2: then minor is 0 */
+    uint8_t minor;           /* 0 or 1 of HTTP/1 */
     uint8_t body;            /* enum http_body_kind */
     bool keep_alive;         /* the client wants the connection to stay */
     bool expect_continue;    /* it waits for 100 before it sends the body */

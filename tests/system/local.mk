@@ -4,6 +4,10 @@ tests_support_triald_SOURCES = tests/support/triald.c
 tests_support_triald_LDADD = common/libkeel.la $(JANSSON_LIBS)
 tests_support_load_SOURCES = tests/support/load.c
 tests_support_load_CPPFLAGS = -D_GNU_SOURCE $(AM_CPPFLAGS)
+check_PROGRAMS += tests/support/h2_ask
+tests_support_h2_ask_SOURCES = tests/support/h2_ask.c tests/support/h2_client.c \
+	tests/support/h2_client.h
+tests_support_h2_ask_LDADD = $(NGHTTP2_LIBS)
 check_PROGRAMS += tests/support/teller
 tests_support_teller_SOURCES = tests/support/teller.c
 tests_support_teller_LDADD = common/libkeel.la $(JANSSON_LIBS)
@@ -17,6 +21,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_hang.py \
 	tests/system/test_helper.py \
 	tests/system/test_httpd.py \
+	tests/system/test_httpd_h2.py \
 	tests/system/test_httpd_files.py \
 	tests/system/test_install.py \
 	tests/system/test_keel.py \

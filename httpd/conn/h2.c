@@ -1,0 +1,513 @@
+#include "httpd/conn/h2.h"
+
+#include <errno.h>
+#include <nghttp2/nghttp2.h>
+#include <unistd.h>
+
+#include "common/base/err.h"
+
+#define FIELDS_OUT_MAX 128 /* of a response */
+
+struct http_h2_stream {
+    struct keel_list node; /* in h2->streams */
+    struct keel_list body; /* in h2->bodies while the request's body is coming */
+    struct http_h2 *h2;
+    int32_t id;
+    bool sending;      /* a response was given, and its end did not leave */
+    bool answered;     /* its end left */
+    bool unwanted;     /* the rest of the request's body: its window is not opened any more */
+    bool reset_after;  /* it took too long: reset behind the answer */
+    bool ended;        /* the request is complete */
+    uint64_t since_ns; /* when it began */
+    uint64_t taken;    /* bytes of the request's body */
+    /* what is left of the response's body */
+    const char *bytes; /* in memory; NULL: in the file */
+    int file;
+    uint64_t at, left;
+    void (*release)(void *owner);
+    void *owner;
+};
+
+enum { /* http_h2.drain */
+       DRAIN_NOT,
+       DRAIN_TOLD, /* GOAWAY for no stream in particular, and a ping behind it */
+       DRAIN_LAST, /* GOAWAY with the last stream */
+};
+static const uint8_t drain_ping[8] = "draining";
+
+/* --- streams --- */
+
+static struct http_h2_stream *find(struct http_h2 *h2, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(h2->session, id);
+}
+
+static struct http_h2_stream *stream_new(struct http_h2 *h2, int32_t id)
+{
+    struct http_h2_stream *stream = keel_slab_alloc(&h2->shared->streams);
+    if (!stream)
+        return NULL;
+    *stream =
+        (struct http_h2_stream){.h2 = h2, .id = id, .since_ns = h2->frames.now_ns, .file = -1};
+    keel_list_push_back(&h2->streams, &stream->node);
+    keel_list_push_back(&h2->bodies, &stream->body);
+    h2->open++;
+    return stream;
+}
+
+static void release(struct http_h2_stream *stream)
+{
+    void (*function)(void *owner) = stream->release;
+    stream->release = NULL;
+    if (function)
+        function(stream->owner);
+}
+
+static void stream_free(struct http_h2_stream *stream)
+{
+    struct http_h2 *h2 = stream->h2;
+    release(stream);
+    keel_list_remove(&stream->node);
+    keel_list_remove(&stream->body);
+    h2->open--;
+    h2->sending -= stream->sending;
+    if (h2->asked == stream)
+        h2->asked = NULL;
+    if (h2->block == stream)
+        h2->block = NULL;
+    keel_slab_free(&h2->shared->streams, stream);
+}
+
+/* The request's body did not end in time. */
+static void expire_body(struct http_h2_stream *stream)
+{
+    keel_list_remove(&stream->body);
+    stream->reset_after = true;
+    if (stream->answered && !stream->ended)
+        nghttp2_submit_rst_stream(stream->h2->session, NGHTTP2_FLAG_NONE, stream->id,
+                                  NGHTTP2_NO_ERROR); /* RFC 9113, 8.1 */
+}
+
+static void request_ended(struct http_h2_stream *stream)
+{
+    stream->ended = true;
+    keel_list_remove(&stream->body);
+}
+
+/* --- what nghttp2 tells --- */
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+    struct http_h2 *h2 = arg;
+    h2->block = NULL;
+    http_h2_head_begin(&h2->head);
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        h2->head.status = -400; /* a trailer section is dropped */
+        return 0;
+    }
+    h2->block = stream_new(h2, frame->hd.stream_id);
+    if (!h2->block)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, h2->block);
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
+                     void *arg)
+{
+    struct http_h2 *h2 = arg;
+    struct keel_str n = {(const char *)name, name_size}, v = {(const char *)value, value_size};
+    if (h2->frames.cut || http_h2_head_add(&h2->head, &h2->shared->limits.head, n, v) == 0)
+        return 0;
+    h2->frames.cut = true;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* the rest of the block is not told any more */
+}
+
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
+                         size_t size, void *arg)
+{
+    struct http_h2 *h2 = arg;
+    struct http_h2_stream *stream = find(h2, id);
+    if (stream) {
+        stream->taken += size;
+        stream->unwanted = stream->unwanted || stream->taken > h2->shared->limits.discard;
+    }
+    int err = stream && !stream->unwanted ? nghttp2_session_consume(session, id, size)
+                                          : nghttp2_session_consume_connection(session, size);
+    return nghttp2_is_fatal(err) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+    struct http_h2 *h2 = arg;
+    struct http_h2_stream *stream;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA:
+        stream = find(h2, frame->hd.stream_id);
+        if (!stream)
+            return 0;
+        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+            request_ended(stream);
+        if (stream == h2->block) {
+            h2->asked = stream;
+            h2->block = NULL;
+        }
+        return 0;
+    case NGHTTP2_PING:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) && h2->drain == DRAIN_TOLD &&
+            memcmp(frame->ping.opaque_data, drain_ping, sizeof drain_ping) == 0)
+            http_h2_drain(h2);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+    struct http_h2 *h2 = arg;
+    if (frame->hd.type == NGHTTP2_RST_STREAM) {
+        if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+            http_h2_frames_spend_reset(&h2->frames);
+        return 0;
+    }
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+        return 0;
+    if (frame->hd.type == NGHTTP2_DATA) {
+        h2->sent += frame->hd.length;
+        http_h2_frames_earn(&h2->frames);
+    }
+    struct http_h2_stream *stream = find(h2, frame->hd.stream_id);
+    if (!stream || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    h2->sending -= stream->sending;
+    stream->sending = false;
+    stream->answered = true;
+    release(stream);
+    if (stream->reset_after)
+        expire_body(stream);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *arg)
+{
+    struct http_h2_stream *stream = find(arg, id);
+    if (stream)
+        stream_free(stream);
+    return 0;
+}
+
+/* A slice of a response's body, into the frame. */
+static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, size_t size,
+                         uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+    struct http_h2_stream *stream = source->ptr;
+    if (size > stream->left)
+        size = (size_t)stream->left;
+    if (stream->bytes) {
+        memcpy(out, stream->bytes + stream->at, size);
+    } else {
+        ssize_t n;
+        do
+            n = pread(stream->file, out, size, (off_t)stream->at);
+        while (n < 0 && errno == EINTR);
+        if (n <= 0) /* it became shorter than the length that was promised */
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        size = (size_t)n;
+    }
+    stream->at += size;
+    stream->left -= size;
+    if (stream->left == 0)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)size;
+}
+
+/* --- life --- */
+
+int http_h2_shared_init(struct http_h2_shared *shared, const struct http_h2_limits *limits)
+{
+    *shared = (struct http_h2_shared){.limits = *limits};
+    keel_slab_init(&shared->streams, sizeof(struct http_h2_stream), 0);
+    if (nghttp2_session_callbacks_new(&shared->callbacks) != 0 ||
+        nghttp2_option_new(&shared->option) != 0)
+        return KEEL_ENOMEM;
+    nghttp2_session_callbacks *c = shared->callbacks;
+    nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(c, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data_chunk);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame_recv);
+    nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_send);
+    nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
+    nghttp2_option_set_no_auto_window_update(shared->option, 1);
+    nghttp2_option_set_no_closed_streams(shared->option, 1);
+    nghttp2_option_set_builtin_recv_extension_type(shared->option, NGHTTP2_PRIORITY_UPDATE);
+    return 0;
+}
+
+void http_h2_shared_fini(struct http_h2_shared *shared)
+{
+    nghttp2_session_callbacks_del(shared->callbacks);
+    nghttp2_option_del(shared->option);
+    keel_slab_fini(&shared->streams);
+    http_h2_head_fini(&shared->spare);
+}
+
+int http_h2_init(struct http_h2 *h2, struct http_h2_shared *shared, uint64_t now_ns)
+{
+    nghttp2_mem mem = {&h2->memory, http_h2_malloc, http_h2_free, http_h2_calloc, http_h2_realloc};
+    *h2 = (struct http_h2){
+        .shared = shared,
+    };
+    http_h2_memory_init(&h2->memory);
+    http_h2_frames_init(&h2->frames, now_ns);
+    keel_list_init(&h2->streams);
+    keel_list_init(&h2->bodies);
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, shared->limits.streams},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, shared->limits.head.head},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}, /* RFC 9218 instead */
+    };
+    if (nghttp2_session_server_new3(&h2->session, shared->callbacks, h2, shared->option, &mem) !=
+            0 ||
+        nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings,
+                                sizeof settings / sizeof *settings) != 0)
+        return KEEL_ENOMEM;
+    return 0;
+}
+
+void http_h2_fini(struct http_h2 *h2)
+{
+    keel_list_for_safe (node, &h2->streams)
+        stream_free(KEEL_CONTAINER(node, struct http_h2_stream, node));
+    if (!h2->memory.failed)
+        nghttp2_session_del(h2->session);
+    http_h2_memory_fini(&h2->memory);
+    h2->session = NULL;
+    http_h2_head_fini(&h2->head);
+}
+
+/* --- reading --- */
+
+/* The memory of a head is the connection's only while one is incomplete. */
+static void borrow_memory(struct http_h2 *h2)
+{
+    if (h2->head.text.capacity == 0) {
+        struct http_h2_head head = h2->head;
+        h2->head = h2->shared->spare;
+        h2->shared->spare = head;
+    }
+}
+static void return_memory(struct http_h2 *h2)
+{
+    if (h2->block || h2->frames.in_block)
+        return;
+    if (h2->shared->spare.text.capacity == 0)
+        h2->shared->spare = h2->head;
+    else
+        http_h2_head_fini(&h2->head);
+    h2->head = (struct http_h2_head){.start = 0};
+}
+
+static enum http_h2_event ask(struct http_h2 *h2, struct http_head *head, uint32_t *id,
+                              unsigned *status)
+{
+    struct http_h2_stream *stream = h2->asked;
+    h2->asked = NULL;
+    *id = (uint32_t)stream->id;
+    http_h2_frames_earn(&h2->frames);
+    int err = http_h2_head_finish(&h2->head, &h2->shared->limits.head, head, !stream->ended);
+    *status = (unsigned)-err;
+    return err == 0 ? HTTP_H2_REQUEST : HTTP_H2_BAD;
+}
+
+enum http_h2_event http_h2_read(struct http_h2 *h2, uint64_t now_ns, struct http_head *head,
+                                const uint8_t *bytes, size_t size, size_t *used, uint32_t *stream,
+                                unsigned *status)
+{
+    bool ended = h2->frames.cut || h2->broken;
+    *used = 0;
+    borrow_memory(h2);
+    while (*used < size && !h2->frames.cut && !h2->broken) {
+        struct keel_str feed;
+        *used += http_h2_frames_walk(&h2->frames, now_ns, bytes + *used, size - *used, &feed);
+        if (h2->frames.cut)
+            break;
+        if (feed.n > 0)
+            h2->broken = nghttp2_session_mem_recv(h2->session, (const uint8_t *)feed.p, feed.n) < 0;
+        h2->broken = h2->broken || h2->memory.failed;
+        if (h2->asked && !h2->frames.cut && !h2->broken)
+            return ask(h2, head, stream, status);
+    }
+    return_memory(h2);
+    if (!h2->frames.cut && !h2->broken)
+        return HTTP_H2_NEED;
+    if (!h2->broken && !ended)
+        nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+    *used = size;
+    return HTTP_H2_CLOSED;
+}
+
+uint64_t http_h2_since(const struct http_h2 *h2)
+{
+    bool content;
+    if (!http_h2_frames_partial(&h2->frames, &content) ||
+        (content && !keel_list_empty(&h2->bodies)))
+        return 0;
+    return h2->frames.since_ns;
+}
+
+uint64_t http_h2_body_since(const struct http_h2 *h2)
+{
+    if (keel_list_empty(&h2->bodies))
+        return 0;
+    return KEEL_CONTAINER(h2->bodies.next, struct http_h2_stream, body)->since_ns;
+}
+
+void http_h2_expire_bodies(struct http_h2 *h2, uint64_t before_ns)
+{
+    while (!h2->broken && !keel_list_empty(&h2->bodies)) {
+        struct http_h2_stream *stream =
+            KEEL_CONTAINER(h2->bodies.next, struct http_h2_stream, body);
+        if (stream->since_ns >= before_ns)
+            return;
+        expire_body(stream);
+    }
+}
+
+/* --- sending --- */
+
+/* Fields that HTTP/2 has its own means for: RFC 9113, 8.2.2. */
+static bool is_of_http1(struct keel_str name)
+{
+    return keel_str_equal_nocase(name, KEEL_STR("connection")) ||
+           keel_str_equal_nocase(name, KEEL_STR("keep-alive")) ||
+           keel_str_equal_nocase(name, KEEL_STR("transfer-encoding"));
+}
+
+static nghttp2_nv field_of(struct keel_str name, struct keel_str value)
+{
+    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name.p,
+                        .namelen = name.n,
+                        .value = (uint8_t *)(uintptr_t)value.p,
+                        .valuelen = value.n};
+}
+
+/* The lines of a response's head as fields, behind `count` that are there. nghttp2 copies them, in
+ * lower case. Returns how many there are then. */
+static size_t split_head(struct keel_str text, nghttp2_nv *fields, size_t count)
+{
+    const char *p = text.p, *end = p + text.n;
+    const char *line_end = memchr(p, '\n', text.n);
+    for (p = line_end ? line_end + 1 : end; p < end && count < FIELDS_OUT_MAX; p = line_end + 1) {
+        const char *colon = memchr(p, ':', (size_t)(end - p));
+        line_end = memchr(p, '\n', (size_t)(end - p));
+        if (!colon || !line_end || colon > line_end)
+            break;
+        struct keel_str name = {p, (size_t)(colon - p)};
+        struct keel_str value = {colon + 1, (size_t)(line_end - colon - 1)};
+        if (value.n > 0 && value.p[value.n - 1] == '\r')
+            value.n--;
+        if (!is_of_http1(name))
+            fields[count++] = field_of(name, keel_str_trim(value));
+    }
+    return count;
+}
+
+/* Where the body comes from. 0 or KEEL_ENOMEM. */
+static int set_body(struct http_h2_stream *stream, const struct http_response *response)
+{
+    if (response->file_size > 0) {
+        stream->file = response->file;
+        stream->at = response->file_at;
+        stream->left = response->file_size;
+    } else {
+        stream->bytes = response->body.p;
+        stream->left = response->body.n;
+    }
+    if (stream->left == 0)
+        return 0;
+    if (response->hold) {
+        response->hold(response->owner);
+        stream->release = response->release;
+        stream->owner = response->owner;
+        return 0;
+    }
+    char *copy = keel_memdup(response->body.p, response->body.n);
+    if (!copy)
+        return KEEL_ENOMEM;
+    stream->bytes = copy;
+    stream->release = keel_free;
+    stream->owner = copy;
+    return 0;
+}
+
+int http_h2_respond(struct http_h2 *h2, uint32_t id, const struct http_head *head,
+                    const struct http_response *response)
+{
+    struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
+    char status[4];
+    nghttp2_nv fields[FIELDS_OUT_MAX];
+    if (!stream || stream->sending || stream->answered)
+        return 0;
+    if (!stream->ended &&
+        (head->expect_continue ||
+         (head->body == HTTP_BODY_LENGTH && head->content_length > h2->shared->limits.discard)))
+        stream->unwanted = true;
+    for (unsigned i = 0, n = response->status; i < 3; i++, n /= 10)
+        status[2 - i] = (char)('0' + n % 10);
+    fields[0] = field_of(KEEL_STR(":status"), (struct keel_str){status, 3});
+    size_t count = split_head(response->head, fields, 1);
+    const nghttp2_data_provider body = {.source.ptr = stream, .read_callback = read_body};
+    int err = set_body(stream, response);
+    if (err == 0 && nghttp2_submit_response(h2->session, (int32_t)id, fields, count,
+                                            stream->left > 0 ? &body : NULL) == 0) {
+        stream->sending = true;
+        h2->sending++;
+        return 0;
+    }
+    h2->broken = true;
+    return KEEL_ENOMEM;
+}
+
+ssize_t http_h2_send(struct http_h2 *h2, const uint8_t **bytes)
+{
+    if (h2->broken)
+        return KEEL_EPROTO;
+    ssize_t n = nghttp2_session_mem_send(h2->session, bytes);
+    if (n >= 0 && !h2->memory.failed)
+        return n;
+    h2->broken = true;
+    return KEEL_EPROTO;
+}
+
+/* --- the end --- */
+
+bool http_h2_is_done(const struct http_h2 *h2)
+{
+    return h2->broken || (nghttp2_session_want_read(h2->session) == 0 &&
+                          nghttp2_session_want_write(h2->session) == 0);
+}
+
+void http_h2_drain(struct http_h2 *h2)
+{
+    if (h2->broken)
+        return;
+    if (h2->drain == DRAIN_NOT) {
+        h2->drain = DRAIN_TOLD;
+        nghttp2_submit_shutdown_notice(h2->session);
+        nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, drain_ping);
+    } else if (h2->drain == DRAIN_TOLD) {
+        h2->drain = DRAIN_LAST;
+        nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
+                              nghttp2_session_get_last_proc_stream_id(h2->session),
+                              NGHTTP2_NO_ERROR, NULL, 0);
+    }
+}
+
+void http_h2_close(struct http_h2 *h2)
+{
+    if (!h2->broken)
+        nghttp2_session_terminate_session(h2->session, NGHTTP2_NO_ERROR);
+}

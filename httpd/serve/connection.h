@@ -1,0 +1,41 @@
+/*
+ * A connection, as the files that serve it share it.
+ */
+#ifndef HTTPD_SERVE_CONNECTION_H
+#define HTTPD_SERVE_CONNECTION_H
+
+#include "httpd/conn/h1.h"
+#include "httpd/serve/worker.h"
+
+#define HTTP_LINGER (2 * KEEL_NS_PER_S) /* for a peer to take our last words */
+
+/* What a connection waits for: what its deadline means. */
+enum http_wait {
+    WAIT_HEAD, /* the rest of a head, or the first byte of the first one: absolute */
+    WAIT_IDLE, /* the next request */
+    WAIT_BODY, /* the rest of a body: absolute */
+    WAIT_SEND, /* the peer to take what it was sent */
+};
+
+struct http_connection {
+    struct keel_connection core;
+    struct http_h1 h1;
+    struct http_serve_h2 *h2; /* heap; NULL: HTTP/1, and all below is its */
+    uint32_t unsent;          /* WAIT_SEND: low bits of what was pending when it began */
+    uint8_t wait;             /* enum http_wait */
+    bool spoke;               /* a request was read */
+    bool paused;              /* output is above the high watermark: no request is read */
+};
+_Static_assert(sizeof(struct http_connection) - sizeof(struct keel_stream) <= 256,
+               "a connection is small");
+
+static inline struct http_connection *http_connection_of(struct keel_stream *s)
+{
+    return KEEL_CONTAINER(keel_connection_of(s), struct http_connection, core);
+}
+static inline struct http_worker *http_worker_of(const struct http_connection *c)
+{
+    return c->core.instance->state;
+}
+
+#endif

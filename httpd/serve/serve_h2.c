@@ -1,0 +1,224 @@
+#include "httpd/serve/serve_h2.h"
+
+#include "common/base/mem.h"
+
+#define DRAIN_ROUND (1 * KEEL_NS_PER_S) /* for a client to learn that it shall go */
+
+struct http_serve_h2 {
+    struct http_h2 core;
+    uint64_t idle_ns;  /* when a stream was last open */
+    uint64_t send_ns;  /* when the client was last seen to take something; 0: nothing waits */
+    uint64_t taken;    /* what it had taken by then */
+    uint64_t written;  /* bytes handed to the stream */
+    uint64_t drain_ns; /* when it was told to go; 0: it was not */
+    bool asked;        /* a request was read */
+    bool full;         /* output is above the high watermark: nothing is read or sent */
+};
+
+static struct http_worker *worker_of(const struct http_connection *c)
+{
+    return http_worker_of(c);
+}
+
+static uint64_t now_of(const struct http_connection *c)
+{
+    return keel_loop_now(c->core.instance->loop);
+}
+
+/* Hands over what may be sent, up to the high watermark. */
+static void pump(struct http_connection *c)
+{
+    struct http_serve_h2 *h2 = c->h2;
+    struct keel_stream *s = &c->core.stream;
+    const uint8_t *bytes;
+    while (!h2->full) {
+        ssize_t n = http_h2_send(&h2->core, &bytes);
+        if (n <= 0)
+            break;
+        h2->written += (uint64_t)n;
+        int err = keel_stream_write(s, bytes, (size_t)n);
+        if (err == KEEL_EAGAIN) {
+            h2->full = true;
+            keel_stream_pause(s);
+        } else if (err) {
+            return;
+        }
+    }
+    if (!h2->full && http_h2_is_done(&h2->core))
+        keel_stream_finish(s, HTTP_LINGER);
+}
+
+/* What the client has taken: of the stream's output while that waits, else of the bodies, which
+ * then wait for its windows. */
+static uint64_t taken_of(const struct http_connection *c)
+{
+    size_t pending = keel_stream_pending(&c->core.stream);
+    return pending > 0 ? c->h2->written - pending : c->h2->core.sent;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When the connection has waited too long for any of the things that it waits for. */
+static uint64_t due_of(const struct http_connection *c)
+{
+    const struct http_serve_h2 *h2 = c->h2;
+    const struct http_settings *settings = worker_of(c)->settings;
+    uint64_t due = UINT64_MAX;
+    uint64_t since = h2->asked ? http_h2_since(&h2->core) : c->core.opened_ns;
+    if (since > 0)
+        due = sooner(due, since + settings->header_timeout);
+    since = http_h2_body_since(&h2->core);
+    if (since > 0)
+        due = sooner(due, since + settings->body_timeout);
+    if (h2->send_ns > 0)
+        due = sooner(due, h2->send_ns + settings->send_timeout);
+    if (h2->drain_ns > 0)
+        due = sooner(due, h2->drain_ns + DRAIN_ROUND);
+    return due < UINT64_MAX ? due : h2->idle_ns + settings->keepalive_timeout;
+}
+
+static void set_deadline(struct http_connection *c)
+{
+    uint64_t now = now_of(c), due = due_of(c);
+    keel_stream_deadline(&c->core.stream, due > now ? due - now : 1);
+}
+
+/* The end of each callback. */
+static void end_turn(struct http_connection *c)
+{
+    struct http_serve_h2 *h2 = c->h2;
+    pump(c);
+    if (h2->core.open > 0)
+        h2->idle_ns = now_of(c);
+    if (!h2->full && h2->core.sending == 0) {
+        h2->send_ns = 0;
+    } else if (h2->send_ns == 0) {
+        h2->send_ns = now_of(c);
+        h2->taken = taken_of(c);
+    }
+    set_deadline(c);
+}
+
+int http_serve_h2_start(struct http_connection *c)
+{
+    struct http_worker *w = worker_of(c);
+    c->h2 = keel_calloc(1, sizeof *c->h2);
+    if (!c->h2 || http_h2_init(&c->h2->core, &w->h2, now_of(c)) != 0) {
+        keel_stream_close(&c->core.stream);
+        return KEEL_ENOMEM;
+    }
+    c->h2->idle_ns = now_of(c);
+    http_worker_count_h2(w);
+    if (c->core.instance->draining)
+        http_serve_h2_drain(c);
+    else
+        end_turn(c);
+    return 0;
+}
+
+void http_serve_h2_stop(struct http_connection *c)
+{
+    if (!c->h2)
+        return;
+    http_h2_fini(&c->h2->core);
+    keel_free(c->h2);
+    c->h2 = NULL;
+}
+
+size_t http_serve_h2_data(struct http_connection *c, const uint8_t *bytes, size_t size)
+{
+    struct http_serve_h2 *h2 = c->h2;
+    struct http_worker *w = worker_of(c);
+    struct http_request *request = &w->request;
+    size_t at = 0, used;
+    unsigned requests = 0, status;
+    uint32_t stream;
+    for (;;) {
+        struct http_response response;
+        enum http_h2_event event = http_h2_read(&h2->core, w->clock.now_ns, &request->head,
+                                                bytes + at, size - at, &used, &stream, &status);
+        at += used;
+        if (event == HTTP_H2_NEED)
+            break;
+        if (event == HTTP_H2_CLOSED) {
+            if (h2->core.frames.cut)
+                http_worker_count_h2_cut(w);
+            break;
+        }
+        requests++;
+        if (event == HTTP_H2_REQUEST)
+            http_worker_answer(w, &c->core.stream, &response);
+        else
+            http_worker_answer_bad(w, &c->core.stream, status, &response);
+        http_h2_respond(&h2->core, stream, &request->head, &response);
+    }
+    if (requests > 0) {
+        h2->asked = true;
+        http_worker_count_turn(w, requests);
+    }
+    end_turn(c);
+    return at;
+}
+
+void http_serve_h2_drained(struct http_connection *c)
+{
+    c->h2->full = false;
+    keel_stream_resume(&c->core.stream);
+    end_turn(c);
+}
+
+/* The client had its time to take something. True when it took nothing. */
+static bool is_stalled(struct http_connection *c, uint64_t now)
+{
+    struct http_serve_h2 *h2 = c->h2;
+    uint64_t taken = taken_of(c);
+    bool waits = keel_stream_pending(&c->core.stream) > 0 || h2->core.sending > 0;
+    bool watched = h2->send_ns > 0;
+    if (watched && now < h2->send_ns + worker_of(c)->settings->send_timeout)
+        return false;
+    if (waits && watched && taken == h2->taken)
+        return true;
+    h2->send_ns = waits ? now : 0;
+    h2->taken = taken;
+    return false;
+}
+
+void http_serve_h2_deadline(struct http_connection *c)
+{
+    struct http_serve_h2 *h2 = c->h2;
+    const struct http_settings *settings = worker_of(c)->settings;
+    uint64_t now = now_of(c);
+    if (is_stalled(c, now)) {
+        keel_stream_close(&c->core.stream);
+        return;
+    }
+    uint64_t head = h2->asked ? http_h2_since(&h2->core) : c->core.opened_ns;
+    if (h2->drain_ns > 0 && now >= h2->drain_ns + DRAIN_ROUND) {
+        http_h2_drain(&h2->core);
+        h2->drain_ns = 0;
+    } else if (head > 0 && now >= head + settings->header_timeout) {
+        http_h2_close(&h2->core);
+    } else if (now >= settings->body_timeout) {
+        http_h2_expire_bodies(&h2->core, now - settings->body_timeout);
+    }
+    if (due_of(c) <= now)
+        http_h2_close(&h2->core);
+    pump(c);
+    if (h2->send_ns > 0 || !http_h2_is_done(&h2->core))
+        set_deadline(c);
+}
+
+void http_serve_h2_drain(struct http_connection *c)
+{
+    http_h2_drain(&c->h2->core);
+    c->h2->drain_ns = now_of(c);
+    end_turn(c);
+}
+
+bool http_serve_h2_is_idle(const struct http_connection *c)
+{
+    return c->h2->core.open == 0;
+}

@@ -1,0 +1,24 @@
+/*
+ * HTTP/2 on a connection: what serve.c hands over once a client speaks it.
+ */
+#ifndef HTTPD_SERVE_SERVE_H2_H
+#define HTTPD_SERVE_SERVE_H2_H
+
+#include "httpd/serve/connection.h"
+
+/* From here on the connection speaks HTTP/2: c->h2 is set. 0 or KEEL_ENOMEM: it closes. */
+int http_serve_h2_start(struct http_connection *c);
+/* The connection is closed. Nothing when it never spoke HTTP/2. */
+void http_serve_h2_stop(struct http_connection *c);
+
+/* As the callbacks of a stream, for a connection with c->h2. */
+size_t http_serve_h2_data(struct http_connection *c, const uint8_t *bytes, size_t size);
+void http_serve_h2_drained(struct http_connection *c);
+void http_serve_h2_deadline(struct http_connection *c);
+
+/* The worker drains: the client is told to go, and everything that it asked for is sent. */
+void http_serve_h2_drain(struct http_connection *c);
+/* True while no stream is open. */
+bool http_serve_h2_is_idle(const struct http_connection *c);
+
+#endif
