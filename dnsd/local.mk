@@ -8,6 +8,8 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/wire/tsig.c dnsd/wire/tsig.h \
 	dnsd/wire/type.c dnsd/wire/type.h \
 	dnsd/zone/compile.c dnsd/zone/compile.h \
+	dnsd/zone/denial.c dnsd/zone/denial.h \
+	dnsd/zone/denial_build.c dnsd/zone/denial_build.h \
 	dnsd/zone/generate.c dnsd/zone/generate.h \
 	dnsd/zone/image.c dnsd/zone/image.h \
 	dnsd/zone/rdata_text.c dnsd/zone/rdata_text.h \
@@ -17,6 +19,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/token.c dnsd/zone/token.h \
 	dnsd/zone/zones.c dnsd/zone/zones.h \
 	dnsd/answer/acl.c dnsd/answer/acl.h \
+	dnsd/answer/proof.c dnsd/answer/proof.h \
 	dnsd/answer/query.c dnsd/answer/query.h \
 	dnsd/answer/reply.c dnsd/answer/reply.h \
 	dnsd/answer/resolve.c dnsd/answer/resolve.h \

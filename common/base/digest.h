@@ -29,6 +29,11 @@ void keel_hmac_update(struct keel_hmac_key *key, const void *bytes, size_t n);
 /* Writes keel_digest_size bytes; out has KEEL_DIGEST_MAX. 0, or KEEL_ENOTSUP when any step failed:
  * out is undefined then. */
 int keel_hmac_final(struct keel_hmac_key *key, uint8_t *out);
+/* SHA-1 of a and b, one behind the other (b may be NULL with size 0). For hot paths: no allocation,
+ * never fails. */
+#define KEEL_SHA1_SIZE 20
+void keel_sha1(const void *a, size_t a_size, const void *b, size_t b_size,
+               uint8_t out[KEEL_SHA1_SIZE]);
 /* Takes the same time wherever two secrets differ. */
 bool keel_equal_secret(const void *a, const void *b, size_t n);
 

@@ -149,7 +149,7 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
     /* a malformed query gets its header back, without an OPT: what it has cannot be trusted */
     bool question = query->rcode != DNS_FORMERR && m->question_size > 0;
     bool edns = m->edns.present && query->rcode != DNS_FORMERR;
-    struct dns_reply reply = {.qname_size = m->qname.size};
+    struct dns_reply reply = {.qname_size = m->qname.size, .dnssec = m->edns.dnssec_ok};
     size_t limit = reply_limit(query, context, room);
     keel_writer_init(&reply.out, bytes, limit - (edns ? DNS_OPT_SIZE : 0) - query->tsig.room);
     keel_write_skip(&reply.out, DNS_HEADER_SIZE);

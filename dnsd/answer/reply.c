@@ -144,21 +144,36 @@ static bool can_move(const struct dns_reply *reply, const struct dns_node *node,
            start + set->size + DNS_NAME_MAX <= DNS_POINTER_MAX;
 }
 
+/* One RRset. Leaves out.bad when it does not fit. */
+static size_t put_set(struct dns_reply *reply, const struct dns_node *node,
+                      const struct dns_set *set, size_t owner)
+{
+    size_t start = keel_writer_offset(&reply->out);
+    if (can_move(reply, node, set, start))
+        return copy_moved(reply, node, set, owner);
+    copy_expanded(reply, node, set, owner);
+    return start;
+}
+
 size_t dns_reply_set(struct dns_reply *reply, enum dns_section section, const struct dns_node *node,
                      const struct dns_set *set, size_t owner)
 {
     struct keel_writer before = reply->out;
-    size_t start = keel_writer_offset(&reply->out);
+    unsigned count = set->count;
+    size_t start = put_set(reply, node, set, owner);
 
-    if (can_move(reply, node, set, start))
-        start = copy_moved(reply, node, set, owner);
-    else
-        copy_expanded(reply, node, set, owner);
+    if (reply->dnssec && set->flags & DNS_SET_SIGNED) {
+        const struct dns_set *signatures = dns_set_signatures(set);
+        if (owner == DNS_OWNER_NONE) /* it stands now before the first record */
+            owner = keel_writer_offset(&before);
+        put_set(reply, node, signatures, owner);
+        count += signatures->count;
+    }
     if (reply->out.bad) {
         reply->out = before;
         return 0;
     }
-    reply->counts[section] += set->count;
+    reply->counts[section] += (uint16_t)count;
     return start;
 }
 

@@ -20,15 +20,16 @@ struct dns_reply {
     unsigned qname_size;           /* of the question */
     uint16_t counts[3];            /* records in each section */
     bool truncated;
+    bool dnssec; /* the client wants signatures (RFC 4035, 3.1) */
 };
 
 /* Where a set's owner is written already, as an offset in the message. */
 #define DNS_OWNER_QUESTION DNS_HEADER_SIZE
 #define DNS_OWNER_NONE 0 /* nowhere: write it out */
 
-/* Appends a whole RRset of node with its owner at `owner`. Returns the offset of
- * its bytes in the message (less two when the owner was written out); 0 when it does not fit:
- * nothing is written then. */
+/* Appends a whole RRset of node with its owner at `owner`, and its signatures when they are wanted.
+ * Returns the offset of its bytes in the message (less two when the owner was written out); 0 when
+ * it does not fit: nothing is written then. */
 size_t dns_reply_set(struct dns_reply *reply, enum dns_section section, const struct dns_node *node,
                      const struct dns_set *set, size_t owner);
 /* Stands before a record of a set. All zero: the first. */

@@ -1,5 +1,6 @@
 #include "dnsd/answer/resolve.h"
 
+#include "dnsd/answer/proof.h"
 #include "dnsd/wire/type.h"
 
 #define CHAIN_MAX 16 /* CNAMEs and DNAMEs followed for one question */
@@ -15,6 +16,14 @@ struct walk {
     uint64_t hash;        /* of it */
     size_t owner;         /* where it stands in the message */
     unsigned steps;       /* names behind us that were aliases */
+    /* What is written last, behind all answers: addresses of a set's names, proofs. */
+    struct {
+        const struct dns_node *node;
+        const struct dns_set *set; /* NULL: none */
+        size_t at;
+        bool required;
+    } links;
+    struct dns_proofs proofs;
     struct {
         uint64_t hash;                /* of the name: keyed, so that equal means the same */
         const struct dns_node *dname; /* what made it an alias; NULL: a CNAME */
@@ -23,6 +32,14 @@ struct walk {
 
 /* What a step leaves to do. */
 enum outcome { DONE, FOLLOW, NO_NAME, NO_SPACE, NAME_TOO_LONG };
+
+/* Where the owner of this node stands as long as the question's name is below it; afterwards it is
+ * written out. */
+static size_t owner_above(const struct walk *walk, const struct dns_node *node)
+{
+    return walk->steps == 0 ? DNS_HEADER_SIZE + walk->reply->qname_size - (size_t)node->name_size
+                            : DNS_OWNER_NONE;
+}
 
 static enum outcome add_negative_soa(struct walk *walk)
 {
@@ -33,19 +50,35 @@ static enum outcome add_negative_soa(struct walk *walk)
     return dns_reply_set(walk->reply, DNS_AUTHORITY, apex, soa, owner) ? DONE : NO_SPACE;
 }
 
+static void link_later(struct walk *walk, const struct dns_node *node, const struct dns_set *set,
+                       size_t at, bool required)
+{
+    if (set->links == 0)
+        return;
+    walk->links.node = node;
+    walk->links.set = set;
+    walk->links.at = at;
+    walk->links.required = required;
+}
+
 static enum outcome refer(struct walk *walk, const struct dns_node *cut)
 {
     const struct dns_set *ns = dns_node_set(walk->image, cut, DNS_TYPE_NS);
-    /* before any CNAME the cut ends the question's name; afterwards it is written out */
-    size_t owner = walk->steps == 0
-                       ? DNS_HEADER_SIZE + walk->reply->qname_size - (size_t)cut->name_size
-                       : DNS_OWNER_NONE;
+    size_t owner = owner_above(walk, cut);
     if (walk->steps == 0)
         walk->authoritative = false;
     size_t at = dns_reply_set(walk->reply, DNS_AUTHORITY, cut, ns, owner);
     if (!at)
         return NO_SPACE;
-    dns_reply_links(walk->reply, cut, ns, at, true);
+    link_later(walk, cut, ns, at, true);
+    if (!walk->reply->dnssec)
+        return DONE;
+    /* a signed child, or the proof that it is not (RFC 4035, 3.1.4) */
+    const struct dns_set *ds = dns_node_set(walk->image, cut, DNS_TYPE_DS);
+    if (!ds)
+        dns_prove_no_type(&walk->proofs, walk->image, cut);
+    else if (!dns_reply_set(walk->reply, DNS_AUTHORITY, cut, ds, owner))
+        return NO_SPACE;
     return DONE;
 }
 
@@ -94,35 +127,65 @@ static enum outcome answer_cname(struct walk *walk, const struct dns_node *node)
     return follow(walk, NULL, at + 12);
 }
 
-/* ANY: all of them over TCP; over UDP one is enough (RFC 8482, 4.1). */
-static enum outcome answer_any(struct walk *walk, const struct dns_node *node)
+/* ANY and RRSIG: all that there are over TCP; over UDP one is enough (RFC 8482, 4.1). */
+static enum outcome answer_several(struct walk *walk, const struct dns_node *node)
 {
     const struct dns_set *set = NULL;
+    bool any = walk->qtype == DNS_TYPE_ANY, beside = false;
     while ((set = dns_node_next_set(walk->image, node, set))) {
+        /* signatures come with their set when they are wanted with everything */
+        bool wanted = any ? !beside || !walk->reply->dnssec : set->type == DNS_TYPE_RRSIG;
+        beside = set->flags & DNS_SET_SIGNED;
+        if (!wanted)
+            continue;
         if (!dns_reply_set(walk->reply, DNS_ANSWER, node, set, walk->owner))
             return NO_SPACE;
         if (!walk->tcp)
             break;
     }
-    return node->set_count ? DONE : add_negative_soa(walk);
+    return DONE;
 }
 
-/* The node is the name itself, or the wildcard that stands in for it. */
-static enum outcome answer_node(struct walk *walk, const struct dns_node *node)
+/* The node has nothing of the type. encloser: as of answer_node. */
+static enum outcome answer_no_type(struct walk *walk, const struct dns_node *node,
+                                   const struct dns_node *encloser)
 {
+    if (walk->reply->dnssec && encloser)
+        dns_prove_no_wildcard_type(&walk->proofs, walk->image, &walk->name, encloser);
+    else if (walk->reply->dnssec)
+        dns_prove_no_type(&walk->proofs, walk->image, node);
+    return add_negative_soa(walk);
+}
+
+/* These may stand beside a CNAME, so that it says nothing about them (RFC 4034, 3 and 4; RFC 3007,
+ * 2.1). */
+static bool is_never_aliased(uint16_t type)
+{
+    return type == DNS_TYPE_NSEC || type == DNS_TYPE_RRSIG || type == DNS_TYPE_KEY;
+}
+
+/* The node is the name itself (encloser NULL), or the wildcard below encloser that stands in for
+ * it. */
+static enum outcome answer_node(struct walk *walk, const struct dns_node *node,
+                                const struct dns_node *encloser)
+{
+    const struct dns_set *set;
     if (walk->qtype == DNS_TYPE_ANY)
-        return answer_any(walk, node);
-    const struct dns_set *set = dns_node_set(walk->image, node, walk->qtype);
-    if (!set) {
-        if (node->flags & DNS_NODE_CNAME)
-            return answer_cname(walk, node);
-        return add_negative_soa(walk);
-    }
+        set = dns_node_next_set(walk->image, node, NULL);
+    else
+        set = dns_node_set(walk->image, node, walk->qtype);
+    if (!set && (!(node->flags & DNS_NODE_CNAME) || is_never_aliased(walk->qtype)))
+        return answer_no_type(walk, node, encloser);
+    if (walk->reply->dnssec && encloser)
+        dns_prove_expansion(&walk->proofs, walk->image, &walk->name, encloser);
+    if (!set)
+        return answer_cname(walk, node);
+    if (walk->qtype == DNS_TYPE_ANY || walk->qtype == DNS_TYPE_RRSIG)
+        return answer_several(walk, node);
     size_t at = dns_reply_set(walk->reply, DNS_ANSWER, node, set, walk->owner);
     if (!at)
         return NO_SPACE;
-    if (set->links)
-        dns_reply_links(walk->reply, node, set, at, false);
+    link_later(walk, node, set, at, false);
     return DONE;
 }
 
@@ -132,10 +195,7 @@ static bool add_dname(struct walk *walk, const struct dns_node *node, const stru
     for (unsigned i = 0; i < walk->steps; i++)
         if (walk->seen[i].dname == node)
             return true;
-    size_t owner = walk->steps == 0
-                       ? DNS_HEADER_SIZE + walk->reply->qname_size - (size_t)node->name_size
-                       : DNS_OWNER_NONE;
-    return dns_reply_set(walk->reply, DNS_ANSWER, node, set, owner) != 0;
+    return dns_reply_set(walk->reply, DNS_ANSWER, node, set, owner_above(walk, node)) != 0;
 }
 
 /* RFC 6672, 3.1: the DNAME, a CNAME made of it, and on to the new name. */
@@ -172,19 +232,40 @@ static enum outcome answer_missing(struct walk *walk)
     if (encloser->flags & DNS_NODE_DNAME)
         return answer_dname(walk, encloser);
     if (encloser->flags & DNS_NODE_WILDCARD)
-        return answer_node(walk, dns_image_node(walk->image, encloser->wildcard));
+        return answer_node(walk, dns_image_node(walk->image, encloser->wildcard), encloser);
+    if (walk->reply->dnssec)
+        dns_prove_no_name(&walk->proofs, walk->image, &walk->name, encloser);
     return NO_NAME;
+}
+
+/* A cut has one type that is the parent's alone, DS (RFC 4035, 3.1.4.1), and one of both sides. */
+static bool is_ours(const struct walk *walk, const struct dns_node *cut)
+{
+    return walk->qtype == DNS_TYPE_DS ||
+           (walk->qtype == DNS_TYPE_NSEC && dns_node_set(walk->image, cut, DNS_TYPE_NSEC));
 }
 
 static enum outcome step(struct walk *walk, const struct dns_node *node)
 {
     if (!node)
         return answer_missing(walk);
-    /* DS belongs to the parent's side of a cut (RFC 4035, 3.1.4.1) */
-    if (node->flags & DNS_NODE_BELOW_CUT ||
-        (node->flags & DNS_NODE_CUT && walk->qtype != DNS_TYPE_DS))
+    if (node->flags & DNS_NODE_BELOW_CUT || (node->flags & DNS_NODE_CUT && !is_ours(walk, node)))
         return refer(walk, dns_image_node(walk->image, node->cut));
-    return answer_node(walk, node);
+    return answer_node(walk, node, NULL);
+}
+
+/* What had to wait until all answers stood. */
+static enum outcome finish(struct walk *walk)
+{
+    const struct dns_proofs *proofs = &walk->proofs;
+    for (unsigned i = 0; i < proofs->count; i++)
+        if (!dns_reply_set(walk->reply, DNS_AUTHORITY, proofs->items[i].node, proofs->items[i].set,
+                           DNS_OWNER_NONE))
+            return NO_SPACE;
+    if (walk->links.set)
+        dns_reply_links(walk->reply, walk->links.node, walk->links.set, walk->links.at,
+                        walk->links.required);
+    return DONE;
 }
 
 enum dns_rcode dns_resolve(struct dns_reply *reply, const struct dns_name *qname, uint16_t qtype,
@@ -202,6 +283,8 @@ enum dns_rcode dns_resolve(struct dns_reply *reply, const struct dns_name *qname
     walk.owner = DNS_OWNER_QUESTION;
     walk.hash = hash;
     walk.steps = 0;
+    walk.links.set = NULL;
+    walk.proofs.count = 0;
     const struct dns_node *node = dns_image_find(reply->image, hash, qname->bytes, qname->size);
     if (!node)
         walk.name = *qname;
@@ -213,8 +296,11 @@ enum dns_rcode dns_resolve(struct dns_reply *reply, const struct dns_name *qname
         rcode = DNS_NXDOMAIN;
         outcome = add_negative_soa(&walk);
     }
+    bool too_long = outcome == NAME_TOO_LONG;
+    if (outcome != NO_SPACE)
+        outcome = finish(&walk);
     if (outcome == NO_SPACE)
         reply->truncated = true;
     *authoritative = walk.authoritative;
-    return outcome == NAME_TOO_LONG ? DNS_YXDOMAIN : rcode;
+    return too_long ? DNS_YXDOMAIN : rcode;
 }

@@ -79,14 +79,15 @@ static int read_file(void *arg, const char *path, const char *from, char **text,
     return err;
 }
 
-int dns_load_zone(const char *file, const struct dns_name *apex, struct dns_image **image,
-                  struct keel_diag *diag)
+int dns_load_zone(const char *file, const struct dns_name *apex, dns_zone_warning warn, void *arg,
+                  struct dns_image **image, struct keel_diag *diag)
 {
     /* nobody outside knows where names fall in the hash */
     struct keel_hash_key key = {keel_rand_u64(), keel_rand_u64()};
     struct dns_compiler *compiler = dns_compiler_new(apex, key);
     if (!compiler)
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    dns_compiler_on_warning(compiler, warn, arg);
     struct dns_scan_io io = {read_file, dns_compiler_add, compiler};
     int err = dns_scan_file(file, apex, &io, diag);
     if (err == 0)

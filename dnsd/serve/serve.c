@@ -167,6 +167,19 @@ void dns_serve_stop(struct keel_instance *instance)
     instance->state = NULL;
 }
 
+/* How a zone denies what it has not: the word for "signed". */
+static const char *signed_text(const struct dns_image *image)
+{
+    switch (image->denial) {
+    case DNS_DENIAL_NSEC:
+        return "nsec";
+    case DNS_DENIAL_NSEC3:
+        return "nsec3";
+    default:
+        return "no";
+    }
+}
+
 /* The zones that are served, as a list. */
 static int run_zones(struct keel_instance *instance, json_t *args, json_t **result,
                      struct keel_diag *diag)
@@ -178,10 +191,10 @@ static int run_zones(struct keel_instance *instance, json_t *args, json_t **resu
     for (unsigned i = 0; list && i < settings->zones.count; i++) {
         const struct dns_zone *zone = settings->zones.items[i];
         dns_name_to_text(name, zone->apex.bytes);
-        json_t *row =
-            json_pack("{s:s, s:I, s:I, s:I, s:s}", "name", name, "serial",
-                      (json_int_t)zone->image->serial, "records", (json_int_t)zone->image->records,
-                      "bytes", (json_int_t)zone->image->size, "file", zone->file);
+        json_t *row = json_pack(
+            "{s:s, s:I, s:I, s:I, s:s, s:s}", "name", name, "serial",
+            (json_int_t)zone->image->serial, "records", (json_int_t)zone->image->records, "bytes",
+            (json_int_t)zone->image->size, "signed", signed_text(zone->image), "file", zone->file);
         if (!row || json_array_append_new(list, row) != 0) {
             json_decref(list);
             list = NULL;

@@ -1,7 +1,9 @@
 #include "dnsd/serve/settings.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/rand.h"
+#include "common/service/log.h"
 #include "dnsd/serve/load.h"
 
 #define SECRET_MAX 512 /* bytes; longer than any block is hashed first and gains nothing */
@@ -81,7 +83,20 @@ static int read_access(struct dns_zone *zone, struct dns_settings *s,
     return err;
 }
 
-static int read_zone(struct dns_settings *s, const struct keel_conf *section,
+static void log_warning(void *arg, const char *text)
+{
+    keel_log(KEEL_LOG_WARNING, "zone", "a zone is served, but not as it should be",
+             "zone=%s what=%s", (const char *)arg, text);
+}
+
+static void check_expiration(const struct dns_image *image, const char *title)
+{
+    uint32_t now = (uint32_t)(keel_clock_realtime() / KEEL_NS_PER_S);
+    if (image->signatures > 0 && (int32_t)(image->signed_until - now) <= 0)
+        log_warning((void *)title, "signatures have expired");
+}
+
+static int read_zone(struct dns_settings *s, const struct keel_conf *section, bool first,
                      struct keel_diag *diag)
 {
     const char *title = keel_conf_title(section), *file = keel_conf_str(section, "file");
@@ -91,9 +106,12 @@ static int read_zone(struct dns_settings *s, const struct keel_conf *section,
 
     if (dns_name_from_text(&apex, keel_str(title), NULL) != 0)
         return keel_conf_error(section, NULL, diag, "the title is not a domain name");
-    int err = dns_load_zone(file, &apex, &image, &inner);
+    /* the master reads zones first; its workers would only say it again */
+    int err = dns_load_zone(file, &apex, first ? log_warning : NULL, (void *)title, &image, &inner);
     if (err)
         return keel_conf_error(section, "file", diag, "%s", inner.text);
+    if (first)
+        check_expiration(image, title);
     err = dns_zones_add(&s->zones, &apex, image, file);
     if (err == 0)
         return read_access(s->zones.items[s->zones.count - 1], s, section, diag);
@@ -138,7 +156,7 @@ static int read_all(struct dns_settings *s, const struct keel_conf *conf,
         return keel_conf_error(conf, NULL, diag,
                                "no zone: zone \"example.org\" { file = \"example.org.zone\" }");
     keel_conf_for (section, conf, "zone") {
-        err = read_zone(s, section, diag);
+        err = read_zone(s, section, endpoints != NULL, diag);
         if (err)
             return err;
     }

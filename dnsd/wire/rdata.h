@@ -7,8 +7,8 @@
 #include "common/base/err.h"
 #include "common/base/wire.h"
 
-/* Checks flat rdata (names uncompressed) against the layout of its type; types without a layout
- * pass. 0 or KEEL_EINVAL. */
+/* Checks flat rdata (names uncompressed) against the layout of its type; types that nobody here
+ * looks into pass. 0 or KEEL_EINVAL. */
 int dns_rdata_check(uint16_t type, const uint8_t *rdata, size_t size);
 
 /* A name inside rdata. */

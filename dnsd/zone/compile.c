@@ -41,6 +41,8 @@ struct dns_compiler {
     struct keel_buf out;
     uint32_t records;
     struct keel_diag *diag;
+    dns_zone_warning warn;
+    void *warn_arg;
 };
 
 static int no_memory(struct keel_diag *diag)
@@ -114,6 +116,12 @@ void dns_compiler_free(struct dns_compiler *c)
     keel_table_fini(&c->names);
     keel_arena_fini(&c->arena);
     keel_free(c);
+}
+
+void dns_compiler_on_warning(struct dns_compiler *c, dns_zone_warning warn, void *arg)
+{
+    c->warn = warn;
+    c->warn_arg = arg;
 }
 
 /* Types that stand only at the apex, or only below it. */
@@ -238,6 +246,17 @@ static int sort_nodes(struct dns_compiler *c)
     return 0;
 }
 
+/* True when there is a hash of the zone's names here and nothing else (RFC 5155, 3). */
+static bool is_hash(const struct dns_compiler *c, const struct build_node *node)
+{
+    if (node->parent != c->apex || !find_record(node, DNS_TYPE_NSEC3))
+        return false;
+    for (const struct build_record *r = node->records; r; r = r->next)
+        if (r->type != DNS_TYPE_NSEC3 && r->type != DNS_TYPE_RRSIG)
+            return false;
+    return true;
+}
+
 /* Flags of a node whose parent has its own already. */
 static int set_flags(struct dns_compiler *c, struct build_node *node)
 {
@@ -254,6 +273,8 @@ static int set_flags(struct dns_compiler *c, struct build_node *node)
         parent->flags |= DNS_NODE_WILDCARD;
         parent->wildcard = node->number;
     }
+    if (is_hash(c, node))
+        node->flags |= DNS_NODE_NSEC3;
     if (parent->flags & (DNS_NODE_CUT | DNS_NODE_BELOW_CUT)) {
         node->flags |= DNS_NODE_BELOW_CUT;
         node->cut = parent->cut;
@@ -407,10 +428,87 @@ static void put_slot(struct dns_compiler *c, const struct build_node *node)
     slots[i] = (struct dns_slot){(uint32_t)(hash >> 32), node->number + 1};
 }
 
+/* The type that an RRSIG record signs; 0 for any other record. */
+static uint16_t covered(const struct build_record *record)
+{
+    return record->type == DNS_TYPE_RRSIG ? keel_get_u16(record->rdata) : 0;
+}
+
+/* How many of the sorted records from `first` are one RRset. */
+static unsigned count_set(const struct dns_compiler *c, unsigned first, unsigned count)
+{
+    unsigned n = 1;
+    const struct build_record *record = c->sorted[first];
+    while (first + n < count && c->sorted[first + n]->type == record->type &&
+           covered(c->sorted[first + n]) == covered(record))
+        n++;
+    return n;
+}
+
+/* The sorted records [0, count) have one of this type that is no signature. */
+static bool has_type(const struct dns_compiler *c, unsigned count, uint16_t type)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (c->sorted[i]->type == type)
+            return type != DNS_TYPE_RRSIG;
+    return false;
+}
+
+static struct dns_set *set_at(struct dns_compiler *c, size_t offset)
+{
+    return (struct dns_set *)(keel_buf_bytes(&c->out) + offset);
+}
+
+/* The signatures of the set that stands at set_offset, behind it. Returns how many sets came: 1, 0
+ * or an error. */
+static int put_signatures(struct dns_compiler *c, const struct dns_name *owner, unsigned count,
+                          uint16_t type, size_t set_offset)
+{
+    unsigned first = 0;
+    while (first < count && covered(c->sorted[first]) != type)
+        first++;
+    if (first == count)
+        return 0;
+    set_at(c, set_offset)->flags |= DNS_SET_SIGNED;
+    /* the TTL is that of the set (RFC 4034, 3) */
+    int err = append_set(c, owner, first, count_set(c, first, count), set_at(c, set_offset)->ttl);
+    return err ? err : 1;
+}
+
+/* Each set with its signatures behind it. Returns how many, or an error. */
+static int put_sets(struct dns_compiler *c, const struct dns_name *owner, unsigned count)
+{
+    size_t last = 0;
+    int sets = 0;
+    for (unsigned i = 0, n; i < count; i += n) {
+        n = count_set(c, i, count);
+        if (c->sorted[i]->type == DNS_TYPE_RRSIG && has_type(c, count, covered(c->sorted[i])))
+            continue; /* stands already */
+        size_t at = last = keel_buf_size(&c->out);
+        if (c->sorted[i]->type == DNS_TYPE_SOA)
+            header(c)->soa_at = (uint32_t)at;
+        int err = append_set(c, owner, i, n, UINT32_MAX);
+        if (err)
+            return err;
+        size_t behind = keel_buf_size(&c->out);
+        int more = c->sorted[i]->type == DNS_TYPE_RRSIG
+                       ? 0
+                       : put_signatures(c, owner, count, c->sorted[i]->type, at);
+        if (more < 0)
+            return more;
+        if (more > 0)
+            last = behind;
+        sets += 1 + more;
+    }
+    if (sets > 0)
+        set_at(c, last)->flags |= DNS_SET_LAST;
+    return sets;
+}
+
 static int put_node(struct dns_compiler *c, const struct build_node *node)
 {
     struct dns_name owner;
-    unsigned count = sort_records(c, node), sets = 0;
+    unsigned count = sort_records(c, node);
     int err = check_records(c, node, count);
     if (err)
         return err;
@@ -432,17 +530,11 @@ static int put_node(struct dns_compiler *c, const struct build_node *node)
         keel_buf_append(&c->out, zeros, -(size_t)node->size & 3);
     }
     uint32_t sets_at = (uint32_t)keel_buf_size(&c->out);
-    for (unsigned i = 0, n; i < count; i += n, sets++) {
-        for (n = 1; i + n < count && c->sorted[i + n]->type == c->sorted[i]->type;)
-            n++;
-        if (c->sorted[i]->type == DNS_TYPE_SOA)
-            header(c)->soa_at = (uint32_t)keel_buf_size(&c->out);
-        err = append_set(c, &owner, i, n, UINT32_MAX);
-        if (err)
-            return err;
-    }
+    int sets = put_sets(c, &owner, count);
+    if (sets < 0)
+        return sets;
     out = image_node(c, node->number); /* the block may have moved */
-    out->set_count = sets;
+    out->set_count = (uint32_t)sets;
     out->sets_at = sets_at;
     c->records += count;
     return 0;
@@ -451,11 +543,18 @@ static int put_node(struct dns_compiler *c, const struct build_node *node)
 /* The SOA once more, as negative answers carry it (RFC 2308, 3 and 5). */
 static int put_negative_soa(struct dns_compiler *c)
 {
-    struct build_record *soa = (struct build_record *)find_record(c->apex, DNS_TYPE_SOA);
-    header(c)->negative_at = (uint32_t)keel_buf_size(&c->out);
+    unsigned count = sort_records(c, c->apex), first = 0;
+    while (c->sorted[first]->type != DNS_TYPE_SOA)
+        first++;
+    const struct build_record *soa = c->sorted[first];
+    size_t at = keel_buf_size(&c->out);
+    header(c)->negative_at = (uint32_t)at;
     header(c)->serial = keel_get_u32(soa->rdata + soa->size - 20);
-    c->sorted[0] = soa;
-    return append_set(c, &c->apex_name, 0, 1, keel_get_u32(soa->rdata + soa->size - 4));
+    int err = append_set(c, &c->apex_name, first, 1, keel_get_u32(soa->rdata + soa->size - 4));
+    if (err)
+        return err;
+    err = put_signatures(c, &c->apex_name, count, DNS_TYPE_SOA, at);
+    return err < 0 ? err : 0;
 }
 
 static int check_apex(const struct dns_compiler *c)
@@ -488,8 +587,10 @@ static int lay_out(struct dns_compiler *c)
     if (err)
         return err;
     for (size_t i = 0; i < c->names.count; i++)
-        put_slot(c, c->order[i]);
-    return put_negative_soa(c);
+        if (!(c->order[i]->flags & DNS_NODE_NSEC3))
+            put_slot(c, c->order[i]);
+    err = put_negative_soa(c);
+    return err ? err : dns_denial_build(&c->out, c->warn, c->warn_arg, c->diag);
 }
 
 int dns_compiler_finish(struct dns_compiler *c, struct dns_image **image, struct keel_diag *diag)

@@ -5,7 +5,7 @@
 #ifndef DNSD_ZONE_COMPILE_H
 #define DNSD_ZONE_COMPILE_H
 
-#include "dnsd/zone/image.h"
+#include "dnsd/zone/denial_build.h"
 #include "dnsd/zone/scan.h"
 
 struct dns_compiler;
@@ -13,6 +13,10 @@ struct dns_compiler;
 /* Returns new, empty; NULL when memory is out. The key seeds the image's hash. */
 struct dns_compiler *dns_compiler_new(const struct dns_name *apex, struct keel_hash_key key);
 void dns_compiler_free(struct dns_compiler *compiler);
+
+/* Whom to tell what is odd, but no reason to refuse the zone; text as in a diag. Without it nobody
+ * is told. */
+void dns_compiler_on_warning(struct dns_compiler *compiler, dns_zone_warning warn, void *arg);
 
 /* Copies a record in. KEEL_EINVAL with diag: out of the zone, or a type where it may not stand;
  * KEEL_ENOMEM. Has the form of dns_scan_io.record (arg: the compiler). */

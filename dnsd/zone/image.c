@@ -39,19 +39,11 @@ const struct dns_node *dns_image_find(const struct dns_image *image, uint64_t ha
 const struct dns_set *dns_node_next_set(const struct dns_image *image, const struct dns_node *node,
                                         const struct dns_set *previous)
 {
-    uint32_t at = node->sets_at;
-    const struct dns_set *set = dns_image_at(image, at);
     if (!previous)
-        return node->set_count ? set : NULL;
-    /* sets have no number of their own: count from the first */
-    for (uint32_t i = 0; i + 1 < node->set_count; i++) {
-        at += set->total;
-        const struct dns_set *next = dns_image_at(image, at);
-        if (set == previous)
-            return next;
-        set = next;
-    }
-    return NULL;
+        return node->set_count ? dns_image_at(image, node->sets_at) : NULL;
+    if (previous->flags & DNS_SET_LAST)
+        return NULL;
+    return (const struct dns_set *)((const uint8_t *)previous + previous->total);
 }
 
 const struct dns_set *dns_node_set(const struct dns_image *image, const struct dns_node *node,

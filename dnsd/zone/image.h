@@ -2,7 +2,8 @@
  * A zone ready to answer: one block of bytes without pointers, so that it can live in a file and be
  * mapped anywhere. Made by dnsd/zone/compile.h, never changed afterwards.
  *
- *     header | nodes, canonical order, apex first | slots of the hash | RRsets and long names
+ *     header | nodes, canonical order, apex first | slots of the hash | RRsets and long names |
+ *     tables that deny (dnsd/zone/denial.h)
  *
  *     name, lower-cased --keel_hash--> slot {tag, node} --> node {name, flags, RRsets}
  *                                                              |
@@ -14,6 +15,9 @@
  * An RRset's bytes are an answer section as it leaves, for a question about exactly its owner:
  * owners are 0xC00C, and names in rdata point into the question or into the same bytes. Anywhere
  * else the owners are replaced and `fixes` name the pointers that move.
+ *
+ * The signatures of an RRset are an RRset of their own, the next one of the node. So a node may
+ * have more than one set of type RRSIG.
  */
 #ifndef DNSD_ZONE_IMAGE_H
 #define DNSD_ZONE_IMAGE_H
@@ -27,6 +31,7 @@ enum {
     DNS_NODE_DNAME = 4,     /* has a DNAME: nothing is below */
     DNS_NODE_CNAME = 8,
     DNS_NODE_WILDCARD = 16, /* has a child "*": `wildcard` */
+    DNS_NODE_NSEC3 = 32,    /* a hash and nothing else: no slot leads here (RFC 5155, 7.2.8) */
 };
 
 #define DNS_NODE_INLINE 36 /* names up to this size stand in the node */
@@ -57,11 +62,16 @@ struct dns_link {
     uint32_t offset; /* of the name in the bytes */
     uint32_t node;
 };
+enum {
+    DNS_SET_LAST = 1,   /* of its node */
+    DNS_SET_SIGNED = 2, /* the next set is its signatures */
+};
 struct dns_set {
     uint16_t type, count;
     uint32_t ttl;
     uint32_t size; /* of the bytes */
     uint16_t fixes, links;
+    uint32_t flags;
     uint32_t total;  /* to the next set of the node */
     uint8_t bytes[]; /* then, 4-aligned: struct dns_fix[fixes], struct dns_link[links] */
 };
@@ -71,7 +81,8 @@ struct dns_slot {
     uint32_t node; /* number + 1; 0: free */
 };
 
-#define DNS_IMAGE_MAGIC 0x6B7A6E31u /* "kzn1" */
+#define DNS_IMAGE_MAGIC 0x6B7A6E32u /* "kzn2" */
+enum dns_denial { DNS_DENIAL_NONE, DNS_DENIAL_NSEC, DNS_DENIAL_NSEC3 };
 struct dns_image {
     uint32_t magic;
     uint32_t size; /* of the whole block */
@@ -79,11 +90,19 @@ struct dns_image {
     uint32_t node_count, nodes_at;
     uint32_t slot_mask, slots_at;
     uint32_t records;
-    uint32_t serial;      /* of the SOA */
-    uint32_t soa_at;      /* the apex's SOA set */
-    uint32_t negative_at; /* the same with the TTL of a negative answer (RFC 2308, 5) */
-    uint32_t max_labels;  /* of the longest name: no need to look for longer ones */
-    uint32_t reserved;
+    uint32_t serial;       /* of the SOA */
+    uint32_t soa_at;       /* the apex's SOA set */
+    uint32_t negative_at;  /* the same with the TTL of a negative answer (RFC 2308, 5) */
+    uint32_t max_labels;   /* of the longest name: no need to look for longer ones */
+    uint32_t signatures;   /* RRSIG records */
+    uint32_t signed_until; /* the earliest expiration of them (RFC 4034, 3.1.5) */
+    /* How what is not there is denied: enum dns_denial. The rest: dnsd/zone/denial.h. */
+    uint32_t denial;
+    uint32_t chain_at, chain_count;
+    uint32_t buckets_at, bucket_shift;
+    uint32_t proofs_at;
+    uint32_t salt_at;
+    uint16_t iterations, salt_size;
 };
 
 #define DNS_NO_NODE UINT32_MAX
@@ -118,6 +137,12 @@ static inline const struct dns_link *dns_set_links(const struct dns_set *set)
     return (const struct dns_link *)(dns_set_fixes(set) + set->fixes);
 }
 
+/* The signatures of a set that has them (DNS_SET_SIGNED). */
+static inline const struct dns_set *dns_set_signatures(const struct dns_set *set)
+{
+    return (const struct dns_set *)((const uint8_t *)set + set->total);
+}
+
 /* Hash of a lower-cased flat name in this image. */
 static inline uint64_t dns_image_hash(const struct dns_image *image, const uint8_t *name,
                                       size_t size)
@@ -130,7 +155,7 @@ void dns_image_prefetch_node(const struct dns_image *image, uint64_t hash);
 /* The node of a lower-cased flat name, or NULL. */
 const struct dns_node *dns_image_find(const struct dns_image *image, uint64_t hash,
                                       const uint8_t *name, size_t size);
-/* The node's RRset of a type, or NULL. */
+/* The node's RRset of a type (RRSIG: the first of them), or NULL. */
 const struct dns_set *dns_node_set(const struct dns_image *image, const struct dns_node *node,
                                    uint16_t type);
 /* The first set (previous NULL) or the one behind; NULL at the end. */

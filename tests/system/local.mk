@@ -18,6 +18,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_dhcpd.py \
 	tests/system/test_dnsd.py \
 	tests/system/test_dnsd_transfer.py \
+	tests/system/test_dnssec.py \
 	tests/system/test_hang.py \
 	tests/system/test_helper.py \
 	tests/system/test_httpd.py \
@@ -35,7 +36,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_service.py \
 	tests/system/test_upgrade.py
 TESTS += $(SYSTEM_TESTS)
-EXTRA_DIST += $(SYSTEM_TESTS) tests/support/tap.py tests/system/keel.py tests/system/core.py \
+EXTRA_DIST += $(SYSTEM_TESTS) tests/support/tap.py tests/system/keel.py tests/system/core.py tests/system/dns.py \
 	tests/system/fake_daemon.py tests/system/soak
 
 # An hour of kills, reloads and upgrades.

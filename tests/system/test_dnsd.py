@@ -11,158 +11,17 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import (SRCDIR, Daemon, Refused, directory, need_program, output, program, run, spawn, tap,
-                  until)
+from dns import (DATA, Named, ask_udp, dig, framed, query, read_message, tcp, zone_text)
+from keel import Daemon, Refused, directory, program, run, tap, until
 
-DATA = os.path.join(SRCDIR, 'tests', 'unit', 'dnsd', 'data')
 TYPES = ('A', 'AAAA', 'NS', 'CNAME', 'SOA', 'MX', 'TXT', 'SRV', 'CAA', 'DNAME', 'HTTPS', 'SSHFP',
          'DS', 'TYPE65400', 'PTR')
-
-
-def zone_text(name):
-    with open(os.path.join(DATA, name), encoding='ascii') as f:
-        return f.read()
 
 
 def dnsd(zone='example.org', text=None, conf='', **more):
     """dnsd with one zone in a file beside its configuration."""
     return Daemon('dnsd', conf='%s\nzone "%s" { file = "the.zone" }\n' % (conf, zone),
                   files={'the.zone': text or zone_text(zone + '.zone')}, **more)
-
-
-# ---- dig
-
-def dig(address, questions, *options):
-    """One dig for many questions ("NAME TYPE"): a list of (status, flags, {section: records}).
-
-    dig shares ports as dnsd does (SO_REUSEPORT, same user), and ports that the kernel chose for
-    dnsd are ones that it may choose for dig: then dig hears itself, and is asked to ask again."""
-    answers = dig_once(address, questions, *options)
-    for i, answer in enumerate(answers):
-        for _ in range(3):
-            if 'qr' in answer[1]:
-                break
-            answer = dig_once(address, questions[i:i + 1], *options)[0]
-        answers[i] = answer
-    return answers
-
-
-def dig_once(address, questions, *options):
-    with tempfile.NamedTemporaryFile('w', dir=directory()) as batch:
-        batch.write(''.join(q + '\n' for q in questions))
-        batch.flush()
-        text = output([need_program('dig'), '@' + address[0], '-p', str(address[1]),
-                       '-f', batch.name, '+noall', '+comments', '+answer', '+authority',
-                       '+additional', '+nocookie', '+norecurse', '+tries=1', '+time=5',
-                       '+nocrypto', *options], patience=120)
-    answers = []
-    for part in re.split(r';; Got answer:\n', text)[1:]:
-        status = re.search(r'status: (\w+)', part).group(1)
-        flags = re.search(r'flags: ([\w ]*);', part).group(1).split()
-        sections, section = {}, None
-        for line in part.splitlines():
-            title = re.match(r';; (\w+) SECTION:', line)
-            if title:
-                section = sections.setdefault(title.group(1), [])
-            elif line and not line.startswith(';') and section is not None:
-                section.append(' '.join(line.split()).lower())
-        answers.append((status, flags, {k: sorted(v) for k, v in sections.items()}))
-    assert len(answers) == len(questions), (len(answers), len(questions), text[-2000:])
-    return answers
-
-
-def free_port():
-    """A port that is free for UDP and TCP at this moment."""
-    while True:
-        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(('127.0.0.1', 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return tcp.getsockname()[1]
-
-
-class Named:
-    """BIND's named with one zone, as an oracle."""
-
-    def __init__(self, zone, text):
-        need_program('named')
-        self.folder = tempfile.mkdtemp(dir=directory())
-        self.address = ('127.0.0.1', free_port())
-        with open(os.path.join(self.folder, 'the.zone'), 'w') as f:
-            f.write(text)
-        with open(os.path.join(self.folder, 'named.conf'), 'w') as f:
-            f.write('''options { directory "%s"; listen-on port %d { 127.0.0.1; };
-                listen-on-v6 { none; }; pid-file none; session-keyfile none; recursion no;
-                minimal-responses yes; dnssec-validation no; notify no; max-udp-size 1232;
-                zero-no-soa-ttl no; };
-                controls { };
-                zone "%s" { type primary; file "the.zone"; check-integrity no; };
-                ''' % (self.folder, self.address[1], zone))
-        self.log = open(os.path.join(self.folder, 'log'), 'w+b')
-
-    def __enter__(self):
-        self.process = spawn(['named', '-g', '-n', '1', '-c',
-                              os.path.join(self.folder, 'named.conf')], stdin=subprocess.DEVNULL,
-                             stdout=self.log, stderr=self.log)
-        until(self.answers, 'named to answer', patience=30)
-        return self
-
-    def answers(self):
-        assert self.process.poll() is None, open(self.log.name).read()
-        try:
-            return ask_udp(self.address, query('.', 6), patience=0.5)
-        except OSError:
-            return None
-
-    def __exit__(self, *what):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
-
-
-# ---- messages by hand
-
-def wire(name):
-    return b''.join(bytes([len(label)]) + label.encode() for label in name.split('.') if label) \
-        + b'\0'
-
-
-def query(name, qtype, number=1, flags=0, extra=b'', additional=0):
-    return struct.pack('>6H', number, flags, 1, 0, 0, additional) + wire(name) \
-        + struct.pack('>HH', qtype, 1) + extra
-
-
-def ask_udp(address, message, patience=5.0):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(patience)
-        s.connect(address)
-        s.send(message)
-        return s.recv(65536)
-
-
-def framed(*messages):
-    return b''.join(struct.pack('>H', len(m)) + m for m in messages)
-
-
-def read_exactly(s, n):
-    received = b''
-    while len(received) < n:
-        part = s.recv(n - len(received))
-        assert part, 'closed after %d of %d bytes' % (len(received), n)
-        received += part
-    return received
-
-
-def read_message(s):
-    return read_exactly(s, struct.unpack('>H', read_exactly(s, 2))[0])
-
-
-def tcp(address):
-    s = socket.create_connection(address, timeout=10)
-    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return s
 
 
 # ---- cases

@@ -31,6 +31,16 @@ static void check_hex(const uint8_t *bytes, size_t n, const char *hex)
     ck_assert_str_eq(text, hex);
 }
 
+START_TEST(sha1_of_two_parts)
+{
+    uint8_t out[KEEL_SHA1_SIZE];
+    keel_sha1("a", 1, "bc", 2, out);
+    check_hex(out, sizeof out, "a9993e364706816aba3e25717850c26c9cd0d89d");
+    keel_sha1("abc", 3, NULL, 0, out);
+    check_hex(out, sizeof out, "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+END_TEST
+
 START_TEST(digest_of_abc)
 {
     uint8_t out[KEEL_DIGEST_MAX];
@@ -210,6 +220,7 @@ Suite *digest_suite(void)
 {
     Suite *suite = suite_create("digest");
     TCase *tc = tcase_create("digest");
+    tcase_add_test(tc, sha1_of_two_parts);
     tcase_add_loop_test(tc, digest_of_abc, 0, sizeof digest_vectors / sizeof digest_vectors[0]);
     tcase_add_loop_test(tc, hmac_of_rfc_4231, 0, sizeof hmac_vectors / sizeof hmac_vectors[0]);
     tcase_add_loop_test(tc, prepared_keys_give_the_same, 0,

@@ -4,7 +4,8 @@ DNSD_TEST_FILES = \
 	tests/unit/dnsd/data/example.org.answers \
 	tests/unit/dnsd/data/example.org.zone \
 	tests/unit/dnsd/data/odd.answers \
-	tests/unit/dnsd/data/odd.zone
+	tests/unit/dnsd/data/odd.zone \
+	tests/unit/dnsd/data/signed.zone
 EXTRA_DIST += $(DNSD_TEST_FILES)
 tests_unit_dnsd_dnsd_SOURCES = \
 	tests/support/allocfail.h \
@@ -16,6 +17,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_acl.c \
 	tests/unit/dnsd/test_axfr.c \
 	tests/unit/dnsd/test_compile.c \
+	tests/unit/dnsd/test_denial.c \
 	tests/unit/dnsd/test_edns.c \
 	tests/unit/dnsd/test_generate.c \
 	tests/unit/dnsd/test_image.c \
@@ -29,6 +31,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_resolve.c \
 	tests/unit/dnsd/test_scan.c \
 	tests/unit/dnsd/test_set.c \
+	tests/unit/dnsd/test_signed.c \
 	tests/unit/dnsd/test_svcb_text.c \
 	tests/unit/dnsd/test_tcp.c \
 	tests/unit/dnsd/test_token.c \

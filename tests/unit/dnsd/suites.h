@@ -26,6 +26,8 @@ Suite *resolve_suite(void);
 Suite *acl_suite(void);
 Suite *axfr_suite(void);
 Suite *notify_suite(void);
+Suite *denial_suite(void);
+Suite *signed_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);
 
