@@ -23,7 +23,13 @@ nobase_keelinclude_HEADERS += \
 	common/runtime/child.h \
 	common/runtime/offload.h \
 	common/runtime/packet.h
-common_libkeel_la_SOURCES += common/runtime/child.c common/runtime/link.c \
-	common/runtime/offload.c common/runtime/packet.c
+common_libkeel_la_SOURCES += \
+	common/runtime/child.c \
+	common/runtime/child_launch.c \
+	common/runtime/child_private.h \
+	common/runtime/child_run.c \
+	common/runtime/link.c \
+	common/runtime/offload.c \
+	common/runtime/packet.c
 nobase_keelinclude_HEADERS += common/runtime/accept.h
 common_libkeel_la_SOURCES += common/runtime/accept.c
