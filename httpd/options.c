@@ -21,6 +21,19 @@ static const struct keel_option location_rows[] = {
      .type = KEEL_OPT_STRING,
      .help = "\"STATUS TARGET\": redirect with status 301, 302, 307 or 308; the target stands for "
              "the location's path, and the rest of the request's path follows it."},
+    {.name = "try-files",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Files that may stand for a path; the first that exists is sent, with status 200. "
+             "$path at the front is the request's path: { \"$path\", \"$path.html\", "
+             "\"/index.html\" } serves an application of a single page."},
+    {.name = "headers",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Lines \"Name: value\" that are added to every response, errors included."},
+    {.name = "cache-control",
+     .type = KEEL_OPT_STRING,
+     .help = "Value of Cache-Control of responses about files: \"max-age=3600\"."},
     UNSUPPORTED("proxy"),
     UNSUPPORTED("cgi"),
     UNSUPPORTED("fastcgi"),
@@ -63,6 +76,16 @@ static const struct keel_option site_rows[] = {
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
      .sub = location_rows,
      .help = "Rules for paths that begin with the title; the longest one that fits decides."},
+    {.name = "error-pages",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help =
+         "\"STATUS FILE\": a file of at most 64 KiB below the root that is sent with this status, "
+         "400 to 599, instead of a line of text. It is read when the configuration is."},
+    {.name = "charset",
+     .type = KEEL_OPT_STRING,
+     .def = "utf-8",
+     .help = "Charset in the media type of text; \"\" leaves it out."},
     {.name = "compress",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,

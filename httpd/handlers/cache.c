@@ -41,7 +41,8 @@ void http_cache_fini(struct http_cache *cache)
 
 static uint64_t hash_of(const struct http_cache *cache, const struct http_request *request)
 {
-    uint64_t salt = (uint64_t)request->site->id << 1 | request->location->autoindex;
+    uint64_t salt = (uint64_t)request->site->id << 2 | (uint64_t)request->location->autoindex << 1 |
+                    request->json;
     return keel_hash(&cache->key, request->path.p, request->path.n) ^
            salt * UINT64_C(0x9e3779b97f4a7c15);
 }
@@ -51,7 +52,7 @@ static int is_about(const void *value, const void *key, size_t key_size)
     const struct http_entry *entry = value;
     const struct http_request *request = key;
     return entry->site == request->site->id && entry->autoindex == request->location->autoindex &&
-           entry->path.n == request->path.n &&
+           entry->json == request->json && entry->path.n == request->path.n &&
            memcmp(entry->path.p, request->path.p, request->path.n) == 0;
 }
 

@@ -8,6 +8,8 @@
 #include "httpd/handlers/listing.h"
 #include "httpd/wire/mime.h"
 
+#define HTTP_TYPE_MAX 128
+
 /* The text of a response to come: field lines, then the body. */
 struct maker {
     struct keel_buf text;
@@ -17,6 +19,7 @@ struct maker {
     struct keel_str type, fields;
     const char *coding; /* NULL: none */
     bool negotiated;
+    const char *varies; /* the field of requests that chose this, beside Accept-Encoding */
 };
 
 static void begin_head(struct maker *m, const char *status, size_t *date)
@@ -39,6 +42,8 @@ static void add_extra(struct maker *m, bool with_content)
         keel_buf_printf(&m->text, "Content-Encoding: %s\r\n", m->coding);
     if (m->negotiated)
         keel_buf_puts(&m->text, "Vary: Accept-Encoding\r\n");
+    if (m->varies)
+        keel_buf_printf(&m->text, "Vary: %s\r\n", m->varies);
     keel_buf_append(&m->text, m->fields.p, m->fields.n);
 }
 
@@ -117,10 +122,13 @@ static int make_file(struct maker *m, int fd, const struct stat *st, uint64_t *s
 static int make_listing(struct maker *m, int fd, const struct http_request *request, uint64_t *size)
 {
     struct keel_buf page = {.limit = 4 << 20};
-    int err = http_listing_build(&page, fd, request->path, request->site->hidden);
+    int err = request->json ? http_listing_build_json(&page, fd, request->site->hidden)
+                            : http_listing_build(&page, fd, request->path, request->site->hidden);
     if (err == 0) {
         *size = keel_buf_size(&page);
-        m->type = KEEL_STR("text/html; charset=utf-8");
+        m->type =
+            request->json ? KEEL_STR("application/json") : KEEL_STR("text/html; charset=utf-8");
+        m->varies = "Accept";
         make_heads(m, *size, 0);
         keel_buf_append(&m->text, keel_buf_bytes(&page), keel_buf_size(&page));
         err = m->text.failed;
@@ -226,10 +234,23 @@ int http_entry_add_encoded(struct http_entry *entry, enum http_coding coding, co
     return 0;
 }
 
+/* The media type of a file, with the site's charset; out has room for HTTP_TYPE_MAX bytes. */
+static struct keel_str type_of(const struct http_site *site, struct keel_str name, char *out)
+{
+    struct keel_str type = http_mime_type(name), rest = type, bare;
+    if (!site->charset || !keel_str_split(&rest, ';', &bare) || !rest.p)
+        return type;
+    int n = snprintf(out, HTTP_TYPE_MAX, "%.*s%s%s", (int)bare.n, bare.p,
+                     *site->charset ? "; charset=" : "", site->charset);
+    return (struct keel_str){out, n > 0 && n < HTTP_TYPE_MAX ? (size_t)n : 0};
+}
+
 struct http_entry *http_entry_new(struct http_resource *resource,
                                   const struct http_request *request)
 {
-    struct maker m = {.type = http_mime_type(resource->name), .fields = request->location->fields};
+    char type[HTTP_TYPE_MAX];
+    struct maker m = {.type = type_of(request->site, resource->name, type),
+                      .fields = request->location->fields};
     struct http_entry *entry = NULL;
     uint64_t size = 0;
     int err = 0;
@@ -244,6 +265,7 @@ struct http_entry *http_entry_new(struct http_resource *resource,
     if (entry) {
         entry->site = request->site->id;
         entry->autoindex = request->location->autoindex;
+        entry->json = request->json;
         entry->kind = (uint8_t)resource->kind;
         entry->status = resource->kind == HTTP_RESOURCE_NONE ? (uint16_t)resource->status : 200;
         entry->size = size;

@@ -12,10 +12,10 @@
 
 struct http_entry {
     struct keel_list lru;
-    struct keel_str path; /* with `site` and `autoindex` its key */
+    struct keel_str path; /* with `site`, `autoindex` and `json` its key */
     uint64_t hash;
     uint32_t site;
-    bool autoindex;
+    bool autoindex, json;
     bool cached;         /* it is in the table */
     bool negotiated;     /* it may be sent compressed */
     uint8_t tried;       /* 1 << coding: it was compressed, or will be in a moment */

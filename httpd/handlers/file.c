@@ -1,5 +1,9 @@
 #include "httpd/handlers/file.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/base/rand.h"
 #include "httpd/handlers/redirect.h"
 #include "httpd/request/condition.h"
 #include "httpd/wire/range.h"
@@ -72,20 +76,78 @@ static void respond_part(struct http_request *request, const struct http_entry *
     set_body(response, entry, at, length);
 }
 
+/* The bytes of one part; a large file's are read. False: it is shorter by now, or gone. */
+static bool copy_part(char *out, const struct http_entry *entry, const struct http_range *range)
+{
+    if (entry->fd < 0) {
+        memcpy(out, http_entry_body(entry).p + range->at, (size_t)range->length);
+        return true;
+    }
+    return pread(entry->fd, out, (size_t)range->length, (off_t)range->at) == (ssize_t)range->length;
+}
+
+/* multipart/byteranges (RFC 9110, 14.6), built in the arena. False: they are more bytes than that
+ * is for, or than the whole, or memory is out; then the whole is sent. */
+static bool respond_parts(struct http_request *request, const struct http_entry *entry,
+                          const struct http_range *ranges, unsigned count,
+                          struct http_response *response)
+{
+    enum { PART_HEAD_MAX = 256 };
+    uint64_t room = 64, mark = keel_rand_u64();
+    for (unsigned i = 0; i < count; i++)
+        room += ranges[i].length + PART_HEAD_MAX + entry->type.n;
+    if (room > HTTP_BODY_IN_MEMORY || room > entry->size + HTTP_RANGES_MAX * PART_HEAD_MAX)
+        return false;
+    char *body = keel_arena_alloc(&request->arena, (size_t)room), *p = body;
+    for (unsigned i = 0; i < count && body; i++) {
+        p += snprintf(p, PART_HEAD_MAX + entry->type.n,
+                      "\r\n--%016llx\r\nContent-Type: %.*s\r\nContent-Range: bytes %llu-%llu/%llu"
+                      "\r\n\r\n",
+                      (unsigned long long)mark, (int)entry->type.n, entry->type.p,
+                      (unsigned long long)ranges[i].at,
+                      (unsigned long long)(ranges[i].at + ranges[i].length - 1),
+                      (unsigned long long)entry->size);
+        if (!copy_part(p, entry, &ranges[i]))
+            return false;
+        p += ranges[i].length;
+    }
+    if (!body)
+        return false;
+    p += snprintf(p, 64, "\r\n--%016llx--\r\n", (unsigned long long)mark);
+    char modified[HTTP_DATE_SIZE];
+    http_date_format(modified, entry->mtime.tv_sec);
+    char *head = keel_arena_printf(
+        &request->arena,
+        "HTTP/1.1 206 Partial Content\r\nServer: keel\r\nDate: %.*s\r\n"
+        "Content-Type: multipart/byteranges; boundary=%016llx\r\nContent-Length: %zu\r\n"
+        "Last-Modified: %.*s\r\nETag: %.*s\r\n%.*s\r\n",
+        HTTP_DATE_SIZE, request->clock->date, (unsigned long long)mark, (size_t)(p - body),
+        HTTP_DATE_SIZE, modified, (int)entry->etag.n, entry->etag.p, (int)entry->extra.n,
+        entry->extra.p);
+    if (!head)
+        return false;
+    *response = (struct http_response){.status = 206}; /* not the entry's: it is copied */
+    response->head = (struct keel_str){head, strlen(head) - 2};
+    response->body = (struct keel_str){body, (size_t)(p - body)};
+    return true;
+}
+
 /* Range is for GET alone (RFC 9110, 14.2). True when it was answered. */
 static bool respond_range(struct http_request *request, const struct http_entry *entry,
                           struct http_response *response)
 {
-    uint64_t at, length;
-    if (request->head.method != HTTP_GET || !http_head_has(&request->head, HTTP_FIELD_RANGE) ||
-        entry->etag.n == 0 ||
+    struct http_range ranges[HTTP_RANGES_MAX];
+    unsigned count;
+    if (request->head.method != HTTP_GET || entry->etag.n == 0 ||
         !http_condition_range(&request->head, entry->etag, entry->mtime.tv_sec,
                               request->clock->second))
         return false;
-    switch (http_range_parse(http_head_value(&request->head, HTTP_FIELD_RANGE), entry->size, &at,
-                             &length)) {
+    switch (http_range_parse(http_head_value(&request->head, HTTP_FIELD_RANGE), entry->size, ranges,
+                             &count)) {
     case HTTP_RANGE_PART:
-        respond_part(request, entry, at, length, response);
+        if (count > 1)
+            return respond_parts(request, entry, ranges, count, response);
+        respond_part(request, entry, ranges[0].at, ranges[0].length, response);
         return true;
     case HTTP_RANGE_UNSATISFIABLE: {
         char *field = keel_arena_printf(&request->arena, "Content-Range: bytes */%llu\r\n",
@@ -127,7 +189,9 @@ static void respond_entry(struct http_request *request, struct http_entry *entry
                                        .hold = http_entry_hold,
                                        .release = http_entry_release,
                                        .owner = entry};
-    if (respond_condition(request, entry, response) || respond_range(request, entry, response))
+    if (respond_condition(request, entry, response) ||
+        (http_head_has(&request->head, HTTP_FIELD_RANGE) &&
+         respond_range(request, entry, response)))
         return;
     response->head = entry->head;
     if (request->head.method == HTTP_GET)

@@ -107,6 +107,42 @@ static void append_row(struct keel_buf *out, int directory, const char *name)
     keel_buf_printf(out, "</a></td><td>%s</td><td>%s</td></tr>\n", size, date);
 }
 
+static void append_json_row(struct keel_buf *out, int directory, const char *name, bool first)
+{
+    struct stat st;
+    size_t n = strlen(name);
+    bool is_dir = name[n - 1] == '/';
+    if (fstatat(directory, name, &st, 0) != 0)
+        return; /* gone meanwhile */
+    n -= is_dir;
+    size_t room = 6 * n + 3;
+    keel_buf_puts(out, first ? "\n{\"name\":" : ",\n{\"name\":");
+    char *text = (char *)keel_buf_reserve(out, room);
+    if (text)
+        keel_buf_commit(out, keel_format_json_string(text, room, name, n));
+    keel_buf_printf(out, ",\"type\":\"%s\"", is_dir ? "directory" : "file");
+    if (!is_dir)
+        keel_buf_printf(out, ",\"size\":%lld", (long long)st.st_size);
+    keel_buf_printf(out, ",\"modified\":%lld}", (long long)st.st_mtim.tv_sec);
+}
+
+int http_listing_build_json(struct keel_buf *out, int directory, bool hidden)
+{
+    struct listing l = {.count = 0};
+    keel_arena_init(&l.arena, 0);
+    int err = read_names(&l, directory, hidden);
+    if (err == 0 && l.count > 0)
+        qsort(l.names, l.count, sizeof *l.names, compare);
+    size_t start = keel_buf_size(out);
+    keel_buf_puts(out, "[");
+    for (unsigned i = 0; i < l.count && err == 0; i++)
+        append_json_row(out, directory, l.names[i], keel_buf_size(out) == start + 1);
+    keel_buf_puts(out, "\n]\n");
+    keel_free(l.names);
+    keel_arena_fini(&l.arena);
+    return err ? err : out->failed;
+}
+
 int http_listing_build(struct keel_buf *out, int directory, struct keel_str path, bool hidden)
 {
     struct listing l = {.count = 0};

@@ -1,5 +1,5 @@
 /*
- * A directory as a page of HTML.
+ * A directory as a page of HTML, or as JSON.
  */
 #ifndef HTTPD_HANDLERS_LISTING_H
 #define HTTPD_HANDLERS_LISTING_H
@@ -12,5 +12,8 @@
  * KEEL_ESYS, or KEEL_ELIMIT when it has more than HTTP_LISTING_MAX entries. */
 #define HTTP_LISTING_MAX 10000
 int http_listing_build(struct keel_buf *out, int directory, struct keel_str path, bool hidden);
+/* The same as a JSON array of {"name", "type": "file" or "directory", "size", "modified"}, the time
+ * in seconds since 1970. */
+int http_listing_build_json(struct keel_buf *out, int directory, bool hidden);
 
 #endif

@@ -130,15 +130,22 @@ static void open_siblings(struct http_resource *resource, const struct http_site
     path[n] = '\0';
 }
 
+/* Opens one file that may stand for the request's path. path has room for PATH_MAX bytes. */
 static void open_path(struct http_resource *resource, const struct http_request *request,
-                      char path[PATH_MAX])
+                      const struct http_try *try, char path[PATH_MAX])
 {
     const struct http_site *site = request->site;
-    size_t n = request->path.n > 0 ? request->path.n - 1 : 0;
-    if (site->root_fd < 0 || request->path.n == 0 || n >= PATH_MAX - 1 ||
-        (!site->hidden && http_path_is_hidden(request->path)))
+    struct keel_str own = try->path ? request->path : KEEL_STR("");
+    size_t n = own.n + try->tail.n;
+    resource->status = 404;
+    resource->name = try->tail.n > 0 ? try->tail : request->path;
+    if (n == 0 || n >= PATH_MAX - 1)
         return;
-    memcpy(path, request->path.p + 1, n);
+    memcpy(path, own.p, own.n);
+    memcpy(path + own.n, try->tail.p, try->tail.n);
+    if (!site->hidden && http_path_is_hidden((struct keel_str){path, n}))
+        return;
+    memmove(path, path + 1, --n);
     if (n == 0)
         memcpy(path, "./", n = 2);
     path[n] = '\0';
@@ -159,11 +166,21 @@ static void open_path(struct http_resource *resource, const struct http_request 
 
 void http_resource_open(struct http_resource *resource, const struct http_request *request)
 {
+    static const struct http_try own = {true, {"", 0}};
+    const struct http_location *location = request->location;
     char path[PATH_MAX];
     *resource = (struct http_resource){.status = 404, .fd = -1, .name = request->path};
     for (unsigned i = 0; i < HTTP_CODING_COUNT; i++)
         resource->siblings[i].fd = -1;
-    open_path(resource, request, path);
+    if (request->site->root_fd < 0 || request->path.n == 0)
+        return;
+    if (location->try_count == 0)
+        open_path(resource, request, &own, path);
+    for (unsigned i = 0; i < location->try_count; i++) {
+        open_path(resource, request, &location->tries[i], path);
+        if (resource->kind != HTTP_RESOURCE_NONE || resource->status != 404)
+            break;
+    }
     if (resource->kind == HTTP_RESOURCE_FILE && request->site->coding_count > 0)
         open_siblings(resource, request->site, path);
 }

@@ -29,8 +29,8 @@ struct http_resource {
     struct keel_str name; /* the file's name, for its type: borrows from the path or the site */
     struct http_sibling siblings[HTTP_CODING_COUNT]; /* of FILE */
 };
-/* Resolves request->path under its site's root by openat2(RESOLVE_BENEATH): no link and no spelling
- * leads out. */
+/* Resolves request->path, or what its location tries for it, under the site's root by
+ * openat2(RESOLVE_BENEATH): no link and no spelling leads out. */
 void http_resource_open(struct http_resource *resource, const struct http_request *request);
 /* Closes what is open. */
 void http_resource_close(struct http_resource *resource);

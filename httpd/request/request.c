@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "httpd/wire/accept.h"
 #include "httpd/wire/path.h"
 #include "httpd/wire/status.h"
 
@@ -26,6 +27,17 @@ void http_request_fini(struct http_request *request)
     keel_arena_fini(&request->arena);
 }
 
+/* A directory as JSON: asked for by name, or liked better than HTML. */
+static bool wants_json(const struct http_request *request)
+{
+    const struct http_head *head = &request->head;
+    if (keel_str_equal(request->query, KEEL_STR("format=json")))
+        return true;
+    return http_head_has(head, HTTP_FIELD_ACCEPT) &&
+           http_accept_type(head, KEEL_STR("application/json")) >
+               http_accept_type(head, KEEL_STR("text/html"));
+}
+
 int http_request_prepare(struct http_request *request, const struct http_sites *sites,
                          const struct http_clock *clock)
 {
@@ -33,6 +45,7 @@ int http_request_prepare(struct http_request *request, const struct http_sites *
     keel_arena_reset(&request->arena);
     request->clock = clock;
     request->user = KEEL_STR("");
+    request->location = NULL;
     request->site = http_route_site(sites, http_span_str(head, head->host));
     request->query = http_span_str(head, head->query);
     request->path = http_span_str(head, head->path);
@@ -46,6 +59,7 @@ int http_request_prepare(struct http_request *request, const struct http_sites *
         request->path = (struct keel_str){out, (size_t)n};
     }
     request->location = http_route_location(request->site, request->path);
+    request->json = request->location->autoindex && wants_json(request);
     return 0;
 }
 
@@ -61,25 +75,29 @@ void http_response_plain(struct http_response *response, struct http_request *re
                          unsigned status, struct keel_str extra)
 {
     struct keel_str reason = http_status_reason(status);
-    size_t body = reason.n + 5; /* "404 Not Found\n" */
+    const struct http_error_page *page = http_site_error_page(request->site, status);
+    struct keel_str always = request->location ? request->location->always : KEEL_STR("");
+    struct keel_str type = page ? page->type : KEEL_STR("text/plain; charset=utf-8");
+    size_t line = reason.n + 5; /* "404 Not Found\n" */
     bool bare = status == 304 || status < 200;
-    char content[96] = "";
+    char content[224] = ""; /* a type has 128 bytes at most */
     if (!bare)
-        snprintf(content, sizeof content,
-                 "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n", body);
+        snprintf(content, sizeof content, "Content-Type: %.*s\r\nContent-Length: %zu\r\n",
+                 (int)type.n, type.p, page ? page->body.n : line);
     char *text = keel_arena_printf(
-        &request->arena, "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\n%s%.*s\r\n%u %s\n",
-        status, reason.p, HTTP_DATE_SIZE, request->clock->date, content, (int)extra.n,
-        extra.n ? extra.p : "", status, reason.p);
+        &request->arena,
+        "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\n%s%.*s%.*s\r\n%u %s\n", status, reason.p,
+        HTTP_DATE_SIZE, request->clock->date, content, (int)extra.n, extra.n ? extra.p : "",
+        (int)always.n, always.n ? always.p : "", status, reason.p);
     if (!text) {
         out_of_memory(response);
         return;
     }
-    size_t head = strlen(text) - body;
-    *response = (struct http_response){.status = status, .joined = true};
+    size_t head = strlen(text) - line;
+    *response = (struct http_response){.status = status, .joined = !page};
     response->head = (struct keel_str){text, head - 2};
     if (request->head.method != HTTP_HEAD && !bare)
-        response->body = (struct keel_str){text + head, body};
+        response->body = page ? page->body : (struct keel_str){text + head, line};
 }
 
 void http_response_redirect(struct http_response *response, struct http_request *request,

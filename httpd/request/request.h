@@ -26,6 +26,7 @@ struct http_request {
     struct keel_str query;
     const struct http_site *site;
     const struct http_location *location;
+    bool json;            /* a listing is wanted as JSON */
     struct keel_str user; /* who proved to be it; empty: nobody */
     const struct http_clock *clock;
     struct keel_arena arena; /* dies with the request */
@@ -54,9 +55,10 @@ void http_request_fini(struct http_request *request);
 int http_request_prepare(struct http_request *request, const struct http_sites *sites,
                          const struct http_clock *clock);
 
-/* Builds a small response in the arena: status, `extra` (whole field lines, or empty) and a line
- * of text as the body. The body is left out, but counted, for HEAD. When memory is out the
- * response has status 503 and static text. */
+/* Builds a small response in the arena: status, `extra` (whole field lines, or empty), the fields
+ * of the location, and a line of text, or the site's page for an error, as the body. The body is
+ * left out, but counted, for HEAD. When memory is out the response has status 503 and static text.
+ */
 void http_response_plain(struct http_response *response, struct http_request *request,
                          unsigned status, struct keel_str extra);
 /* A redirection to `location`, a URI reference that is properly encoded. */

@@ -47,6 +47,14 @@ bool http_site_compresses(const struct http_site *site, struct keel_str type)
     return false;
 }
 
+const struct http_error_page *http_site_error_page(const struct http_site *site, unsigned status)
+{
+    for (unsigned i = 0; site && i < site->error_page_count; i++)
+        if (site->error_pages[i].status == status)
+            return &site->error_pages[i];
+    return NULL;
+}
+
 static int longer_first(const void *a, const void *b)
 {
     const struct http_location *x = a, *y = b;

@@ -7,6 +7,17 @@
 
 #include "httpd/wire/accept.h"
 
+/* A file to try: the path (or not) and what follows. */
+struct http_try {
+    bool path;
+    struct keel_str tail;
+};
+/* What is sent with an error instead of a line of text. */
+struct http_error_page {
+    unsigned status;
+    struct keel_str type, body;
+};
+
 /* The most specific location whose prefix begins the path decides. */
 struct http_location {
     struct keel_str prefix;      /* "/listing/" */
@@ -14,6 +25,9 @@ struct http_location {
     unsigned redirect;           /* status 301, 302, 307 or 308; 0: none */
     struct keel_str redirect_to; /* stands for the prefix */
     struct keel_str fields;      /* lines that go into every answer about a file */
+    struct keel_str always;      /* and those of them that go into every other answer too */
+    struct http_try *tries;      /* which files may stand for a path, in order; none: its own */
+    unsigned try_count;
 };
 
 struct http_site {
@@ -29,7 +43,10 @@ struct http_site {
     unsigned coding_count;              /* 0: nothing is compressed */
     struct keel_str *compress_types;    /* "text/", "application/json": prefixes */
     unsigned compress_type_count;
-    uint64_t compress_min;           /* bytes; smaller files are not compressed here */
+    uint64_t compress_min; /* bytes; smaller files are not compressed here */
+    struct http_error_page *error_pages;
+    unsigned error_page_count;
+    const char *charset;             /* of text; NULL: as the table of types says */
     bool hidden;                     /* serve names that begin with '.' */
     struct http_location *locations; /* longest prefix first */
     unsigned location_count;
@@ -47,6 +64,8 @@ const struct http_site *http_route_site(const struct http_sites *sites, struct k
 const struct http_location *http_route_location(const struct http_site *site, struct keel_str path);
 /* May files of this media type be sent compressed? */
 bool http_site_compresses(const struct http_site *site, struct keel_str type);
+/* NULL: none for this status. site may be NULL. */
+const struct http_error_page *http_site_error_page(const struct http_site *site, unsigned status);
 /* Sorts locations so that the first match is the longest. */
 void http_route_sort(struct http_site *site);
 

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "httpd/wire/chars.h"
+#include "httpd/wire/mime.h"
+#include "httpd/wire/path.h"
 
 static int no_memory(struct keel_diag *diag)
 {
@@ -61,6 +64,158 @@ static int read_redirect(struct http_settings *s, struct http_location *location
     return location->redirect_to.p ? 0 : no_memory(diag);
 }
 
+/* Fields that say how a message is framed, or that are ours to set. */
+static bool is_reserved(struct keel_str name)
+{
+    static const char *const names[] = {"connection",
+                                        "content-length",
+                                        "content-range",
+                                        "content-type",
+                                        "content-encoding",
+                                        "date",
+                                        "etag",
+                                        "keep-alive",
+                                        "last-modified",
+                                        "server",
+                                        "te",
+                                        "trailer",
+                                        "transfer-encoding",
+                                        "upgrade",
+                                        "accept-ranges",
+                                        "location",
+                                        "www-authenticate",
+                                        "proxy-connection"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (keel_str_equal_nocase(name, keel_str(names[i])))
+            return true;
+    return false;
+}
+
+static bool is_value(struct keel_str value)
+{
+    const uint8_t *p = (const uint8_t *)value.p, *end = p + value.n;
+    return value.n > 0 && http_skip(p, end, HTTP_CHAR_VALUE) == end;
+}
+
+static int read_headers(struct http_settings *s, struct http_location *location,
+                        const struct keel_conf *conf, struct keel_diag *diag)
+{
+    struct keel_buf always = {0};
+    const char *control = keel_conf_str(conf, "cache-control");
+    int err = 0;
+    for (unsigned i = 0; i < keel_conf_count(conf, "headers") && !err; i++) {
+        struct keel_str value = keel_str(keel_conf_at(conf, "headers", i)->text), name;
+        bool split = keel_str_split(&value, ':', &name) && value.p;
+        const uint8_t *p = (const uint8_t *)name.p;
+        value = split ? keel_str_trim(value) : KEEL_STR("");
+        if (!split || name.n == 0 || http_skip(p, p + name.n, HTTP_CHAR_TOKEN) != p + name.n ||
+            !is_value(value))
+            err = keel_conf_error_at(conf, "headers", i, diag, "\"Name: value\" expected");
+        else if (is_reserved(name))
+            err = keel_conf_error_at(conf, "headers", i, diag, "%.*s is set by httpd", (int)name.n,
+                                     name.p);
+        keel_buf_printf(&always, "%.*s: %.*s\r\n", (int)name.n, name.p, (int)value.n, value.p);
+    }
+    if (!err && control && !is_value(keel_str(control)))
+        err = keel_conf_error(conf, "cache-control", diag, "a field value expected");
+    size_t n = keel_buf_size(&always);
+    if (control)
+        keel_buf_printf(&always, "Cache-Control: %s\r\n", control);
+    const char *text = keel_buf_size(&always) ? keel_buf_text(&always) : "";
+    struct keel_str all = text ? copy(s, text) : (struct keel_str){0};
+    if (!err && !all.p)
+        err = no_memory(diag);
+    location->fields = all;
+    location->always = (struct keel_str){all.p, n};
+    keel_buf_fini(&always);
+    return err;
+}
+
+/* "$path.html", "/index.html" */
+static int read_tries(struct http_settings *s, struct http_location *location,
+                      const struct keel_conf *conf, struct keel_diag *diag)
+{
+    static const struct keel_str mark = {"$path", 5};
+    unsigned count = keel_conf_count(conf, "try-files");
+    location->tries = keel_arena_calloc(&s->arena, (count + 1) * sizeof *location->tries);
+    if (!location->tries)
+        return no_memory(diag);
+    for (unsigned i = 0; i < count; i++) {
+        struct http_try *try = &location->tries[location->try_count++];
+        try->tail = copy(s, keel_conf_at(conf, "try-files", i)->text);
+        if (!try->tail.p)
+            return no_memory(diag);
+        try->path = try->tail.n >= mark.n && memcmp(try->tail.p, mark.p, mark.n) == 0;
+        if (try->path) {
+            try->tail.p += mark.n;
+            try->tail.n -= mark.n;
+        } else if (!http_path_is_normal(try->tail)) {
+            return keel_conf_error_at(conf, "try-files", i, diag,
+                                      "$path or a path that begins with \"/\" expected");
+        }
+    }
+    return 0;
+}
+
+/* The page is read now: it must be there when there is nothing else left. */
+static int read_error_page(struct http_settings *s, struct http_site *site,
+                           const struct keel_conf *conf, unsigned i, struct keel_diag *diag)
+{
+    struct keel_str rest = keel_str(keel_conf_at(conf, "error-pages", i)->text), word;
+    uint64_t status = 0;
+    if (!keel_str_split(&rest, ' ', &word) || keel_parse_u64(word, 599, &status) != 0 ||
+        status < 400 || !rest.p || (rest = keel_str_trim(rest)).n == 0)
+        return keel_conf_error_at(conf, "error-pages", i, diag,
+                                  "\"STATUS FILE\" expected, with a status from 400 to 599");
+    if (http_site_error_page(site, (unsigned)status))
+        return keel_conf_error_at(conf, "error-pages", i, diag, "status %u stands there twice",
+                                  (unsigned)status);
+    char *text =
+        keel_arena_printf(&s->arena, "%s/%.*s", site->root ? site->root : "", (int)rest.n, rest.p);
+    char *body = text ? keel_arena_alloc(&s->arena, HTTP_BODY_IN_MEMORY + 1) : NULL;
+    if (!body)
+        return no_memory(diag);
+    int fd = site->root ? open(text, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    ssize_t n = fd >= 0 ? read(fd, body, HTTP_BODY_IN_MEMORY + 1) : -1;
+    int error = fd < 0 && !site->root ? ENOENT : errno;
+    if (fd >= 0)
+        close(fd);
+    if (n < 0 || n > HTTP_BODY_IN_MEMORY)
+        return keel_conf_error_at(conf, "error-pages", i, diag, "cannot read \"%s\": %s", text,
+                                  n < 0 ? strerror(error) : "it is larger than 64 KiB");
+    site->error_pages[site->error_page_count++] =
+        (struct http_error_page){.status = (unsigned)status,
+                                 .type = http_mime_type(keel_str(text)),
+                                 .body = {body, (size_t)n}};
+    return 0;
+}
+
+static int read_error_pages(struct http_settings *s, struct http_site *site,
+                            const struct keel_conf *conf, struct keel_diag *diag)
+{
+    unsigned count = keel_conf_count(conf, "error-pages");
+    int err = 0;
+    site->error_pages = keel_arena_calloc(&s->arena, (count + 1) * sizeof *site->error_pages);
+    if (!site->error_pages)
+        return no_memory(diag);
+    for (unsigned i = 0; i < count && !err; i++)
+        err = read_error_page(s, site, conf, i, diag);
+    return err;
+}
+
+static int read_charset(struct http_settings *s, struct http_site *site,
+                        const struct keel_conf *conf, struct keel_diag *diag)
+{
+    struct keel_str charset = copy(s, keel_conf_str(conf, "charset"));
+    const uint8_t *p = (const uint8_t *)charset.p;
+    if (!p)
+        return no_memory(diag);
+    if (charset.n > 40 || http_skip(p, p + charset.n, HTTP_CHAR_TOKEN) != p + charset.n)
+        return keel_conf_error(conf, "charset", diag, "a name expected");
+    site->charset = keel_str_equal_nocase(charset, KEEL_STR("utf-8")) ? NULL : charset.p;
+    return 0;
+}
+
 static int read_locations(struct http_settings *s, struct http_site *site,
                           const struct keel_conf *conf, struct keel_diag *diag)
 {
@@ -77,6 +232,10 @@ static int read_locations(struct http_settings *s, struct http_site *site,
             return keel_conf_error(section, NULL, diag, "the path must begin with \"/\"");
         location->autoindex = keel_conf_bool(section, "autoindex");
         int err = read_redirect(s, location, section, diag);
+        if (!err)
+            err = read_headers(s, location, section, diag);
+        if (!err)
+            err = read_tries(s, location, section, diag);
         if (err)
             return err;
     }
@@ -138,6 +297,10 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
         if (site->index[i].n == 0 || memchr(site->index[i].p, '/', site->index[i].n))
             return keel_conf_error_at(conf, "index", i, diag, "a file name without \"/\" expected");
     int err = read_compress(s, site, conf, diag);
+    if (!err)
+        err = read_charset(s, site, conf, diag);
+    if (!err)
+        err = read_error_pages(s, site, conf, diag);
     if (!err)
         err = read_locations(s, site, conf, diag);
     return err ? err : open_root(site, conf, access, diag);

@@ -147,6 +147,8 @@ void http_worker_answer_bad(struct http_worker *w, const struct keel_stream *str
     *response = (struct http_response){0};
     keel_arena_reset(&w->request.arena);
     w->request.clock = &w->clock;
+    w->request.site = NULL;
+    w->request.location = NULL;
     w->request.head.keep_alive = false;
     http_response_plain(response, &w->request, status, KEEL_STR(""));
     count_response(w, response);

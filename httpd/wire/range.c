@@ -13,17 +13,8 @@ static bool position(const char **p, const char *end, uint64_t *out)
     return *p > start;
 }
 
-enum http_range_result http_range_parse(struct keel_str value, uint64_t size, uint64_t *at,
-                                        uint64_t *length)
+static enum http_range_result parse_one(struct keel_str spec, uint64_t size, struct http_range *out)
 {
-    struct keel_str unit = KEEL_STR("bytes="), spec, more;
-    if (value.n < unit.n || !http_token_is((struct keel_str){value.p, 5}, KEEL_STR("bytes")) ||
-        value.p[5] != '=')
-        return HTTP_RANGE_IGNORE;
-    value.p += unit.n;
-    value.n -= unit.n;
-    if (!http_list_next(&value, &spec) || http_list_next(&value, &more))
-        return HTTP_RANGE_IGNORE;
     const char *p = spec.p, *end = spec.p + spec.n;
     uint64_t first, last = UINT64_MAX;
     bool has_first = position(&p, end, &first);
@@ -42,7 +33,30 @@ enum http_range_result http_range_parse(struct keel_str value, uint64_t size, ui
         return HTTP_RANGE_UNSATISFIABLE;
     if (!has_last || last >= size)
         last = size - 1;
-    *at = first;
-    *length = last - first + 1;
+    *out = (struct http_range){first, last - first + 1};
     return HTTP_RANGE_PART;
+}
+
+enum http_range_result http_range_parse(struct keel_str value, uint64_t size,
+                                        struct http_range *out, unsigned *count)
+{
+    struct keel_str unit = KEEL_STR("bytes="), spec;
+    unsigned asked = 0;
+    *count = 0;
+    if (value.n < unit.n || !http_token_is((struct keel_str){value.p, 5}, KEEL_STR("bytes")) ||
+        value.p[5] != '=')
+        return HTTP_RANGE_IGNORE;
+    value.p += unit.n;
+    value.n -= unit.n;
+    while (http_list_next(&value, &spec)) {
+        struct http_range range;
+        enum http_range_result result = parse_one(spec, size, &range);
+        if (result == HTTP_RANGE_IGNORE || ++asked > HTTP_RANGES_MAX)
+            return HTTP_RANGE_IGNORE;
+        if (result == HTTP_RANGE_PART)
+            out[(*count)++] = range;
+    }
+    if (asked == 0)
+        return HTTP_RANGE_IGNORE;
+    return *count > 0 ? HTTP_RANGE_PART : HTTP_RANGE_UNSATISFIABLE;
 }

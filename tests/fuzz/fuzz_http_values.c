@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     if (size == 0)
         return 0;
-    uint64_t whole = bytes[0], at, length;
+    uint64_t whole = bytes[0];
     bytes++;
     size--;
     char *copy = malloc(size ? size : 1);
@@ -31,8 +31,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         int err = http_date_parse((struct keel_str){out, sizeof out}, 0, &again);
         KEEL_ASSERT(err == 0 && again == seconds, "a date does not survive being written");
     }
-    if (http_range_parse(text, whole, &at, &length) == HTTP_RANGE_PART)
-        KEEL_ASSERT(length > 0 && at < whole && length <= whole - at, "a range leaves its file");
+    struct http_range ranges[HTTP_RANGES_MAX];
+    unsigned count;
+    if (http_range_parse(text, whole, ranges, &count) == HTTP_RANGE_PART)
+        for (unsigned i = 0; i < count; i++)
+            KEEL_ASSERT(ranges[i].length > 0 && ranges[i].at < whole &&
+                            ranges[i].length <= whole - ranges[i].at,
+                        "a range leaves its file");
     int strong = http_etag_list_has(text, KEEL_STR("\"a\""), false);
     int weak = http_etag_list_has(text, KEEL_STR("\"a\""), true);
     KEEL_ASSERT((strong < 0) == (weak < 0) && strong <= weak, "a strong match is a weak one");

@@ -123,9 +123,37 @@ def compression():
         assert gzip.decompress(coded('/b.js', 'gzip')[1]) == b'beside'
 
 
+def a_single_page():
+    """try-files, error pages, headers, JSON listings and several ranges, through the sandbox."""
+    conf = SITE.replace('root ', '''error-pages = { "404 /errors/404.html" }
+  location "/" {
+    try-files     = { "$path", "$path.html", "/errors/none" }
+    headers       = { "X-Frame-Options: DENY" }
+    cache-control = "max-age=60"
+  }
+  location "/list/" { autoindex = true }
+  location "/app/" { try-files = { "$path", "/index.html" } }
+  root ''')
+    with httpd(conf, {'www/errors/404.html': '<h1>gone</h1>', 'www/page.html': 'page',
+                      'www/list/a': 'abc', 'www/app/x.js': 'x'}) as daemon:
+        status, fields, body = curl(daemon, '/page')
+        assert (status, body, fields['cache-control']) == (200, b'page', 'max-age=60')
+        status, fields, body = curl(daemon, '/none')
+        assert (status, body, fields['x-frame-options']) == (404, b'<h1>gone</h1>', 'DENY')
+        assert 'cache-control' not in fields and fields['content-type'].startswith('text/html')
+        assert curl(daemon, '/app/x.js')[2] == b'x'
+        assert curl(daemon, '/app/deep/link')[2] == b'<h1>here</h1>\n'
+        status, fields, body = curl(daemon, '/list/', '-H', 'Accept: application/json')
+        rows = json.loads(body)
+        assert [(r['name'], r['type'], r['size']) for r in rows] == [('a', 'file', 3)], rows
+        status, fields, body = curl(daemon, '/1k.txt', '-r', '0-1,1022-')
+        assert status == 206 and body.count(b'\r\n\r\nxx\r\n--') == 2, body
+
+
 if __name__ == '__main__':
     run(('an access log, and its rotation', access_log),
         ('an access log of JSON', access_log_json),
         ('lines of two workers', lines_of_two_workers),
         ('compression', compression),
+        ('a single page, error pages, headers', a_single_page),
         ('a full disk costs lines, not answers', full_disk))

@@ -242,7 +242,22 @@ START_TEST(test_ranges)
     ck_assert_str_eq(field("Content-Length"), "3");
     ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=9-\r\n"), 416);
     ck_assert_str_eq(field("Content-Range"), "bytes */5");
-    ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=0-1, 3-4\r\n"), 200);
+    ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=0-1, 3-4, 9-\r\n"), 206);
+    char mark[64], expected[512];
+    ck_assert_int_eq(sscanf(field("Content-Type"), "multipart/byteranges; boundary=%40s", mark), 1);
+    snprintf(expected, sizeof expected,
+             "\r\n--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Range: bytes 0-1/5"
+             "\r\n\r\nhe\r\n--%s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+             "Content-Range: bytes 3-4/5\r\n\r\nlo\r\n--%s--\r\n",
+             mark, mark, mark);
+    ck_assert(body_is(expected));
+    ck_assert_uint_eq((unsigned)atoi(field("Content-Length")), response.body.n);
+    ck_assert(!response.hold); /* it is not the entry's */
+    ck_assert_uint_eq(ask("GET", "/large", "Range: bytes=0-1,69998-\r\n"), 206);
+    ck_assert_ptr_nonnull(
+        memmem(response.body.p, response.body.n, "69998-69999/70000\r\n\r\nLL", 23));
+    ck_assert_uint_eq(ask("GET", "/large", "Range: bytes=0-,0-\r\n"), 200);
+    ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=7-,8-\r\n"), 416);
     ck_assert_uint_eq(ask("HEAD", "/a.txt", "Range: bytes=1-3\r\n"), 200);
     ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=1-3\r\nIf-Range: \"x\"\r\n"), 200);
     snprintf(fields, sizeof fields, "Range: bytes=4-\r\nIf-Range: %s\r\n", field("ETag"));
@@ -474,6 +489,91 @@ START_TEST(test_siblings)
 }
 END_TEST
 
+START_TEST(test_tries)
+{
+    static struct http_try tries[] = {
+        {true, {"", 0}}, {true, {".html", 5}}, {true, {"/../../a.txt", 12}}, {false, {"/dir/", 5}}};
+    struct http_location saved = locations[0];
+    put("page.html", "page", 4);
+    locations[0] = (struct http_location){.prefix = {"/", 1}, .tries = tries, .try_count = 4};
+    ck_assert_uint_eq(get("/page"), 200);
+    ck_assert(body_is("page"));
+    ck_assert_str_eq(field("Content-Type"), "text/html; charset=utf-8");
+    ck_assert_uint_eq(get("/a.txt"), 200);
+    ck_assert(body_is("hello"));
+    ck_assert_uint_eq(get("/none/at/all"), 200);
+    ck_assert(body_is("in dir")); /* the last one, and its index; nothing above the root */
+    ck_assert_uint_eq(get("/.hidden"), 200);
+    ck_assert(body_is("in dir"));
+    ck_assert_uint_eq(get("/fifo"), 403); /* it exists */
+    ck_assert_uint_eq(get("/dir"), 301);
+    locations[0].try_count = 2;
+    ck_assert_uint_eq(get("/none/here"), 404);
+    locations[0] = saved;
+}
+END_TEST
+
+START_TEST(test_fields)
+{
+    static const struct http_error_page pages[] = {{404, {"text/html", 9}, {"<p>gone", 7}}};
+    struct http_location saved = locations[0];
+    locations[0] = (struct http_location){.prefix = {"/", 1},
+                                          .autoindex = true,
+                                          .fields = {"X: y\r\nCache-Control: no\r\n", 25},
+                                          .always = {"X: y\r\n", 6}};
+    site.error_pages = (struct http_error_page *)(uintptr_t)pages;
+    site.error_page_count = 1;
+    site.charset = "koi8-r";
+    char fields[256];
+    ck_assert_uint_eq(get("/a.txt"), 200);
+    ck_assert(head_has("\r\nX: y\r\nCache-Control: no\r\n"));
+    ck_assert_str_eq(field("Content-Type"), "text/plain; charset=koi8-r");
+    snprintf(fields, sizeof fields, "If-None-Match: %s\r\n", field("ETag"));
+    ck_assert_uint_eq(ask("GET", "/a.txt", fields), 304);
+    ck_assert(head_has("\r\nX: y\r\nCache-Control: no\r\n"));
+    ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=0-0\r\n"), 206);
+    ck_assert(head_has("\r\nX: y\r\nCache-Control: no\r\n"));
+    ck_assert_uint_eq(get("/none"), 404);
+    ck_assert(head_has("\r\nX: y\r\n") && !head_has("Cache-Control") && body_is("<p>gone"));
+    ck_assert_str_eq(field("Content-Length"), "7");
+    ck_assert_str_eq(field("Content-Type"), "text/html");
+    ck_assert_uint_eq(ask("HEAD", "/none", ""), 404);
+    ck_assert(body_is("") && head_has("Content-Length: 7\r\n"));
+    ck_assert_uint_eq(ask("POST", "/a.txt", ""), 405);
+    ck_assert(body_is("405 Method Not Allowed\n") && head_has("Allow: ") && head_has("X: y\r\n"));
+    site.charset = "";
+    http_cache_flush(&cache);
+    get("/a.txt");
+    ck_assert_str_eq(field("Content-Type"), "text/plain");
+    site.charset = NULL;
+    site.error_page_count = 0;
+    locations[0] = saved;
+}
+END_TEST
+
+START_TEST(test_listing_json)
+{
+    static const char *const accepts[] = {"Accept: application/json\r\n",
+                                          "Accept: text/html;q=0.5, */*\r\n"};
+    put("list/\"\xff", "four", 4);
+    ck_assert_uint_eq(get("/list/?format=json"), 200);
+    ck_assert_str_eq(field("Content-Type"), "application/json");
+    ck_assert_str_eq(field("Vary"), "Accept");
+    struct keel_str page = response.body;
+    ck_assert(memcmp(page.p, "[\n{\"name\":\"sub\",\"type\":\"directory\",\"modified\":", 46) == 0);
+    ck_assert_ptr_nonnull(
+        memmem(page.p, page.n, "{\"name\":\"\\\"\\u00ff\",\"type\":\"file\",\"size\":4,", 42));
+    for (unsigned i = 0; i < 2; i++) {
+        ask("GET", "/list/", accepts[i]);
+        ck_assert_str_eq(field("Content-Type"), "application/json");
+    }
+    ask("GET", "/list/", "Accept: text/html, */*;q=0.5\r\n");
+    ck_assert_str_eq(field("Content-Type"), "text/html; charset=utf-8");
+    ask("GET", "/list/", "");
+    ck_assert_str_eq(field("Content-Type"), "text/html; charset=utf-8");
+}
+END_TEST
+
 /* Fails the n-th allocation, every n: an answer comes, and nothing is lost or left. */
 START_TEST(test_no_memory)
 {
@@ -515,6 +615,9 @@ Suite *file_suite(void)
     tcase_add_test(t, test_large);
     tcase_add_test(t, test_cache);
     tcase_add_test(t, test_cache_limits);
+    tcase_add_test(t, test_tries);
+    tcase_add_test(t, test_fields);
+    tcase_add_test(t, test_listing_json);
     tcase_add_test(t, test_compress);
     tcase_add_test(t, test_siblings);
     tcase_add_test(t, test_no_memory);

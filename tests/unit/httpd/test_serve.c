@@ -431,6 +431,26 @@ START_TEST(test_configurations)
          "URI reference"},
         {"listen = \"127.0.0.1:0\"\nsite \"a\" { location \"/\" { proxy = \"x\" } }", "support"},
         {"upstream \"a\" { }", "support"},
+#define SITE(text) "listen = \"127.0.0.1:0\"\nsite \"a\" { root = \"/\"\n" text " }"
+#define LOCATION(text) SITE("location \"/\" { " text " }")
+        {SITE("compress = { \"deflate\" }"), "\"gzip\" expected, not \"deflate\""},
+        {SITE("compress = { \"br\", \"br\" }"), "twice"},
+        {SITE("charset = \"a b\""), "a name"},
+        {SITE("error-pages = { \"404\" }"), "STATUS FILE"},
+        {SITE("error-pages = { \"399 /x\" }"), "STATUS FILE"},
+        {SITE("error-pages = { \"404 /none\" }"), "cannot read \"///none\": No such file"},
+        {SITE("error-pages = { \"404 /etc/passwd\", \"404 /etc/passwd\" }"), "twice"},
+        {LOCATION("headers = { \"X\" }"), "Name: value"},
+        {LOCATION("headers = { \"X: a\\nb\" }"), "Name: value"},
+        {LOCATION("headers = { \"X y: a\" }"), "Name: value"},
+        {LOCATION("headers = { \"Content-Length: 1\" }"), "set by httpd"},
+        {LOCATION("cache-control = \"\""), "field value"},
+        {LOCATION("try-files = { \"index.html\" }"), "$path or a path"},
+        {LOCATION("try-files = { \"/../x\" }"), "$path or a path"},
+        {"listen = \"127.0.0.1:0\"\naccess-log { }\nsite \"a\" { root = \"/\" }", "file"},
+        {"listen = \"127.0.0.1:0\"\naccess-log { file = \"x\" format = \"%{x}\" }\n"
+         "site \"a\" { root = \"/\" }",
+         "unknown value"},
         {"listen = \"127.0.0.1:0\"\nmax-header = 1g\nsite \"a\" { root = \"/\" }", "max-header"},
     };
     struct keel_diag diag;
@@ -457,7 +477,9 @@ START_TEST(test_configure_no_memory)
     bool done = false;
     snprintf(text, sizeof text,
              "listen = \"127.0.0.1:0\"\nsite \"a\" { root = \"%s\" names = { \"b\", \"c\" }\n"
-             "location \"/x/\" { autoindex = true } location \"/y/\" { redirect = \"301 /z\" } }\n",
+             "location \"/x/\" { autoindex = true headers = { \"X: y\" } cache-control = \"no\"\n"
+             "try-files = { \"$path\", \"/a\" } } error-pages = { \"404 /a.txt\" }\n"
+             "compress = { \"br\" } location \"/y/\" { redirect = \"301 /z\" } }\n",
              folder);
     for (unsigned n = 1; !done && n < 1000; n++) {
         settings = NULL;

@@ -128,7 +128,10 @@ static const struct {
     {"bytes=1000-", HTTP_RANGE_UNSATISFIABLE, 0, 0},
     {"bytes=99999999999999999999999-", HTTP_RANGE_UNSATISFIABLE, 0, 0},
     {"bytes=-0", HTTP_RANGE_UNSATISFIABLE, 0, 0},
-    {"bytes=0-1,3-4", HTTP_RANGE_IGNORE, 0, 0},
+    {"bytes=5000-,1-2", HTTP_RANGE_PART, 1, 2},
+    {"bytes=5000-,-0", HTTP_RANGE_UNSATISFIABLE, 0, 0},
+    {"bytes=0-1,3", HTTP_RANGE_IGNORE, 0, 0},
+    {"bytes=0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-,0-", HTTP_RANGE_IGNORE, 0, 0},
     {"bytes=2-1", HTTP_RANGE_IGNORE, 0, 0},
     {"bytes=", HTTP_RANGE_IGNORE, 0, 0},
     {"bytes=-", HTTP_RANGE_IGNORE, 0, 0},
@@ -141,20 +144,28 @@ static const struct {
 
 START_TEST(test_ranges)
 {
-    uint64_t at = 0, length = 0;
-    ck_assert_int_eq(http_range_parse(keel_str(ranges[_i].value), 1000, &at, &length),
+    struct http_range out[HTTP_RANGES_MAX] = {{0}};
+    unsigned count;
+    ck_assert_int_eq(http_range_parse(keel_str(ranges[_i].value), 1000, out, &count),
                      ranges[_i].result);
-    ck_assert_uint_eq(at, ranges[_i].at);
-    ck_assert_uint_eq(length, ranges[_i].length);
+    if (ranges[_i].result != HTTP_RANGE_PART)
+        return;
+    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_eq(out[0].at, ranges[_i].at);
+    ck_assert_uint_eq(out[0].length, ranges[_i].length);
 }
 END_TEST
 
 START_TEST(test_range_of_nothing)
 {
-    uint64_t at, length;
-    ck_assert_int_eq(http_range_parse(KEEL_STR("bytes=0-"), 0, &at, &length),
+    struct http_range out[HTTP_RANGES_MAX];
+    unsigned count;
+    ck_assert_int_eq(http_range_parse(KEEL_STR("bytes=0-1, -3,500-"), 600, out, &count),
+                     HTTP_RANGE_PART);
+    ck_assert(count == 3 && out[1].at == 597 && out[2].length == 100);
+    ck_assert_int_eq(http_range_parse(KEEL_STR("bytes=0-"), 0, out, &count),
                      HTTP_RANGE_UNSATISFIABLE);
-    ck_assert_int_eq(http_range_parse(KEEL_STR("bytes=-5"), 0, &at, &length),
+    ck_assert_int_eq(http_range_parse(KEEL_STR("bytes=-5"), 0, out, &count),
                      HTTP_RANGE_UNSATISFIABLE);
 }
 END_TEST
