@@ -14,34 +14,10 @@ static void add(struct dns_proofs *proofs, const struct dns_node *node, const st
 
 /* --- NSEC --- */
 
-static void add_nsec(struct dns_proofs *proofs, const struct dns_image *image,
-                     const struct dns_name *name)
+static void add_nsec(struct dns_proofs *proofs, const struct dns_image *image, uint32_t number)
 {
-    const struct dns_nsec *entry = dns_nsec_find(image, name);
+    const struct dns_nsec *entry = &dns_image_nsec(image)[number];
     add(proofs, dns_image_node(image, entry->node), dns_image_at(image, entry->set_at));
-}
-
-static void add_nsec_of_node(struct dns_proofs *proofs, const struct dns_image *image,
-                             const struct dns_node *node)
-{
-    const struct dns_set *set = dns_node_set(image, node, DNS_TYPE_NSEC);
-    struct dns_name name;
-    if (set) {
-        add(proofs, node, set);
-        return;
-    }
-    /* an empty non-terminal: the NSEC before it names one below it (RFC 4035, 3.1.3.2) */
-    dns_name_set(&name, dns_node_name(image, node));
-    add_nsec(proofs, image, &name);
-}
-
-static void add_nsec_of_wildcard(struct dns_proofs *proofs, const struct dns_image *image,
-                                 const struct dns_node *encloser)
-{
-    struct dns_name star = {.size = 3, .labels = 1, .offsets = {0, 2}, .bytes = "\1*"}, name;
-    /* what is below the encloser was at least as long */
-    if (dns_name_join(&name, &star, 1, dns_node_name(image, encloser), encloser->name_size) == 0)
-        add_nsec(proofs, image, &name);
 }
 
 /* --- NSEC3 --- */
@@ -98,8 +74,9 @@ static void add_nsec3_of_node(struct dns_proofs *proofs, const struct dns_image 
 void dns_prove_no_type(struct dns_proofs *proofs, const struct dns_image *image,
                        const struct dns_node *node)
 {
+    /* of an empty non-terminal: the NSEC before it names one below it (RFC 4035, 3.1.3.2) */
     if (image->denial == DNS_DENIAL_NSEC)
-        add_nsec_of_node(proofs, image, node);
+        add_nsec(proofs, image, dns_image_proofs(image)[dns_node_number(image, node)].own);
     else if (image->denial == DNS_DENIAL_NSEC3)
         add_nsec3_of_node(proofs, image, node);
 }
@@ -108,8 +85,8 @@ void dns_prove_no_name(struct dns_proofs *proofs, const struct dns_image *image,
                        const struct dns_name *name, const struct dns_node *encloser)
 {
     if (image->denial == DNS_DENIAL_NSEC) {
-        add_nsec(proofs, image, name);
-        add_nsec_of_wildcard(proofs, image, encloser);
+        add_nsec(proofs, image, dns_nsec_find(image, name));
+        add_nsec(proofs, image, dns_image_proofs(image)[dns_node_number(image, encloser)].wildcard);
     } else if (image->denial == DNS_DENIAL_NSEC3) {
         encloser = add_closest(proofs, image, name, encloser);
         add_nsec3(proofs, image,
@@ -121,7 +98,7 @@ void dns_prove_expansion(struct dns_proofs *proofs, const struct dns_image *imag
                          const struct dns_name *name, const struct dns_node *encloser)
 {
     if (image->denial == DNS_DENIAL_NSEC)
-        add_nsec(proofs, image, name);
+        add_nsec(proofs, image, dns_nsec_find(image, name));
     else if (image->denial == DNS_DENIAL_NSEC3)
         add_next_closer(proofs, image, name, encloser);
 }
@@ -130,7 +107,7 @@ void dns_prove_no_wildcard_type(struct dns_proofs *proofs, const struct dns_imag
                                 const struct dns_name *name, const struct dns_node *encloser)
 {
     if (image->denial == DNS_DENIAL_NSEC)
-        add_nsec(proofs, image, name);
+        add_nsec(proofs, image, dns_nsec_find(image, name));
     else if (image->denial == DNS_DENIAL_NSEC3)
         add_closest(proofs, image, name, encloser);
     dns_prove_no_type(proofs, image, dns_image_node(image, encloser->wildcard));

@@ -24,18 +24,35 @@ uint64_t dns_nsec_prefix(const struct dns_image *image, const struct dns_name *n
     return used ? prefix << 8 * (8 - used) : 0;
 }
 
+/* dns_name_compare of a flat name, without taking it apart first. */
+static int compare_flat(const uint8_t *flat, const struct dns_name *name)
+{
+    uint8_t offsets[DNS_LABELS_MAX];
+    unsigned labels = 0;
+    for (unsigned at = 0; flat[at] != 0; at += flat[at] + 1u)
+        offsets[labels++] = (uint8_t)at;
+    for (unsigned i = 1; i <= labels && i <= name->labels; i++) {
+        const uint8_t *a = flat + offsets[labels - i];
+        const uint8_t *b = name->bytes + name->offsets[name->labels - i];
+        int d = memcmp(a + 1, b + 1, a[0] < b[0] ? a[0] : b[0]); /* both are lower-cased */
+        if (d == 0)
+            d = a[0] - b[0];
+        if (d)
+            return d;
+    }
+    return (int)labels - name->labels;
+}
+
 /* True when the entry's name stands at or before the name. */
 static bool at_or_before(const struct dns_image *image, const struct dns_nsec *entry,
                          uint64_t prefix, const struct dns_name *name)
 {
-    struct dns_name own;
     if (entry->prefix != prefix)
         return entry->prefix < prefix;
-    dns_name_set(&own, dns_node_name(image, dns_image_node(image, entry->node)));
-    return dns_name_compare(&own, name) <= 0;
+    return compare_flat(dns_node_name(image, dns_image_node(image, entry->node)), name) <= 0;
 }
 
-const struct dns_nsec *dns_nsec_find(const struct dns_image *image, const struct dns_name *name)
+uint32_t dns_nsec_find(const struct dns_image *image, const struct dns_name *name)
 {
     const struct dns_nsec *chain = dns_image_nsec(image);
     uint64_t prefix = dns_nsec_prefix(image, name);
@@ -48,7 +65,7 @@ const struct dns_nsec *dns_nsec_find(const struct dns_image *image, const struct
         else
             high = middle;
     }
-    return &chain[low];
+    return low;
 }
 
 void dns_nsec3_hash(const struct dns_image *image, const uint8_t *name, size_t size,

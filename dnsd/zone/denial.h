@@ -6,8 +6,9 @@
  * most steps of a search stay inside the table.
  *
  * NSEC3: an entry for each hash, sorted. Hashes are evenly spread, so their first bits lead close
- * to the place: buckets[k] is the first entry whose first bits are k or more. What depends on
- * existing names alone is found when the image is made: proofs[n] for node n.
+ * to the place: buckets[k] is the first entry whose first bits are k or more.
+ *
+ * What depends on existing names alone is found when the image is made: proofs[n] for node n.
  *
  *     chain:   struct dns_nsec[chain_count]   or   struct dns_nsec3[chain_count]
  *     buckets: uint32_t[1 << (64 - bucket_shift)]
@@ -29,10 +30,10 @@ struct dns_nsec3 {
     uint8_t hash[KEEL_SHA1_SIZE];
     uint32_t node;
 };
-/* Numbers of NSEC3 entries that match or cover a name. */
+/* Numbers of the entries that match or cover a name. */
 #define DNS_PROOF_MATCH 0x80000000u
 struct dns_node_proof {
-    uint32_t own;      /* the node's own name; with DNS_PROOF_MATCH when it has a hash */
+    uint32_t own; /* the node's own name; NSEC3: with DNS_PROOF_MATCH when it has a hash */
     uint32_t wildcard; /* the name "*" below it */
 };
 
@@ -51,9 +52,9 @@ static inline const struct dns_node_proof *dns_image_proofs(const struct dns_ima
 
 /* The sort key of a lower-cased name below the apex, as far as struct dns_nsec has it. */
 uint64_t dns_nsec_prefix(const struct dns_image *image, const struct dns_name *name);
-/* The last NSEC entry at or before the name (lower-cased, in the zone): it matches or covers it.
- * The image has a chain. */
-const struct dns_nsec *dns_nsec_find(const struct dns_image *image, const struct dns_name *name);
+/* The number of the last NSEC entry at or before the name (lower-cased, in the zone): it matches or
+ * covers it. The image has a chain. */
+uint32_t dns_nsec_find(const struct dns_image *image, const struct dns_name *name);
 
 /* The hash of a lower-cased flat name with the zone's salt and iterations (RFC 5155, 5). */
 void dns_nsec3_hash(const struct dns_image *image, const uint8_t *name, size_t size,

@@ -91,6 +91,23 @@ static bool in_chain(const struct dns_image *image, const struct dns_node *node,
            (*set = dns_node_set(image, node, DNS_TYPE_NSEC)) != NULL;
 }
 
+/* Nodes stand in canonical order as the entries do: one walk finds all own ones. */
+static void fill_nsec_proofs(const struct dns_image *image, struct dns_node_proof *proofs)
+{
+    const struct dns_nsec *chain = dns_image_nsec(image);
+    struct dns_name star = {.size = 3, .labels = 1, .offsets = {0, 2}, .bytes = "\1*"}, name;
+    for (uint32_t i = 0, at = 0; i < image->node_count; i++) {
+        const struct dns_node *node = dns_image_node(image, i);
+        while (at + 1 < image->chain_count && chain[at + 1].node <= i)
+            at++;
+        proofs[i].own = proofs[i].wildcard = at;
+        /* nothing can be below a name that leaves no room */
+        if (!(node->flags & (DNS_NODE_BELOW_CUT | DNS_NODE_CUT)) &&
+            dns_name_join(&name, &star, 1, dns_node_name(image, node), node->name_size) == 0)
+            proofs[i].wildcard = dns_nsec_find(image, &name);
+    }
+}
+
 static int build_nsec(struct build *b)
 {
     const struct dns_image *image = image_of(b);
@@ -115,6 +132,10 @@ static int build_nsec(struct build *b)
     }
     image_of(b)->chain_at = at;
     image_of(b)->chain_count = count;
+    if ((err = append_table(b, image_of(b)->node_count * sizeof(struct dns_node_proof), &at)) != 0)
+        return err;
+    image_of(b)->proofs_at = at;
+    fill_nsec_proofs(image_of(b), (struct dns_node_proof *)(keel_buf_bytes(b->block) + at));
     image_of(b)->denial = DNS_DENIAL_NSEC;
     return 0;
 }
@@ -201,7 +222,7 @@ static void fill_buckets(const struct dns_image *image, uint32_t *buckets, uint3
     }
 }
 
-static void fill_proofs(const struct dns_image *image, struct dns_node_proof *proofs)
+static void fill_nsec3_proofs(const struct dns_image *image, struct dns_node_proof *proofs)
 {
     uint8_t hash[KEEL_SHA1_SIZE], wild[DNS_NAME_MAX + 2] = "\1*";
     for (uint32_t i = 0; i < image->node_count; i++) {
@@ -250,7 +271,7 @@ static int build_nsec3(struct build *b, const struct parameters *p)
     if ((err = append_table(b, image_of(b)->node_count * sizeof(struct dns_node_proof), &at)) != 0)
         return err;
     image_of(b)->proofs_at = at;
-    fill_proofs(image_of(b), (struct dns_node_proof *)(keel_buf_bytes(b->block) + at));
+    fill_nsec3_proofs(image_of(b), (struct dns_node_proof *)(keel_buf_bytes(b->block) + at));
     image_of(b)->denial = DNS_DENIAL_NSEC3;
     return 0;
 }

@@ -78,7 +78,7 @@ START_TEST(finds_the_nsec_before_a_name)
             if (dns_name_compare(&own, &name) <= 0)
                 wanted = &chain[k];
         }
-        ck_assert_msg(dns_nsec_find(image, &name) == wanted, "%s", asked[i]);
+        ck_assert_msg(chain + dns_nsec_find(image, &name) == wanted, "%s", asked[i]);
     }
     keel_free(image);
 }
