@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/runtime/accept.h"
 #include "common/service/log.h"
+#include "common/service/peers.h"
 
 #include <errno.h>
 #include <sys/resource.h>
@@ -19,13 +20,6 @@ struct host_source {
     struct keel_dgram *dgram;      /* datagram ones */
 };
 
-/* A helper as a worker sees it, or a worker as a helper does. */
-struct host_peer {
-    struct keel_channel channel; /* fd -1: not there */
-    struct keel_host *host;
-    unsigned index;
-};
-
 struct keel_host {
     struct keel_instance instance;
     struct keel_host_options options;
@@ -34,7 +28,7 @@ struct keel_host {
     struct keel_slab slab;
     struct keel_list sources;
     struct keel_list connections;
-    struct host_peer *peers;
+    struct keel_peers peers; /* the helpers of a worker, the workers of a helper */
     bool active, ready, draining;
     struct keel_timer drain_tick;
     uint64_t drain_until_ns;
@@ -133,51 +127,29 @@ static void call_stop(struct keel_host *host)
 
 /* --- peers --- */
 
-static void tell_peer(struct host_peer *peer, bool up)
+static void on_peer_change(struct keel_peers *peers, unsigned index, bool up)
 {
-    struct keel_host *host = peer->host;
+    struct keel_host *host = KEEL_CONTAINER(peers, struct keel_host, peers);
     const struct keel_helper *helper = host->options.helper;
     void (*on_peer)(struct keel_instance *, unsigned, bool) =
         helper ? helper->on_peer : host->options.protocol->on_helper;
     if (on_peer)
-        on_peer(&host->instance, peer->index, up);
+        on_peer(&host->instance, index, up);
 }
 
-static void on_peer_message(struct keel_channel *channel, struct keel_message *message)
+static void on_peer_message(struct keel_peers *peers, unsigned index, struct keel_message *message)
 {
-    struct host_peer *peer = KEEL_CONTAINER(channel, struct host_peer, channel);
-    struct keel_host *host = peer->host;
+    struct keel_host *host = KEEL_CONTAINER(peers, struct keel_host, peers);
     const struct keel_helper *helper = host->options.helper;
     void (*on_message)(struct keel_instance *, unsigned, struct keel_message *) =
         helper ? helper->on_message : host->options.protocol->on_helper_message;
     if (on_message)
-        on_message(&host->instance, peer->index, message);
+        on_message(&host->instance, index, message);
 }
 
-static void on_peer_end(struct keel_channel *channel)
+int keel_host_peer(struct keel_host *host, unsigned peer, int fd)
 {
-    struct host_peer *peer = KEEL_CONTAINER(channel, struct host_peer, channel);
-    keel_channel_stop(channel);
-    tell_peer(peer, false);
-}
-
-int keel_host_peer(struct keel_host *host, unsigned index, int fd)
-{
-    if (index >= host->options.peers) {
-        close(fd);
-        return KEEL_EINVAL;
-    }
-    struct host_peer *peer = &host->peers[index];
-    if (peer->channel.fd >= 0)
-        on_peer_end(&peer->channel);
-    if (keel_channel_start(&peer->channel, host->options.loop, fd, on_peer_message, on_peer_end) !=
-        0) {
-        peer->channel.fd = -1;
-        close(fd);
-        return KEEL_ESYS;
-    }
-    tell_peer(peer, true);
-    return 0;
+    return keel_peers_connect(&host->peers, peer, fd);
 }
 
 int keel_instance_send(struct keel_instance *instance, unsigned peer, uint32_t type, uint32_t a,
@@ -185,31 +157,7 @@ int keel_instance_send(struct keel_instance *instance, unsigned peer, uint32_t t
                        unsigned fd_count)
 {
     struct keel_host *host = instance->host;
-    if (peer >= host->options.peers)
-        return KEEL_EOF;
-    return keel_channel_send(&host->peers[peer].channel, type, a, b, bytes, size, fds, fd_count);
-}
-
-static int make_peers(struct keel_host *host)
-{
-    host->peers = keel_calloc(host->options.peers + 1, sizeof *host->peers);
-    if (!host->peers)
-        return KEEL_ENOMEM;
-    for (unsigned i = 0; i < host->options.peers; i++) {
-        host->peers[i].host = host;
-        host->peers[i].index = i;
-        host->peers[i].channel.fd = -1;
-    }
-    return 0;
-}
-
-static void close_peers(struct keel_host *host)
-{
-    for (unsigned i = 0; host->peers && i < host->options.peers; i++) {
-        keel_channel_flush(&host->peers[i].channel, 100);
-        keel_channel_stop(&host->peers[i].channel);
-    }
-    keel_free(host->peers);
+    return keel_peers_send(&host->peers, peer, type, a, b, bytes, size, fds, fd_count);
 }
 
 /* --- connections --- */
@@ -551,13 +499,14 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
     keel_list_init(&host->connections);
     keel_timer_init(&host->drain_tick, options->loop, "drain", on_drain_tick);
 
-    int err = make_peers(host);
+    int err = keel_peers_init(&host->peers, options->loop, options->peers, on_peer_change,
+                              on_peer_message);
     if (!err)
         err = call_start(host, diag);
     host->ready = host->ready || err == 0;
     if (err && err != KEEL_EAGAIN) {
         keel_slab_fini(&host->slab);
-        keel_free(host->peers);
+        keel_peers_fini(&host->peers);
         keel_free(host);
         return err;
     }
@@ -580,7 +529,7 @@ void keel_host_free(struct keel_host *host)
     close_sources(host);
     close_connections(host);
     call_stop(host);
-    close_peers(host);
+    keel_peers_fini(&host->peers);
     keel_slab_fini(&host->slab);
     keel_free(host);
 }

@@ -47,6 +47,8 @@ common_libkeel_la_SOURCES += \
 	common/service/options.h \
 	common/service/paths.c \
 	common/service/paths.h \
+	common/service/peers.c \
+	common/service/peers.h \
 	common/service/process.c \
 	common/service/segment.c \
 	common/service/segment.h \

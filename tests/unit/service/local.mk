@@ -14,6 +14,7 @@ tests_unit_service_service_SOURCES = \
 	tests/unit/service/test_manifest.c \
 	tests/unit/service/test_metric.c \
 	tests/unit/service/test_module.c \
+	tests/unit/service/test_peers.c \
 	tests/unit/service/test_sandbox.c \
 	tests/unit/service/test_sockets.c
 
