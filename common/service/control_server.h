@@ -9,7 +9,7 @@
 
 struct keel_control_client;
 
-/* One request line, parsed. */
+/* control_request.c: one request line, parsed. */
 struct keel_control_request {
     json_t *root;        /* owns name and args */
     const char *command;

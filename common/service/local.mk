@@ -29,6 +29,7 @@ common_libkeel_la_SOURCES += \
 	common/service/balance.c \
 	common/service/channel.c \
 	common/service/control.c \
+	common/service/control_request.c \
 	common/service/control_server.h \
 	common/service/crash.c \
 	common/service/crash.h \

@@ -8,7 +8,7 @@
  *   balance.c     accepting for the workers (schedule round-robin and least)
  *   upgrade.c     the new binary takes over
  *   totals.c      counters that outlive their workers; metrics as text
- *   control.c     the control socket; master_command.c the commands
+ *   control.c     the control socket; control_request.c its requests, master_command.c the commands
  */
 #ifndef KEEL_SERVICE_MASTER_H
 #define KEEL_SERVICE_MASTER_H
