@@ -13,6 +13,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/wire/accept.c httpd/wire/accept.h \
 	httpd/wire/mime.c httpd/wire/mime.h \
 	httpd/request/condition.c httpd/request/condition.h \
+	httpd/request/access.c httpd/request/access.h \
 	httpd/request/route.c httpd/request/route.h \
 	httpd/request/request.c httpd/request/request.h \
 	httpd/conn/h1.c httpd/conn/h1.h \
@@ -29,6 +30,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/cache.c httpd/handlers/cache.h \
 	httpd/handlers/redirect.c httpd/handlers/redirect.h \
 	httpd/handlers/file.c httpd/handlers/file.h \
+	httpd/serve/location.c httpd/serve/location.h \
 	httpd/serve/settings.c httpd/serve/settings.h \
 	httpd/serve/worker.c httpd/serve/worker.h \
 	httpd/serve/connection.h \

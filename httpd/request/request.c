@@ -85,10 +85,9 @@ void http_response_plain(struct http_response *response, struct http_request *re
         snprintf(content, sizeof content, "Content-Type: %.*s\r\nContent-Length: %zu\r\n",
                  (int)type.n, type.p, page ? page->body.n : line);
     char *text = keel_arena_printf(
-        &request->arena,
-        "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\n%s%.*s%.*s\r\n%u %s\n", status, reason.p,
-        HTTP_DATE_SIZE, request->clock->date, content, (int)extra.n, extra.n ? extra.p : "",
-        (int)always.n, always.n ? always.p : "", status, reason.p);
+        &request->arena, "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\n%s%.*s%.*s\r\n%u %s\n",
+        status, reason.p, HTTP_DATE_SIZE, request->clock->date, content, (int)extra.n,
+        extra.n ? extra.p : "", (int)always.n, always.n ? always.p : "", status, reason.p);
     if (!text) {
         out_of_memory(response);
         return;

@@ -5,6 +5,7 @@
 #ifndef HTTPD_REQUEST_ROUTE_H
 #define HTTPD_REQUEST_ROUTE_H
 
+#include "httpd/request/access.h"
 #include "httpd/wire/accept.h"
 
 /* A file to try: the path (or not) and what follows. */
@@ -26,6 +27,7 @@ struct http_location {
     struct keel_str redirect_to; /* stands for the prefix */
     struct keel_str fields;      /* lines that go into every answer about a file */
     struct keel_str always;      /* and those of them that go into every other answer too */
+    struct http_access *access;  /* NULL: everybody, as often as they like */
     struct http_try *tries;      /* which files may stand for a path, in order; none: its own */
     unsigned try_count;
 };

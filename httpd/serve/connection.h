@@ -24,6 +24,7 @@ struct http_connection {
     uint32_t unsent;          /* WAIT_SEND: low bits of what was pending when it began */
     uint8_t wait;             /* enum http_wait */
     bool spoke;               /* a request was read */
+    bool counted;             /* against the connections of its client */
     bool paused;              /* output is above the high watermark: no request is read */
 };
 _Static_assert(sizeof(struct http_connection) - sizeof(struct keel_stream) <= 256,

@@ -184,7 +184,10 @@ static void on_open(struct keel_stream *s)
 
 static void on_close(struct keel_stream *s, enum keel_stream_end why)
 {
-    http_serve_h2_stop(http_connection_of(s));
+    struct http_connection *c = http_connection_of(s);
+    http_serve_h2_stop(c);
+    if (c->counted)
+        http_worker_disconnect(http_worker_of(c), &s->peer);
 }
 
 const struct keel_stream_ops http_stream_ops = {
@@ -234,7 +237,11 @@ void http_serve_drain(struct keel_instance *instance)
 void http_serve_connect(struct keel_connection *connection)
 {
     struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
-    wait_for(c, WAIT_HEAD, http_worker_of(c)->settings->header_timeout);
+    struct http_worker *w = http_worker_of(c);
+    if (http_worker_connect(w, &connection->stream.peer, &c->counted))
+        wait_for(c, WAIT_HEAD, w->settings->header_timeout);
+    else
+        keel_stream_close(&connection->stream);
 }
 
 bool http_serve_evictable(struct keel_connection *connection)

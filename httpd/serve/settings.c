@@ -8,7 +8,7 @@
 #include "common/base/mem.h"
 #include "httpd/wire/chars.h"
 #include "httpd/wire/mime.h"
-#include "httpd/wire/path.h"
+#include "httpd/serve/location.h"
 
 static int no_memory(struct keel_diag *diag)
 {
@@ -34,125 +34,6 @@ static int copy_list(struct http_settings *s, const struct keel_conf *conf, cons
         (*out)[i] = copy(s, keel_conf_at(conf, name, i)->text);
         if (!(*out)[i].p)
             return KEEL_ENOMEM;
-    }
-    return 0;
-}
-
-/* "301 /new/": a status and what stands for the prefix. */
-static int read_redirect(struct http_settings *s, struct http_location *location,
-                         const struct keel_conf *conf, struct keel_diag *diag)
-{
-    const char *text = keel_conf_str(conf, "redirect");
-    uint64_t status;
-    if (!text)
-        return 0;
-    struct keel_str rest = keel_str(text), word;
-    if (!keel_str_split(&rest, ' ', &word) || keel_parse_u64(word, 308, &status) != 0 ||
-        (status != 301 && status != 302 && status != 307 && status != 308))
-        return keel_conf_error(conf, "redirect", diag,
-                               "\"STATUS TARGET\" expected, with status 301, 302, 307 or 308");
-    rest = keel_str_trim(rest);
-    if (rest.n == 0)
-        return keel_conf_error(conf, "redirect", diag, "a target must follow the status");
-    for (size_t i = 0; i < rest.n; i++)
-        if (rest.p[i] <= ' ' || rest.p[i] >= 0x7f)
-            return keel_conf_error(conf, "redirect", diag,
-                                   "the target must be a URI reference: blanks, control and other "
-                                   "characters are written as %%XX");
-    location->redirect = (unsigned)status;
-    location->redirect_to = copy(s, rest.p);
-    return location->redirect_to.p ? 0 : no_memory(diag);
-}
-
-/* Fields that say how a message is framed, or that are ours to set. */
-static bool is_reserved(struct keel_str name)
-{
-    static const char *const names[] = {"connection",
-                                        "content-length",
-                                        "content-range",
-                                        "content-type",
-                                        "content-encoding",
-                                        "date",
-                                        "etag",
-                                        "keep-alive",
-                                        "last-modified",
-                                        "server",
-                                        "te",
-                                        "trailer",
-                                        "transfer-encoding",
-                                        "upgrade",
-                                        "accept-ranges",
-                                        "location",
-                                        "www-authenticate",
-                                        "proxy-connection"};
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
-        if (keel_str_equal_nocase(name, keel_str(names[i])))
-            return true;
-    return false;
-}
-
-static bool is_value(struct keel_str value)
-{
-    const uint8_t *p = (const uint8_t *)value.p, *end = p + value.n;
-    return value.n > 0 && http_skip(p, end, HTTP_CHAR_VALUE) == end;
-}
-
-static int read_headers(struct http_settings *s, struct http_location *location,
-                        const struct keel_conf *conf, struct keel_diag *diag)
-{
-    struct keel_buf always = {0};
-    const char *control = keel_conf_str(conf, "cache-control");
-    int err = 0;
-    for (unsigned i = 0; i < keel_conf_count(conf, "headers") && !err; i++) {
-        struct keel_str value = keel_str(keel_conf_at(conf, "headers", i)->text), name;
-        bool split = keel_str_split(&value, ':', &name) && value.p;
-        const uint8_t *p = (const uint8_t *)name.p;
-        value = split ? keel_str_trim(value) : KEEL_STR("");
-        if (!split || name.n == 0 || http_skip(p, p + name.n, HTTP_CHAR_TOKEN) != p + name.n ||
-            !is_value(value))
-            err = keel_conf_error_at(conf, "headers", i, diag, "\"Name: value\" expected");
-        else if (is_reserved(name))
-            err = keel_conf_error_at(conf, "headers", i, diag, "%.*s is set by httpd", (int)name.n,
-                                     name.p);
-        keel_buf_printf(&always, "%.*s: %.*s\r\n", (int)name.n, name.p, (int)value.n, value.p);
-    }
-    if (!err && control && !is_value(keel_str(control)))
-        err = keel_conf_error(conf, "cache-control", diag, "a field value expected");
-    size_t n = keel_buf_size(&always);
-    if (control)
-        keel_buf_printf(&always, "Cache-Control: %s\r\n", control);
-    const char *text = keel_buf_size(&always) ? keel_buf_text(&always) : "";
-    struct keel_str all = text ? copy(s, text) : (struct keel_str){0};
-    if (!err && !all.p)
-        err = no_memory(diag);
-    location->fields = all;
-    location->always = (struct keel_str){all.p, n};
-    keel_buf_fini(&always);
-    return err;
-}
-
-/* "$path.html", "/index.html" */
-static int read_tries(struct http_settings *s, struct http_location *location,
-                      const struct keel_conf *conf, struct keel_diag *diag)
-{
-    static const struct keel_str mark = {"$path", 5};
-    unsigned count = keel_conf_count(conf, "try-files");
-    location->tries = keel_arena_calloc(&s->arena, (count + 1) * sizeof *location->tries);
-    if (!location->tries)
-        return no_memory(diag);
-    for (unsigned i = 0; i < count; i++) {
-        struct http_try *try = &location->tries[location->try_count++];
-        try->tail = copy(s, keel_conf_at(conf, "try-files", i)->text);
-        if (!try->tail.p)
-            return no_memory(diag);
-        try->path = try->tail.n >= mark.n && memcmp(try->tail.p, mark.p, mark.n) == 0;
-        if (try->path) {
-            try->tail.p += mark.n;
-            try->tail.n -= mark.n;
-        } else if (!http_path_is_normal(try->tail)) {
-            return keel_conf_error_at(conf, "try-files", i, diag,
-                                      "$path or a path that begins with \"/\" expected");
-        }
     }
     return 0;
 }
@@ -216,33 +97,6 @@ static int read_charset(struct http_settings *s, struct http_site *site,
     return 0;
 }
 
-static int read_locations(struct http_settings *s, struct http_site *site,
-                          const struct keel_conf *conf, struct keel_diag *diag)
-{
-    unsigned count = keel_conf_count(conf, "location");
-    site->locations = keel_arena_calloc(&s->arena, (count + 1) * sizeof *site->locations);
-    if (!site->locations)
-        return no_memory(diag);
-    keel_conf_for (section, conf, "location") {
-        struct http_location *location = &site->locations[site->location_count++];
-        location->prefix = copy(s, keel_conf_title(section));
-        if (!location->prefix.p)
-            return no_memory(diag);
-        if (location->prefix.p[0] != '/')
-            return keel_conf_error(section, NULL, diag, "the path must begin with \"/\"");
-        location->autoindex = keel_conf_bool(section, "autoindex");
-        int err = read_redirect(s, location, section, diag);
-        if (!err)
-            err = read_headers(s, location, section, diag);
-        if (!err)
-            err = read_tries(s, location, section, diag);
-        if (err)
-            return err;
-    }
-    http_route_sort(site);
-    return 0;
-}
-
 static int open_root(struct http_site *site, const struct keel_conf *conf,
                      struct keel_access *access, struct keel_diag *diag)
 {
@@ -302,7 +156,7 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
     if (!err)
         err = read_error_pages(s, site, conf, diag);
     if (!err)
-        err = read_locations(s, site, conf, diag);
+        err = http_locations_read(&s->arena, site, &s->limited, conf, diag);
     return err ? err : open_root(site, conf, access, diag);
 }
 
@@ -393,6 +247,7 @@ static void read_limits(struct http_settings *s, const struct keel_conf *conf)
     s->http2 = keel_conf_bool(conf, "http2");
     s->max_streams = (uint32_t)keel_conf_int(conf, "max-streams");
     s->discard = (uint64_t)keel_conf_int(conf, "max-discarded-body");
+    s->client_connections = (unsigned)keel_conf_int(conf, "client-connections");
     const struct keel_conf *cache = keel_conf_section_or_default(conf, "file-cache");
     s->cache.memory = (uint64_t)keel_conf_int(cache, "memory");
     s->cache.entries = (uint32_t)keel_conf_int(cache, "entries");

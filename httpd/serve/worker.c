@@ -18,6 +18,9 @@ enum {
     M_CACHE_ENTRIES,
     M_LOG_LINES,
     M_LOG_LOST,
+    M_DENIED,
+    M_LIMITED_REQUESTS,
+    M_LIMITED_CONNECTIONS,
     M_SECONDS,
     M_H2_CONNECTIONS,
     M_H2_CUT,
@@ -38,6 +41,11 @@ const struct keel_metric http_metrics[] = {
     {"httpd_access_log_lines_total", KEEL_COUNTER, NULL, "Lines of the access log."},
     {"httpd_access_log_lost_total", KEEL_COUNTER, NULL,
      "Lines of the access log that could not be written."},
+    {"httpd_denied_total", KEEL_COUNTER, NULL, "Requests from addresses that may not ask."},
+    {"httpd_limited_total", KEEL_COUNTER, "what=\"requests\"",
+     "Requests and connections above the limit of one client."},
+    {"httpd_limited_total", KEEL_COUNTER, "what=\"connections\"",
+     "Requests and connections above the limit of one client."},
     {"httpd_request_seconds", KEEL_HISTOGRAM, NULL,
      "Time from reading a request to handing over its response."},
     {"httpd_http2_connections_total", KEEL_COUNTER, NULL, "Connections that speak HTTP/2."},
@@ -46,6 +54,9 @@ const struct keel_metric http_metrics[] = {
      "without end."},
     {0},
 };
+
+/* Clients that a table has room for: 1 MiB of which only what is used is touched. */
+#define CLIENTS 65536
 
 struct http_worker *http_worker_new(struct keel_instance *instance)
 {
@@ -68,7 +79,9 @@ struct http_worker *http_worker_new(struct keel_instance *instance)
     http_cache_init(&w->cache, &w->settings->cache, w->offload);
     http_request_init(&w->request);
     if (http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload ||
-        (log.format && http_access_log_init(&w->log, &log) != 0)) {
+        (log.format && http_access_log_init(&w->log, &log) != 0) ||
+        (w->settings->limited && http_clients_init(&w->rates, CLIENTS) != 0) ||
+        (w->settings->client_connections && http_clients_init(&w->connections, CLIENTS) != 0)) {
         http_worker_free(w);
         return NULL;
     }
@@ -79,6 +92,8 @@ void http_worker_free(struct http_worker *w)
 {
     keel_offload_free(w->offload);
     http_access_log_fini(&w->log);
+    http_clients_fini(&w->rates);
+    http_clients_fini(&w->connections);
     http_h2_shared_fini(&w->h2);
     http_cache_fini(&w->cache);
     http_request_fini(&w->request);
@@ -124,6 +139,47 @@ static void log_response(struct http_worker *w, const struct keel_stream *stream
     http_access_log_add(&w->log, &record, w->clock.second);
 }
 
+/* May the peer ask here, and now? False: it was answered. */
+static bool admit(struct http_worker *w, const struct keel_addr *peer,
+                  struct http_response *response)
+{
+    struct http_request *request = &w->request;
+    const struct http_access *access = request->location->access;
+    uint64_t wait_ns;
+    if (!http_access_allows(access, peer)) {
+        keel_metric_add(&w->instance->metrics, M_DENIED, 1);
+        http_response_plain(response, request, 403, KEEL_STR(""));
+        return false;
+    }
+    if (access->interval_ns == 0 ||
+        http_clients_request(&w->rates, peer, access, w->clock.now_ns, &wait_ns))
+        return true;
+    keel_metric_add(&w->instance->metrics, M_LIMITED_REQUESTS, 1);
+    char *field =
+        keel_arena_printf(&request->arena, "Retry-After: %llu\r\n",
+                          (unsigned long long)(wait_ns + KEEL_NS_PER_S - 1) / KEEL_NS_PER_S);
+    http_response_plain(response, request, 429, field ? keel_str(field) : KEEL_STR(""));
+    return false;
+}
+
+bool http_worker_connect(struct http_worker *w, const struct keel_addr *peer, bool *counted)
+{
+    *counted = false;
+    if (!w->connections.items)
+        return true;
+    enum http_admission how =
+        http_clients_enter(&w->connections, peer, w->settings->client_connections);
+    *counted = how == HTTP_ADMIT;
+    if (how == HTTP_REFUSE)
+        keel_metric_add(&w->instance->metrics, M_LIMITED_CONNECTIONS, 1);
+    return how != HTTP_REFUSE;
+}
+
+void http_worker_disconnect(struct http_worker *w, const struct keel_addr *peer)
+{
+    http_clients_leave(&w->connections, peer);
+}
+
 void http_worker_answer(struct http_worker *w, const struct keel_stream *stream,
                         struct http_response *response)
 {
@@ -133,6 +189,8 @@ void http_worker_answer(struct http_worker *w, const struct keel_stream *stream,
     int err = http_request_prepare(request, &w->settings->sites, &w->clock);
     if (err < 0)
         http_response_plain(response, request, (unsigned)-err, KEEL_STR(""));
+    else if (request->location->access && !admit(w, &stream->peer, response))
+        ; /* it was answered */
     else if (request->location->redirect)
         respond_redirect(request, response);
     else

@@ -17,6 +17,7 @@ struct http_worker {
     struct http_cache cache;
     struct keel_offload *offload;
     struct http_access_log log;
+    struct http_clients rates, connections; /* items NULL: nothing is limited */
     struct http_h2_shared h2;
     struct http_clock clock;
     struct http_request request; /* the one that is being answered */
@@ -41,6 +42,10 @@ void http_worker_answer_bad(struct http_worker *w, const struct keel_stream *str
 /* A connection speaks HTTP/2; it was cut off because it asked for too much. */
 void http_worker_count_h2(struct http_worker *w);
 void http_worker_count_h2_cut(struct http_worker *w);
+/* A new connection of the peer: false when it has too many. *counted says whether
+ * http_worker_disconnect must follow. */
+bool http_worker_connect(struct http_worker *w, const struct keel_addr *peer, bool *counted);
+void http_worker_disconnect(struct http_worker *w, const struct keel_addr *peer);
 /* Tells the metrics what a turn did, once a turn: so many requests since http_worker_set_clock. */
 void http_worker_count_turn(struct http_worker *w, unsigned requests);
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -150,10 +151,49 @@ def a_single_page():
         assert status == 206 and body.count(b'\r\n\r\nxx\r\n--') == 2, body
 
 
+def limits():
+    """Address lists, request rates and connections of a client."""
+    conf = SITE.replace('root ', '''location "/closed/" { deny = { "127.0.0.0/8" } }
+  location "/inside/" { allow = { "10.0.0.0/8", "127.0.0.1" } }
+  location "/slow/" { request-rate = "1/m"
+                      request-burst = 2 }
+  root ''') + 'client-connections = 5'
+    files = {'www/%s/a' % name: name for name in ('closed', 'inside', 'slow')}
+    with httpd(conf, files) as daemon:
+        assert curl(daemon, '/closed/a')[0] == 403
+        assert curl(daemon, '/inside/a')[2] == b'inside'
+        assert [curl(daemon, '/slow/a')[0] for _ in range(5)] == [200, 200, 200, 429, 429]
+        fields = curl(daemon, '/slow/a')[1]
+        assert 0 < int(fields['retry-after']) <= 61, fields
+        assert curl(daemon, '/1k.txt')[0] == 200
+        assert daemon.metric('httpd_denied_total') == 1
+        assert daemon.metric('httpd_limited_total', what='requests') == 3
+
+        def refused():
+            held = [socket.create_connection(daemon.address('tcp'), timeout=10) for _ in range(8)]
+            closed = 0
+            for s in held:
+                s.settimeout(1)
+                try:
+                    closed += s.recv(1) == b''
+                except socket.timeout:
+                    pass
+                except ConnectionResetError:
+                    closed += 1
+                s.close()
+            return closed
+        # curl's last one may not be gone yet
+        assert until(refused, 'connections that are closed at once') in (3, 4)
+        url = 'http://127.0.0.1:%d/1k.txt' % daemon.address('tcp')[1]
+        until(lambda: output([need_program('curl'), '-sS', '-m', '20', url], check=False)
+              == FILES['www/1k.txt'], 'room again')
+
+
 if __name__ == '__main__':
     run(('an access log, and its rotation', access_log),
         ('an access log of JSON', access_log_json),
         ('lines of two workers', lines_of_two_workers),
         ('compression', compression),
         ('a single page, error pages, headers', a_single_page),
+        ('address lists and limits', limits),
         ('a full disk costs lines, not answers', full_disk))

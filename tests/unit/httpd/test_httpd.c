@@ -8,6 +8,7 @@ Suite *request_suite(void);
 Suite *h1_suite(void);
 Suite *h2_head_suite(void);
 Suite *h2_suite(void);
+Suite *access_suite(void);
 Suite *file_suite(void);
 Suite *log_suite(void);
 Suite *serve_suite(void);
@@ -16,6 +17,6 @@ int main(void)
 {
     Suite *(*const suites[])(void) = {head_suite,    body_suite, path_suite,    values_suite,
                                       request_suite, h1_suite,   h2_head_suite, h2_suite,
-                                      file_suite,    log_suite,  serve_suite};
+                                      access_suite,  file_suite, log_suite,     serve_suite};
     return unit_main(suites, sizeof suites / sizeof *suites);
 }

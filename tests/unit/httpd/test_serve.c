@@ -444,6 +444,10 @@ START_TEST(test_configurations)
         {LOCATION("headers = { \"X: a\\nb\" }"), "Name: value"},
         {LOCATION("headers = { \"X y: a\" }"), "Name: value"},
         {LOCATION("headers = { \"Content-Length: 1\" }"), "set by httpd"},
+        {LOCATION("request-rate = \"10\""), "NUMBER/s"},
+        {LOCATION("request-rate = \"0/s\""), "NUMBER/s"},
+        {LOCATION("request-rate = \"10/h\""), "NUMBER/s"},
+        {LOCATION("deny = { \"192.0.2.1/24\" }"), "deny"},
         {LOCATION("cache-control = \"\""), "field value"},
         {LOCATION("try-files = { \"index.html\" }"), "$path or a path"},
         {LOCATION("try-files = { \"/../x\" }"), "$path or a path"},
@@ -478,6 +482,7 @@ START_TEST(test_configure_no_memory)
     snprintf(text, sizeof text,
              "listen = \"127.0.0.1:0\"\nsite \"a\" { root = \"%s\" names = { \"b\", \"c\" }\n"
              "location \"/x/\" { autoindex = true headers = { \"X: y\" } cache-control = \"no\"\n"
+             "allow = { \"::/0\" } deny = { \"192.0.2.1\" } request-rate = \"5/s\"\n"
              "try-files = { \"$path\", \"/a\" } } error-pages = { \"404 /a.txt\" }\n"
              "compress = { \"br\" } location \"/y/\" { redirect = \"301 /z\" } }\n",
              folder);

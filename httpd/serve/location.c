@@ -1,0 +1,212 @@
+#include "httpd/serve/location.h"
+
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "httpd/wire/chars.h"
+#include "httpd/wire/path.h"
+
+static int no_memory(struct keel_diag *diag)
+{
+    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+}
+
+/* A copy in the arena; p NULL when memory is out. */
+static struct keel_str copy(struct keel_arena *arena, const char *text)
+{
+    size_t n = strlen(text);
+    return (struct keel_str){keel_arena_strndup(arena, text, n), n};
+}
+
+/* "301 /new/": a status and what stands for the prefix. */
+static int read_redirect(struct keel_arena *arena, struct http_location *location,
+                         const struct keel_conf *conf, struct keel_diag *diag)
+{
+    const char *text = keel_conf_str(conf, "redirect");
+    uint64_t status;
+    if (!text)
+        return 0;
+    struct keel_str rest = keel_str(text), word;
+    if (!keel_str_split(&rest, ' ', &word) || keel_parse_u64(word, 308, &status) != 0 ||
+        (status != 301 && status != 302 && status != 307 && status != 308))
+        return keel_conf_error(conf, "redirect", diag,
+                               "\"STATUS TARGET\" expected, with status 301, 302, 307 or 308");
+    rest = keel_str_trim(rest);
+    if (rest.n == 0)
+        return keel_conf_error(conf, "redirect", diag, "a target must follow the status");
+    for (size_t i = 0; i < rest.n; i++)
+        if (rest.p[i] <= ' ' || rest.p[i] >= 0x7f)
+            return keel_conf_error(conf, "redirect", diag,
+                                   "the target must be a URI reference: blanks, control and other "
+                                   "characters are written as %%XX");
+    location->redirect = (unsigned)status;
+    location->redirect_to = copy(arena, rest.p);
+    return location->redirect_to.p ? 0 : no_memory(diag);
+}
+
+/* Fields that say how a message is framed, or that are ours to set. */
+static bool is_reserved(struct keel_str name)
+{
+    static const char *const names[] = {"connection",
+                                        "content-length",
+                                        "content-range",
+                                        "content-type",
+                                        "content-encoding",
+                                        "date",
+                                        "etag",
+                                        "keep-alive",
+                                        "last-modified",
+                                        "server",
+                                        "te",
+                                        "trailer",
+                                        "transfer-encoding",
+                                        "upgrade",
+                                        "accept-ranges",
+                                        "location",
+                                        "www-authenticate",
+                                        "proxy-connection"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (keel_str_equal_nocase(name, keel_str(names[i])))
+            return true;
+    return false;
+}
+
+static bool is_value(struct keel_str value)
+{
+    const uint8_t *p = (const uint8_t *)value.p, *end = p + value.n;
+    return value.n > 0 && http_skip(p, end, HTTP_CHAR_VALUE) == end;
+}
+
+static int read_headers(struct keel_arena *arena, struct http_location *location,
+                        const struct keel_conf *conf, struct keel_diag *diag)
+{
+    struct keel_buf always = {0};
+    const char *control = keel_conf_str(conf, "cache-control");
+    int err = 0;
+    for (unsigned i = 0; i < keel_conf_count(conf, "headers") && !err; i++) {
+        struct keel_str value = keel_str(keel_conf_at(conf, "headers", i)->text), name;
+        bool split = keel_str_split(&value, ':', &name) && value.p;
+        const uint8_t *p = (const uint8_t *)name.p;
+        value = split ? keel_str_trim(value) : KEEL_STR("");
+        if (!split || name.n == 0 || http_skip(p, p + name.n, HTTP_CHAR_TOKEN) != p + name.n ||
+            !is_value(value))
+            err = keel_conf_error_at(conf, "headers", i, diag, "\"Name: value\" expected");
+        else if (is_reserved(name))
+            err = keel_conf_error_at(conf, "headers", i, diag, "%.*s is set by httpd", (int)name.n,
+                                     name.p);
+        keel_buf_printf(&always, "%.*s: %.*s\r\n", (int)name.n, name.p, (int)value.n, value.p);
+    }
+    if (!err && control && !is_value(keel_str(control)))
+        err = keel_conf_error(conf, "cache-control", diag, "a field value expected");
+    size_t n = keel_buf_size(&always);
+    if (control)
+        keel_buf_printf(&always, "Cache-Control: %s\r\n", control);
+    const char *text = keel_buf_size(&always) ? keel_buf_text(&always) : "";
+    struct keel_str all = text ? copy(arena, text) : (struct keel_str){0};
+    if (!err && !all.p)
+        err = no_memory(diag);
+    location->fields = all;
+    location->always = (struct keel_str){all.p, n};
+    keel_buf_fini(&always);
+    return err;
+}
+
+/* "$path.html", "/index.html" */
+static int read_tries(struct keel_arena *arena, struct http_location *location,
+                      const struct keel_conf *conf, struct keel_diag *diag)
+{
+    static const struct keel_str mark = {"$path", 5};
+    unsigned count = keel_conf_count(conf, "try-files");
+    location->tries = keel_arena_calloc(arena, (count + 1) * sizeof *location->tries);
+    if (!location->tries)
+        return no_memory(diag);
+    for (unsigned i = 0; i < count; i++) {
+        struct http_try *try = &location->tries[location->try_count++];
+        try->tail = copy(arena, keel_conf_at(conf, "try-files", i)->text);
+        if (!try->tail.p)
+            return no_memory(diag);
+        try->path = try->tail.n >= mark.n && memcmp(try->tail.p, mark.p, mark.n) == 0;
+        if (try->path) {
+            try->tail.p += mark.n;
+            try->tail.n -= mark.n;
+        } else if (!http_path_is_normal(try->tail)) {
+            return keel_conf_error_at(conf, "try-files", i, diag,
+                                      "$path or a path that begins with \"/\" expected");
+        }
+    }
+    return 0;
+}
+
+/* "10/s", "30/m": the time between two requests. */
+static int read_rate(struct http_access *access, const struct keel_conf *conf,
+                     struct keel_diag *diag)
+{
+    struct keel_str rest = keel_str(keel_conf_str(conf, "request-rate")), number;
+    uint64_t n = 0;
+    if (!rest.p)
+        return 0;
+    if (!keel_str_split(&rest, '/', &number) || keel_parse_u64(number, 1000000, &n) != 0 ||
+        n == 0 || rest.n != 1 || (*rest.p != 's' && *rest.p != 'm'))
+        return keel_conf_error(conf, "request-rate", diag, "\"NUMBER/s\" or \"NUMBER/m\" expected");
+    access->interval_ns = (*rest.p == 's' ? 1 : 60) * KEEL_NS_PER_S / n;
+    access->burst_ns = access->interval_ns * (uint64_t)keel_conf_int(conf, "request-burst");
+    return 0;
+}
+
+static struct keel_prefix *read_prefixes(struct keel_arena *arena, const struct keel_conf *conf,
+                                         const char *name, unsigned *count)
+{
+    *count = keel_conf_count(conf, name);
+    struct keel_prefix *list = keel_arena_alloc(arena, (*count + 1) * sizeof *list);
+    for (unsigned i = 0; i < *count && list; i++)
+        list[i] = keel_conf_at(conf, name, i)->prefix;
+    return list;
+}
+
+static int read_access(struct keel_arena *arena, struct http_location *location, unsigned *limited,
+                       const struct keel_conf *conf, struct keel_diag *diag)
+{
+    if (!keel_conf_count(conf, "allow") && !keel_conf_count(conf, "deny") &&
+        !keel_conf_str(conf, "request-rate"))
+        return 0;
+    struct http_access *access = keel_arena_calloc(arena, sizeof *access);
+    if (!access)
+        return no_memory(diag);
+    access->allow = read_prefixes(arena, conf, "allow", &access->allow_count);
+    access->deny = read_prefixes(arena, conf, "deny", &access->deny_count);
+    if (!access->allow || !access->deny)
+        return no_memory(diag);
+    location->access = access;
+    int err = read_rate(access, conf, diag);
+    if (access->interval_ns > 0)
+        access->rule = ++*limited;
+    return err;
+}
+
+int http_locations_read(struct keel_arena *arena, struct http_site *site, unsigned *limited,
+                        const struct keel_conf *conf, struct keel_diag *diag)
+{
+    unsigned count = keel_conf_count(conf, "location");
+    site->locations = keel_arena_calloc(arena, (count + 1) * sizeof *site->locations);
+    if (!site->locations)
+        return no_memory(diag);
+    keel_conf_for (section, conf, "location") {
+        struct http_location *location = &site->locations[site->location_count++];
+        location->prefix = copy(arena, keel_conf_title(section));
+        if (!location->prefix.p)
+            return no_memory(diag);
+        if (location->prefix.p[0] != '/')
+            return keel_conf_error(section, NULL, diag, "the path must begin with \"/\"");
+        location->autoindex = keel_conf_bool(section, "autoindex");
+        int err = read_redirect(arena, location, section, diag);
+        if (!err)
+            err = read_headers(arena, location, section, diag);
+        if (!err)
+            err = read_tries(arena, location, section, diag);
+        if (!err)
+            err = read_access(arena, location, limited, section, diag);
+        if (err)
+            return err;
+    }
+    http_route_sort(site);
+    return 0;
+}
