@@ -72,7 +72,7 @@ int dns_name_parse_compressed(struct dns_name *name, const uint8_t *message, siz
             if (size - at < 2)
                 return KEEL_ETRUNC;
             size_t target = (n & 0x3F) << 8 | message[at + 1];
-            if (target >= limit)
+            if (target >= limit || target < DNS_POINTER_LEAST)
                 return KEEL_EINVAL;
             if (end == 0)
                 end = at + 2;

@@ -11,9 +11,10 @@
 #include "common/base/str.h"
 #include "common/base/wire.h"
 
-#define DNS_NAME_MAX 255   /* bytes, the root's zero included */
-#define DNS_LABEL_MAX 63   /* bytes, without the length byte */
-#define DNS_LABELS_MAX 127 /* labels, without the root */
+#define DNS_NAME_MAX 255     /* bytes, the root's zero included */
+#define DNS_LABEL_MAX 63     /* bytes, without the length byte */
+#define DNS_LABELS_MAX 127   /* labels, without the root */
+#define DNS_POINTER_LEAST 12 /* first offset that a name can stand at: behind the header */
 /* Longest text: every byte as \DDD, the dots, a NUL. */
 #define DNS_NAME_TEXT (4 * DNS_NAME_MAX + 1)
 
@@ -32,7 +33,8 @@ int dns_name_parse(struct dns_name *name, struct keel_reader *r);
 /* The same, lower-casing on the way. */
 int dns_name_parse_lower(struct dns_name *name, struct keel_reader *r);
 /* Reads a name that may be compressed at *offset of a message and moves *offset behind it. Every
- * pointer must point before the name or label run that it stands in, so that it always ends. */
+ * pointer must point before the name or label run that it stands in, so that it always ends, and
+ * behind the header, whose bytes are no name. */
 int dns_name_parse_compressed(struct dns_name *name, const uint8_t *message, size_t size,
                               size_t *offset);
 /* Bytes of the flat name at the front of p[0..n), or KEEL_EINVAL, KEEL_ETRUNC. */

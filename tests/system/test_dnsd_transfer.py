@@ -11,19 +11,14 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import SRCDIR, Daemon, directory, need_program, output, program, run, spawn, tap, until
+from dns import DATA, ask_udp, framed, free_port, query, read_message, tcp, zone_text
+from keel import Daemon, directory, need_program, output, program, run, spawn, tap, until
 
-DATA = os.path.join(SRCDIR, 'tests', 'unit', 'dnsd', 'data')
 ALGORITHMS = ('hmac-sha1', 'hmac-sha224', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512')
 KEY = 'transfer.example.'
 SECRET = 'MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI='
 SMALL = '$TTL 60\n@ SOA ns h 7 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n'
 SOA, AXFR, IXFR, NOTIFY = 6, 252, 251, 4 << 11
-
-
-def zone_text(name):
-    with open(os.path.join(DATA, name + '.zone'), encoding='ascii') as f:
-        return f.read()
 
 
 def key_section(name=KEY, algorithm='hmac-sha256'):
@@ -53,34 +48,7 @@ def wide_zone(names):
 WIDE = 20000
 
 
-def free_port():
-    """A port that is free for UDP and TCP at this moment."""
-    while True:
-        with socket.socket() as tcp_socket, \
-                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp_socket:
-            tcp_socket.bind(('127.0.0.1', 0))
-            try:
-                udp_socket.bind(tcp_socket.getsockname())
-            except OSError:
-                continue
-            return tcp_socket.getsockname()[1]
-
-
 # ---- messages by hand
-
-def query(name, qtype, number=1, flags=0, extra=b'', authority=0):
-    labels = b''.join(bytes([len(part)]) + part.encode() for part in name.split('.') if part)
-    return struct.pack('>6H', number, flags, 1, 0, authority, 0) + labels + b'\0' \
-        + struct.pack('>HH', qtype, 1) + extra
-
-
-def ask_udp(address, message, patience=5.0):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(patience)
-        s.connect(address)
-        s.send(message)
-        return s.recv(65536)
-
 
 def serial_of(address, zone):
     """What a server says; None: nothing, or no answer of authority."""
@@ -93,29 +61,6 @@ def serial_of(address, zone):
     return struct.unpack('>I', reply[-20:-16])[0] if reply[8:12] == bytes(4) else \
         int(output([need_program('dig'), '+short', '+tries=2', '@' + address[0], '-p',
                     str(address[1]), zone, 'SOA']).split()[2])
-
-
-def tcp(address):
-    s = socket.create_connection(address, timeout=20)
-    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return s
-
-
-def framed(message):
-    return struct.pack('>H', len(message)) + message
-
-
-def read_exactly(s, n):
-    received = b''
-    while len(received) < n:
-        part = s.recv(n - len(received))
-        assert part, 'closed after %d of %d bytes' % (len(received), n)
-        received += part
-    return received
-
-
-def read_message(s):
-    return read_exactly(s, struct.unpack('>H', read_exactly(s, 2))[0])
 
 
 # ---- whole zones by the tools
@@ -145,8 +90,8 @@ def compiled(zone, text):
 
 
 def zones_by_dig():
-    zones = {'example.org': (zone_text('example.org'), 'allow-transfer = { "any" }'),
-             'odd': (zone_text('odd'), 'allow-transfer = { "key:%s" }' % KEY)}
+    zones = {'example.org': (zone_text('example.org.zone'), 'allow-transfer = { "any" }'),
+             'odd': (zone_text('odd.zone'), 'allow-transfer = { "key:%s" }' % KEY)}
     with dnsd(zones, workers=2) as ours:
         address = ours.address('tcp')
         for zone, options in (('example.org', ()), ('odd', ('-y', 'hmac-sha256:%s:%s'
@@ -158,6 +103,29 @@ def zones_by_dig():
         assert ours.metric('dnsd_denied_total', list='allow-transfer') == 1
         assert 'refused list=allow-transfer' in ours.log()
         assert ours.metric('dnsd_transfers_out_total', result='sent') == 2
+
+
+def signed_zones():
+    """NSEC and NSEC3: what arrives is what was signed, and it verifies."""
+    folder = tempfile.mkdtemp(dir=directory())
+    with open(os.path.join(folder, 'plain'), 'w', encoding='ascii') as f:
+        f.write(zone_text('signed.zone'))
+    for flags in ((), ('-f', 'KSK')):
+        output([need_program('dnssec-keygen'), '-q', '-a', 'ECDSAP256SHA256', *flags, 'signed'],
+               cwd=folder)
+    for chain in ((), ('-3', 'abcd')):
+        output([need_program('dnssec-signzone'), '-q', '-S', '-o', 'signed', *chain, '-f', 'signed',
+                'plain'], cwd=folder)
+        with open(os.path.join(folder, 'signed'), encoding='ascii') as f:
+            text = f.read()
+        with dnsd({'signed': (text, 'allow-transfer = { "any" }')}) as ours:
+            got, expected = dig_axfr(ours.address('tcp'), 'signed'), compiled('signed', text)
+            assert got == expected, '\n'.join(sorted(set(got or ()) ^ set(expected)))
+            path = os.path.join(folder, 'arrived')
+            with open(path, 'w', encoding='ascii') as f:
+                f.write(output([need_program('dig'), '@127.0.0.1', '-p', ours.address('tcp')[1],
+                                '+onesoa', '+nocmd', '+nostats', '+nocomments', 'signed', 'AXFR']))
+            output([need_program('dnssec-verify'), '-q', '-o', 'signed', path])
 
 
 def other_tools():
@@ -187,7 +155,7 @@ def other_tools():
 
 
 def every_algorithm():
-    zones = {'example.org': (zone_text('example.org'), 'allow-transfer = { %s }' % ', '.join(
+    zones = {'example.org': (zone_text('example.org.zone'), 'allow-transfer = { %s }' % ', '.join(
         '"key:%s.key."' % a for a in ALGORITHMS))}
     conf = ''.join(key_section(a + '.key.', a) for a in ALGORITHMS)
     with dnsd(zones, conf) as ours:
@@ -576,7 +544,7 @@ def secondary(kind):
     server = kind(names)
     options = 'allow-transfer = { "key:%s" }\n notify = { "127.0.0.1:%d key:%s" }' \
         % (KEY, server.address[1], KEY)
-    texts = {'example.org': zone_text('example.org'), 'odd': zone_text('odd'),
+    texts = {'example.org': zone_text('example.org.zone'), 'odd': zone_text('odd.zone'),
              'big': big_zone(20000)}
     try:
         with dnsd({z: (texts[z], options) for z in names}, workers=2) as ours:
@@ -606,6 +574,7 @@ def secondary(kind):
 
 
 run(('dig transfers what the zone file has', zones_by_dig),
+    ('signed zones', signed_zones),
     ('kdig, drill and ldns-read-zone', other_tools),
     ('every TSIG algorithm, and wrong ones', every_algorithm),
     ('cut signatures', cut_macs),

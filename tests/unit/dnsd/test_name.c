@@ -120,22 +120,25 @@ START_TEST(keeps_the_limits)
 }
 END_TEST
 
+#define HEAD "\0\0\0\0\0\0\0\0\0\0\0\0"
 static const struct {
     const char *message;
     size_t size, offset, end;
     const char *text; /* NULL: refused */
 } compressed[] = {
-    {"\3org\0\3www\300\0", 11, 5, 11, "www.org."},
-    {"\3org\0\300\0", 7, 5, 7, "org."},
-    {"\1a\300\4\1b\300\0", 8, 4, 8, NULL}, /* forward: 0 leads to 4 */
-    {"\1a\0\1b\300\0\1c\300\3", 11, 7, 11, "c.b.a."},
-    {"\300\0", 2, 0, 2, NULL},    /* to itself */
-    {"\1a\300\0", 4, 0, 4, NULL}, /* a circle */
-    {"\1a\300\2", 4, 0, 4, NULL},
-    {"\1a\0\300\377", 5, 3, 5, NULL}, /* out of the message */
-    {"\1a\0\300", 4, 3, 4, NULL},     /* half a pointer */
-    {"\1a\0\100\0", 5, 3, 5, NULL},
-    {"\1a\0", 3, 3, 3, NULL},
+    {HEAD "\3org\0\3www\300\14", 23, 17, 23, "www.org."},
+    {HEAD "\3org\0\300\14", 19, 17, 19, "org."},
+    {HEAD "\1a\300\20\1b\300\14", 20, 16, 20, NULL}, /* forward: 12 leads to 16 */
+    {HEAD "\1a\0\1b\300\14\1c\300\17", 23, 19, 23, "c.b.a."},
+    {HEAD "\300\14", 14, 12, 14, NULL},    /* to itself */
+    {HEAD "\1a\300\14", 16, 12, 16, NULL}, /* a circle */
+    {HEAD "\1a\300\16", 16, 12, 16, NULL},
+    {HEAD "\1a\0\300\377", 17, 15, 17, NULL}, /* out of the message */
+    {HEAD "\1a\0\300", 16, 15, 16, NULL},     /* half a pointer */
+    {HEAD "\1a\0\100\0", 17, 15, 17, NULL},
+    {HEAD "\1a\0", 15, 15, 15, NULL},
+    {HEAD "\300\13", 14, 12, 14, NULL}, /* into the header, where a root seems to stand */
+    {HEAD "\1a\300\0", 16, 12, 16, NULL},
 };
 
 START_TEST(follows_only_pointers_backwards)
