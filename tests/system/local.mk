@@ -39,7 +39,7 @@ TESTS += $(SYSTEM_TESTS)
 EXTRA_DIST += $(SYSTEM_TESTS) tests/support/tap.py tests/system/keel.py tests/system/core.py tests/system/dns.py \
 	tests/system/fake_daemon.py tests/system/soak
 
-# An hour of kills, reloads and upgrades.
+# Ten minutes of kills, reloads and upgrades.
 soak: all $(check_PROGRAMS)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON3) $(srcdir)/tests/system/soak
 .PHONY: soak
