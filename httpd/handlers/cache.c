@@ -173,18 +173,37 @@ static void start_compression(struct http_cache *cache, struct http_entry *entry
         on_compressed(&c->job, 0);
 }
 
+static const struct http_accept *accept_of(struct http_accept_memo *memo,
+                                           const struct http_head *head)
+{
+    struct keel_str value = {NULL, 0};
+    unsigned count = 0;
+    for (unsigned i = 0; i < head->count; i++)
+        if (head->fields[i].id == HTTP_FIELD_ACCEPT_ENCODING) {
+            value = http_span_str(head, head->fields[i].value);
+            count++;
+        }
+    bool fits = count == 1 && value.n > 0 && value.n <= sizeof memo->text;
+    if (fits && value.n == memo->size && memcmp(value.p, memo->text, value.n) == 0)
+        return &memo->accept;
+    http_accept_read(&memo->accept, head);
+    memo->size = fits ? (uint8_t)value.n : 0;
+    if (fits)
+        memcpy(memo->text, value.p, value.n);
+    return &memo->accept;
+}
+
 struct http_entry *http_cache_negotiate(struct http_cache *cache, struct http_entry *entry,
                                         const struct http_request *request)
 {
     const struct http_site *site = request->site;
-    struct http_accept accept;
-    http_accept_read(&accept, &request->head);
+    const struct http_accept *accept = accept_of(&cache->memo, &request->head);
     struct http_entry *best = entry;
-    unsigned weight = accept.identity_named ? accept.weight[HTTP_IDENTITY] : 0;
+    unsigned weight = accept->identity_named ? accept->weight[HTTP_IDENTITY] : 0;
     bool can_make = entry->fd < 0 && entry->size >= site->compress_min && entry->size > 0;
     for (unsigned i = 0; i < site->coding_count; i++) {
         enum http_coding coding = site->codings[i];
-        if (accept.weight[coding] <= weight - (best == entry && weight > 0))
+        if (accept->weight[coding] <= weight - (best == entry && weight > 0))
             continue;
         if (!entry->encoded[coding] && can_make) {
             if (!(entry->tried & 1u << coding))
@@ -193,7 +212,7 @@ struct http_entry *http_cache_negotiate(struct http_cache *cache, struct http_en
         }
         if (entry->encoded[coding]) {
             best = entry->encoded[coding];
-            weight = accept.weight[coding];
+            weight = accept->weight[coding];
         }
     }
     return best;

@@ -15,6 +15,12 @@ struct http_cache_limits {
     uint32_t files;    /* open descriptors */
     uint64_t valid_ns; /* how long an entry serves before the file system is asked again */
 };
+/* The last Accept-Encoding, because most clients say the same. */
+struct http_accept_memo {
+    struct http_accept accept;
+    uint8_t size; /* of text; 0: none */
+    char text[120];
+};
 struct http_cache {
     struct keel_table table;
     struct keel_hash_key key;
@@ -23,6 +29,7 @@ struct http_cache {
     struct keel_offload *pool; /* compresses; NULL: done at once */
     uint64_t memory;
     uint32_t entries, files;
+    struct http_accept_memo memo;
     uint64_t hits, misses; /* a hit asked nobody */
 };
 

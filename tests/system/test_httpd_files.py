@@ -122,6 +122,10 @@ def compression():
                 assert subprocess.run(tool, input=body, stdout=subprocess.PIPE,
                                       check=True).stdout == text.encode(), coding
         assert gzip.decompress(coded('/b.js', 'gzip')[1]) == b'beside'
+        out = subprocess.run([need_program('curl'), '-sS', '-m', '20', '--http2-prior-knowledge',
+                              '-H', 'Accept-Encoding: gzip', 'http://127.0.0.1:%d/a.txt'
+                              % daemon.address('tcp')[1]], stdout=subprocess.PIPE, check=True)
+        assert gzip.decompress(out.stdout) == text.encode()
 
 
 def a_single_page():

@@ -427,6 +427,12 @@ START_TEST(test_compress)
     ck_assert_str_eq(field("Content-Encoding"), "gzip");
     ask("GET", "/t.txt", "Accept-Encoding: identity, gzip;q=0.9\r\n");
     ck_assert(!head_has("Content-Encoding"));
+    ask("GET", "/t.txt", "Accept-Encoding: gzip;q=0\r\nAccept-Encoding: br\r\n");
+    ck_assert_str_eq(field("Content-Encoding"), "br");
+    ask("GET", "/t.txt", "Accept-Encoding: br\r\nAccept-Encoding: gzip;q=2\r\n");
+    ck_assert(!head_has("Content-Encoding"));
+    ask("GET", "/t.txt", "Accept-Encoding: br\r\n");
+    ck_assert_str_eq(field("Content-Encoding"), "br");
     ask("GET", "/t.txt", "Accept-Encoding: zstd\r\n");
     ck_assert(!head_has("Content-Encoding"));
     ask("HEAD", "/t.txt", "Accept-Encoding: gzip\r\n");
