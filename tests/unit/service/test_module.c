@@ -308,6 +308,8 @@ START_TEST(lists_grow_and_survive_no_memory)
     for (uint64_t n = 1; n <= 2; n++) {
         keel_mem_fail_at(n);
         ck_assert_int_eq(keel_access_add(&access, "/etc", false), KEEL_ENOMEM);
+        keel_mem_fail_at(n);
+        ck_assert_int_eq(keel_access_add_log(&access, "/a.log"), KEEL_ENOMEM);
     }
     keel_mem_fail_at(0);
     ck_assert_int_eq(keel_access_add(&access, "/etc", false), 0);
@@ -316,8 +318,12 @@ START_TEST(lists_grow_and_survive_no_memory)
     ck_assert_uint_eq(access.reads, 1);
     ck_assert_uint_eq(access.writes, 1);
     ck_assert_str_eq(access.write[0], "/etc");
+    ck_assert_int_eq(keel_access_add_log(&access, "/a.log"), 0);
+    ck_assert_int_eq(keel_access_add_log(&access, "/a.log"), 0); /* numbered, so not joined */
+    ck_assert_uint_eq(access.log_count, 2);
+    ck_assert_str_eq(access.logs[1], "/a.log");
     keel_access_fini(&access);
-    ck_assert_uint_eq(access.reads + access.writes, 0);
+    ck_assert_uint_eq(access.reads + access.writes + access.log_count, 0);
     keel_free(list.items);
 }
 END_TEST
