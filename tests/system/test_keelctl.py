@@ -291,7 +291,7 @@ def a_console_for_all_daemons():
         t.expect('which command of dnsd')
         t.type('help\r')
         t.expect('Running here:')
-        t.expect('> ')                   # before, the terminal would keep a Ctrl-D for itself
+        t.expect('keel> ')               # before, the terminal would keep a Ctrl-D for itself
         t.type('\x04')
         assert t.end() == 0
 

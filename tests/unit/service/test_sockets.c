@@ -166,11 +166,18 @@ START_TEST(an_address_that_includes_another)
     struct keel_diag diag = {""};
     keel_sockets_init(&sockets);
     keel_endpoints_add(&one, &narrow);
-    ck_assert_int_eq(keel_sockets_acquire(&sockets, &one, KEEL_SCHEDULE_KERNEL, 2, first, NULL), 0);
-    wide.addr.in4.sin_port = first[0]->bound.in4.sin_port;
     keel_endpoints_add(&all, &wide);
-    ck_assert_msg(keel_sockets_acquire(&sockets, &all, KEEL_SCHEDULE_KERNEL, 2, second, &diag) == 0,
-                  "%s", diag.text);
+    int err = -1;
+    for (int tries = 0; tries < 50 && err; tries++) { /* another may have it at another address */
+        ck_assert_int_eq(
+            keel_sockets_acquire(&sockets, &one, KEEL_SCHEDULE_KERNEL, 2, first, NULL), 0);
+        wide.addr.in4.sin_port = first[0]->bound.in4.sin_port;
+        all.items[0] = wide;
+        err = keel_sockets_acquire(&sockets, &all, KEEL_SCHEDULE_KERNEL, 2, second, &diag);
+        if (err)
+            keel_sockets_drop(&sockets, first, 1);
+    }
+    ck_assert_msg(err == 0, "%s", diag.text);
     keel_sockets_drop(&sockets, first, 1);
     one.items[0].addr.in4.sin_port = wide.addr.in4.sin_port;
     ck_assert_msg(keel_sockets_acquire(&sockets, &one, KEEL_SCHEDULE_KERNEL, 2, third, &diag) == 0,
