@@ -1,6 +1,7 @@
 # dnsd: everything but main(), so that the tests and fuzzers link it too.
 noinst_LTLIBRARIES += dnsd/libdnsd.la
 dnsd_libdnsd_la_SOURCES = \
+	dnsd/wire/cookie.c dnsd/wire/cookie.h \
 	dnsd/wire/edns.c dnsd/wire/edns.h \
 	dnsd/wire/message.c dnsd/wire/message.h \
 	dnsd/wire/name.c dnsd/wire/name.h \
@@ -19,6 +20,8 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/token.c dnsd/zone/token.h \
 	dnsd/zone/zones.c dnsd/zone/zones.h \
 	dnsd/answer/acl.c dnsd/answer/acl.h \
+	dnsd/answer/chaos.c dnsd/answer/chaos.h \
+	dnsd/answer/opt.c dnsd/answer/opt.h \
 	dnsd/answer/proof.c dnsd/answer/proof.h \
 	dnsd/answer/query.c dnsd/answer/query.h \
 	dnsd/answer/reply.c dnsd/answer/reply.h \
@@ -26,6 +29,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/transfer/axfr.c dnsd/transfer/axfr.h \
 	dnsd/transfer/notify.c dnsd/transfer/notify.h \
 	dnsd/serve/load.c dnsd/serve/load.h \
+	dnsd/serve/secret.c dnsd/serve/secret.h \
 	dnsd/serve/serve.c dnsd/serve/serve.h \
 	dnsd/serve/notifier.c dnsd/serve/notifier.h \
 	dnsd/serve/settings.c dnsd/serve/settings.h \

@@ -22,6 +22,7 @@ int main(int argc, char **argv)
         .schedule = KEEL_SCHEDULE_KERNEL,
         .configure = dns_settings_configure,
         .free_settings = dns_settings_free,
+        .tls = dns_settings_tls,
         .start = dns_serve_start,
         .drain = dns_serve_drain,
         .stop = dns_serve_stop,

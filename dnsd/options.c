@@ -109,6 +109,37 @@ const struct keel_option dns_options[] = {
      .help = "A secret that another server or client knows too (TSIG, RFC 8945); the title is its "
              "name, the same on both sides. Whatever is signed with it gets a signed answer, "
              "and access lists name it."},
+    {.name = "identity",
+     .type = KEEL_OPT_STRING,
+     .def = "",
+     .help = "A name for this server, told to who asks for NSID (RFC 5001) or for the CHAOS TXT "
+             "records id.server and hostname.bind (RFC 4892); at most 255 bytes. Empty: it is not "
+             "told."},
+    {.name = "version",
+     .type = KEEL_OPT_STRING,
+     .def = "",
+     .help = "What the CHAOS TXT records version.bind and version.server say; at most 255 bytes. "
+             "Empty: such questions are REFUSED."},
+    {.name = "cookies",
+     .type = KEEL_OPT_BOOL,
+     .def = "yes",
+     .help = "Answer DNS cookies (RFC 7873, 9018), which tell clients that are where they say they "
+             "are from forged ones."},
+    {.name = "cookie-secret",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST | KEEL_OPT_SECRET,
+     .help = "One or two secrets of 32 hexadecimal digits, the same for all servers behind one "
+             "address, whatever their software. The first makes cookies, both are accepted. "
+             "Default: a random one, kept in the state directory."},
+    {.name = "certificate",
+     .type = KEEL_OPT_PATH,
+     .help =
+         "PEM file of the certificate and the chain behind it, for addresses with tls (DNS over "
+         "TLS, RFC 7858): \"192.0.2.1:853 tls\"."},
+    {.name = "key-file",
+     .type = KEEL_OPT_PATH,
+     .help = "PEM file of the certificate's private key. Default: it is in the file of the "
+             "certificate."},
     UNSUPPORTED("rate-limit"),
     {.type = KEEL_OPT_END},
 };

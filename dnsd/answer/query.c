@@ -1,14 +1,19 @@
 #include "dnsd/answer/query.h"
 
+#include "dnsd/answer/chaos.h"
+#include "dnsd/answer/opt.h"
 #include "dnsd/answer/resolve.h"
 #include "dnsd/transfer/axfr.h"
 #include "dnsd/wire/type.h"
 
 /* What the question alone decides; NOERROR: look into a zone. */
-static enum dns_rcode judge_query(const struct dns_message *m)
+static enum dns_rcode judge_query(const struct dns_message *m,
+                                  const struct dns_answer_context *context)
 {
     if (m->edns.version > 0)
         return DNS_BADVERS;
+    if (m->qclass == DNS_CLASS_CH && dns_chaos_text(m, context).n > 0)
+        return DNS_NOERROR;
     if (m->qclass != DNS_CLASS_IN)
         return DNS_REFUSED;
     switch (m->qtype) {
@@ -35,13 +40,14 @@ static enum dns_rcode judge_notify(const struct dns_message *m, const struct dns
     return ours ? DNS_REFUSED : DNS_NOTAUTH;
 }
 
-static enum dns_rcode judge(const struct dns_message *m, const struct dns_zones *zones, int err)
+static enum dns_rcode judge(const struct dns_message *m, const struct dns_answer_context *context,
+                            int err)
 {
     switch (dns_message_opcode(m)) {
     case DNS_OPCODE_QUERY:
-        return err ? DNS_FORMERR : judge_query(m);
+        return err ? DNS_FORMERR : judge_query(m, context);
     case DNS_OPCODE_NOTIFY:
-        return err ? DNS_FORMERR : judge_notify(m, zones);
+        return err ? DNS_FORMERR : judge_notify(m, context->zones);
     default:
         return DNS_NOTIMP; /* whatever is in it */
     }
@@ -83,25 +89,29 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     query->bytes = bytes;
     query->peer = peer;
     query->tcp = tcp;
+    query->encrypted = false;
     query->size = size;
     query->zone = NULL;
     query->transfer = DNS_TRANSFER_NONE;
     query->denied = DNS_DENIED_NO;
     query->truncated = false;
+    query->cookie = DNS_COOKIE_NONE;
     int err = dns_message_parse_query(m, bytes, size);
     /* never answer an answer: two servers could talk to each other for ever */
     query->silent = err == KEEL_ETRUNC || m->flags & DNS_FLAG_QR;
     dns_tsig_none(&query->tsig);
     if (query->silent)
         return;
-    query->rcode = judge(m, context->zones, err);
+    query->rcode = judge(m, context, err);
     if (err == 0 && m->tsig_at) { /* before anything else is (RFC 8945, 5.2) */
         enum dns_rcode rcode =
             dns_tsig_accept(&query->tsig, context->keys, bytes, size, m->tsig_at, context->now);
         if (rcode != DNS_NOERROR)
             query->rcode = rcode;
     }
-    if (query->rcode != DNS_NOERROR)
+    if (m->edns.cookie_size > 0)
+        query->cookie = dns_cookie_check(&context->cookies, &m->edns, peer, context->now);
+    if (query->rcode != DNS_NOERROR || m->qclass != DNS_CLASS_IN)
         return;
     if (m->qtype == DNS_TYPE_AXFR || m->qtype == DNS_TYPE_IXFR)
         dns_axfr_judge(query, context);
@@ -120,7 +130,7 @@ void dns_query_prefetch(const struct dns_query *query)
 }
 
 static size_t reply_limit(const struct dns_query *query, const struct dns_answer_context *context,
-                          size_t room)
+                          size_t opt, size_t room)
 {
     size_t limit = UINT16_MAX;
     if (!query->tcp) {
@@ -132,7 +142,7 @@ static size_t reply_limit(const struct dns_query *query, const struct dns_answer
     }
     /* a signed error must fit, and so must the question and a TSIG record where nothing else does:
      * no more than what the client sent, the MAC perhaps excepted */
-    size_t least = DNS_HEADER_SIZE + query->message.question_size + DNS_OPT_SIZE + query->tsig.room;
+    size_t least = DNS_HEADER_SIZE + query->message.question_size + opt + query->tsig.room;
     if (limit < least)
         limit = least;
     return limit < room ? limit : room;
@@ -148,10 +158,10 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
         return 0;
     /* a malformed query gets its header back, without an OPT: what it has cannot be trusted */
     bool question = query->rcode != DNS_FORMERR && m->question_size > 0;
-    bool edns = m->edns.present && query->rcode != DNS_FORMERR;
+    size_t opt = dns_opt_size(query, context);
     struct dns_reply reply = {.qname_size = m->qname.size, .dnssec = m->edns.dnssec_ok};
-    size_t limit = reply_limit(query, context, room);
-    keel_writer_init(&reply.out, bytes, limit - (edns ? DNS_OPT_SIZE : 0) - query->tsig.room);
+    size_t limit = reply_limit(query, context, opt, room);
+    keel_writer_init(&reply.out, bytes, limit - opt - query->tsig.room);
     keel_write_skip(&reply.out, DNS_HEADER_SIZE);
     if (question)
         keel_write_bytes(&reply.out, query->bytes + DNS_HEADER_SIZE, m->question_size);
@@ -163,13 +173,13 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
         query->rcode =
             dns_resolve(&reply, &m->qname, qtype, query->hash, query->tcp, &authoritative);
         query->truncated = reply.truncated;
+    } else if (query->rcode == DNS_NOERROR && m->qclass == DNS_CLASS_CH) {
+        authoritative = true;
+        reply.truncated = query->truncated = !dns_chaos_write(&reply, dns_chaos_text(m, context));
     }
-    if (edns) {
-        reply.out.end += DNS_OPT_SIZE;
-        dns_edns_build(&reply.out,
-                       &(struct dns_edns){.udp_size = context->udp_size,
-                                          .dnssec_ok = m->edns.dnssec_ok,
-                                          .extended_rcode = (uint8_t)(query->rcode >> 4)});
+    if (opt > 0) {
+        reply.out.end += opt;
+        dns_opt_write(&reply.out, query, context, query->tsig.room);
         reply.counts[DNS_ADDITIONAL]++;
     }
     keel_put_u16(bytes, m->id);

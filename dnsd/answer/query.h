@@ -12,16 +12,24 @@
 #define DNSD_ANSWER_QUERY_H
 
 #include "common/base/addr.h"
+#include "dnsd/wire/cookie.h"
 #include "dnsd/wire/tsig.h"
 #include "dnsd/zone/zones.h"
 
 #define DNS_UDP_SIZE 1232 /* what we send and announce at most (DNS flag day 2020) */
+
+#define DNS_TEXT_MAX 255 /* of one character string */
 
 struct dns_answer_context {
     const struct dns_zones *zones;
     const struct dns_tsig_keys *keys; /* NULL: none */
     uint16_t udp_size;                /* largest reply over UDP, and the size announced in OPT */
     uint64_t now;                     /* seconds since 1970; set before a batch is read */
+    /* What the server says of itself, at most DNS_TEXT_MAX bytes each; empty: nothing. */
+    struct keel_str identity; /* NSID (RFC 5001), id.server */
+    struct keel_str version;  /* version.bind */
+    uint16_t keepalive;       /* idle TCP connections, in 100 ms (RFC 7828); 0: is not told */
+    struct dns_cookie_secrets cookies;
 };
 
 /* What a zone transfer gets. */
@@ -39,15 +47,17 @@ struct dns_query {
     size_t size;
     const struct keel_addr *peer;
     bool tcp;
-    bool silent;                 /* no reply: not a query */
-    uint16_t rcode;              /* extended; NXDOMAIN and NOERROR are set while answering */
-    bool truncated;              /* the reply has TC */
+    bool encrypted; /* set behind read: nobody else sees the answer, and padding hides its size */
+    bool silent;    /* no reply: not a query */
+    uint16_t rcode; /* extended; NXDOMAIN and NOERROR are set while answering */
+    bool truncated; /* the reply has TC */
     const struct dns_zone *zone; /* NULL: the rcode says it all */
     uint64_t hash;
     struct dns_message message;
     struct dns_tsig_session tsig;
     enum dns_transfer transfer;
     enum dns_denied denied;
+    enum dns_cookie cookie;
 };
 
 void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,

@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/service/log.h"
+#include "dnsd/serve/secret.h"
 #include "dnsd/serve/settings.h"
 #include "dnsd/serve/tcp.h"
 #include "dnsd/wire/type.h"
@@ -22,6 +23,8 @@ const struct keel_metric dns_metrics[] = {
                                 "Messages that came, by transport"},
     [DNS_METRIC_QUERIES_TCP] = {"dnsd_queries_total", KEEL_COUNTER, "transport=\"tcp\"",
                                 "Messages that came, by transport"},
+    [DNS_METRIC_QUERIES_TLS] = {"dnsd_queries_total", KEEL_COUNTER, "transport=\"tls\"",
+                                "Messages that came, by transport"},
     [DNS_METRIC_NOERROR] = {ANSWERS, "rcode=\"NOERROR\"", ANSWERS_HELP},
     [DNS_METRIC_FORMERR] = {ANSWERS, "rcode=\"FORMERR\"", ANSWERS_HELP},
     [DNS_METRIC_SERVFAIL] = {ANSWERS, "rcode=\"SERVFAIL\"", ANSWERS_HELP},
@@ -33,6 +36,12 @@ const struct keel_metric dns_metrics[] = {
     [DNS_METRIC_BADVERS] = {ANSWERS, "rcode=\"BADVERS\"", ANSWERS_HELP},
     [DNS_METRIC_TRUNCATED] = {"dnsd_truncated_total", KEEL_COUNTER, NULL,
                               "Answers that did not fit and said so (TC)"},
+    [DNS_METRIC_COOKIE_NEW] = {"dnsd_cookies_total", KEEL_COUNTER, "state=\"new\"",
+                               "DNS cookies that came: new clients, wrong or old ones, good ones"},
+    [DNS_METRIC_COOKIE_BAD] = {"dnsd_cookies_total", KEEL_COUNTER, "state=\"bad\"",
+                               "DNS cookies that came: new clients, wrong or old ones, good ones"},
+    [DNS_METRIC_COOKIE_GOOD] = {"dnsd_cookies_total", KEEL_COUNTER, "state=\"good\"",
+                                "DNS cookies that came: new clients, wrong or old ones, good ones"},
     [DNS_METRIC_IGNORED] = {"dnsd_ignored_total", KEEL_COUNTER, NULL,
                             "Messages that got no answer: too short, or answers themselves"},
     [DNS_METRIC_DENIED_QUERY] = {DENIED, "list=\"allow-query\"", DENIED_HELP},
@@ -112,7 +121,17 @@ static void tally_denied(struct dns_tally *tally, const struct dns_query *query)
 
 void dns_tally_query(struct dns_tally *tally, const struct dns_query *query, size_t reply_size)
 {
-    tally->counts[query->tcp ? DNS_METRIC_QUERIES_TCP : DNS_METRIC_QUERIES_UDP]++;
+    static const enum dns_metric cookies[] = {
+        [DNS_COOKIE_NEW] = DNS_METRIC_COOKIE_NEW,
+        [DNS_COOKIE_BAD] = DNS_METRIC_COOKIE_BAD,
+        [DNS_COOKIE_GOOD] = DNS_METRIC_COOKIE_GOOD,
+    };
+    if (query->encrypted)
+        tally->counts[DNS_METRIC_QUERIES_TLS]++;
+    else
+        tally->counts[query->tcp ? DNS_METRIC_QUERIES_TCP : DNS_METRIC_QUERIES_UDP]++;
+    if (query->cookie != DNS_COOKIE_NONE)
+        tally->counts[cookies[query->cookie]]++;
     tally->counts[reply_size == 0 ? DNS_METRIC_IGNORED : metric_of(query->rcode)]++;
     if (query->truncated)
         tally->counts[DNS_METRIC_TRUNCATED]++;
@@ -127,6 +146,26 @@ void dns_tally_add(const struct dns_tally *tally, struct keel_metrics *metrics)
     for (unsigned i = 0; i < DNS_METRICS; i++)
         if (tally->counts[i])
             keel_metric_add(metrics, i, tally->counts[i]);
+}
+
+/* In 100 ms (RFC 7828, 3.1). */
+static uint16_t keepalive_of(uint64_t idle_ns)
+{
+    uint64_t units = idle_ns / (KEEL_NS_PER_S / 10);
+    return units < UINT16_MAX ? (uint16_t)units : UINT16_MAX;
+}
+
+/* From the configuration, or from the file that all workers and generations share. */
+static int start_cookies(struct dns_serve *serve, const struct keel_instance *instance,
+                         struct keel_diag *diag)
+{
+    const struct dns_settings *settings = instance->settings;
+    serve->context.cookies = settings->cookie_secrets;
+    if (serve->context.cookies.count > 0)
+        return 0;
+    int err = dns_secret_load(instance->state_dir, serve->context.cookies.bytes[0], diag);
+    serve->context.cookies.count = err ? 0 : 1;
+    return err;
 }
 
 int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
@@ -144,7 +183,12 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     serve->transfer_timeout_ns = settings->transfer_timeout_ns;
     keel_list_init(&serve->connections);
     instance->state = serve;
-    int err = dns_notifying_start(instance, &serve->notifying, diag);
+    serve->context.identity = keel_str(settings->identity);
+    serve->context.version = keel_str(settings->version);
+    serve->context.keepalive = keepalive_of(settings->tcp_idle_ns);
+    int err = settings->cookies ? start_cookies(serve, instance, diag) : 0;
+    if (err == 0)
+        err = dns_notifying_start(instance, &serve->notifying, diag);
     if (err)
         dns_serve_stop(instance);
     return err;

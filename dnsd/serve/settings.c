@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "common/base/rand.h"
 #include "common/service/log.h"
+#include "dnsd/answer/query.h"
 #include "dnsd/serve/load.h"
 
 #define SECRET_MAX 512 /* bytes; longer than any block is hashed first and gains nothing */
@@ -124,16 +125,59 @@ static int read_listen(const struct keel_conf *conf, struct keel_endpoints *endp
                        struct keel_diag *diag)
 {
     struct keel_endpoints unwanted = {0}, *list = endpoints ? endpoints : &unwanted;
-    unsigned before = list->count, count = keel_conf_count(conf, "listen");
 
-    if (count == 0)
+    if (keel_conf_count(conf, "listen") == 0)
         return keel_conf_error(conf, NULL, diag, "no address: listen = { \"127.0.0.1:5300\" }");
     int err = keel_endpoints_add_listen(list, conf, "listen", true, true, diag);
-    for (unsigned i = before; err == 0 && i < list->count; i++)
-        if (list->items[i].tls)
-            err = keel_conf_error(conf, "listen", diag, "tls is not supported by dnsd");
     keel_free(unwanted.items);
     return err;
+}
+
+/* A text that goes out as one character string. */
+static int read_text(char **text, const struct keel_conf *conf, const char *option,
+                     struct keel_diag *diag)
+{
+    const char *value = keel_conf_str(conf, option);
+    if (strlen(value) > DNS_TEXT_MAX)
+        return keel_conf_error(conf, option, diag, "at most %d bytes", DNS_TEXT_MAX);
+    *text = keel_strdup(value);
+    return *text ? 0 : keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+}
+
+static int read_cookies(struct dns_settings *s, const struct keel_conf *conf,
+                        struct keel_diag *diag)
+{
+    unsigned count = keel_conf_count(conf, "cookie-secret");
+    s->cookies = keel_conf_bool(conf, "cookies");
+    if (count > DNS_COOKIE_SECRETS)
+        return keel_conf_error(conf, "cookie-secret", diag, "at most %d", DNS_COOKIE_SECRETS);
+    for (unsigned i = 0; i < count; i++) {
+        struct keel_str text = keel_str(keel_conf_at(conf, "cookie-secret", i)->text);
+        if (keel_parse_hex(text, s->cookie_secrets.bytes[i], DNS_COOKIE_SECRET) !=
+            DNS_COOKIE_SECRET)
+            return keel_conf_error_at(conf, "cookie-secret", i, diag,
+                                      "32 hexadecimal digits expected");
+        s->cookie_secrets.count++;
+    }
+    return 0;
+}
+
+static int read_tls(struct dns_settings *s, const struct keel_conf *conf, struct keel_diag *diag)
+{
+    static const char *const alpn[] = {"dot"}; /* RFC 7858, 8.1; RFC 9103, 7.1 */
+    struct keel_tls_certificate certificate = {keel_conf_str(conf, "certificate"),
+                                               keel_conf_str(conf, "key-file")};
+    struct keel_diag inner;
+    if (!certificate.certificate)
+        return certificate.key ? keel_conf_error(conf, "key-file", diag, "there is no certificate")
+                               : 0;
+    int err = keel_tls_context_new(&(struct keel_tls_options){.certificates = &certificate,
+                                                              .certificate_count = 1,
+                                                              .alpn = alpn,
+                                                              .alpn_count = 1,
+                                                              .minimum = KEEL_TLS_1_2},
+                                   &s->tls, &inner);
+    return err ? keel_conf_error(conf, "certificate", diag, "%s", inner.text) : 0;
 }
 
 static int read_all(struct dns_settings *s, const struct keel_conf *conf,
@@ -145,6 +189,14 @@ static int read_all(struct dns_settings *s, const struct keel_conf *conf,
     s->transfers = (uint32_t)keel_conf_int(conf, "transfers-out");
     s->transfer_timeout_ns = (uint64_t)keel_conf_int(conf, "transfer-timeout");
     int err = read_listen(conf, endpoints, diag);
+    if (err == 0)
+        err = read_text(&s->identity, conf, "identity", diag);
+    if (err == 0)
+        err = read_text(&s->version, conf, "version", diag);
+    if (err == 0)
+        err = read_cookies(s, conf, diag);
+    if (err == 0)
+        err = read_tls(s, conf, diag);
     if (err)
         return err;
     keel_conf_for (section, conf, "key") {
@@ -189,5 +241,13 @@ void dns_settings_free(void *settings)
     dns_zones_fini(&s->zones);
     dns_tsig_keys_fini(&s->keys);
     keel_free(s->targets);
+    keel_free(s->identity);
+    keel_free(s->version);
+    keel_tls_context_free(s->tls);
     keel_free(s);
+}
+
+struct keel_tls_context *dns_settings_tls(void *settings, const struct keel_endpoint *endpoint)
+{
+    return ((struct dns_settings *)settings)->tls;
 }

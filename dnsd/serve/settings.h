@@ -4,8 +4,10 @@
 #ifndef DNSD_SERVE_SETTINGS_H
 #define DNSD_SERVE_SETTINGS_H
 
+#include "common/runtime/tls.h"
 #include "common/service/module.h"
 #include "dnsd/transfer/notify.h"
+#include "dnsd/wire/cookie.h"
 #include "dnsd/wire/tsig.h"
 #include "dnsd/zone/zones.h"
 
@@ -19,6 +21,10 @@ struct dns_settings {
     uint64_t tcp_queries; /* 0: no limit */
     uint32_t transfers;   /* most at a time, of a worker */
     uint64_t transfer_timeout_ns;
+    char *identity, *version;
+    bool cookies;
+    struct dns_cookie_secrets cookie_secrets; /* none: they are in the state directory */
+    struct keel_tls_context *tls;             /* NULL: no certificate */
 };
 
 /* See struct keel_protocol: configure and free_settings. */
@@ -26,5 +32,6 @@ int dns_settings_configure(const struct keel_conf *conf, void **settings,
                            struct keel_endpoints *endpoints, struct keel_access *access,
                            struct keel_diag *diag);
 void dns_settings_free(void *settings);
+struct keel_tls_context *dns_settings_tls(void *settings, const struct keel_endpoint *endpoint);
 
 #endif

@@ -40,6 +40,7 @@ static int answer(struct tcp_connection *c, struct dns_tally *tally, const uint8
     struct dns_serve *serve = c->core.instance->state;
     struct dns_query *query = &serve->batch[0];
     dns_query_read(query, &serve->context, message, size, &s->peer, true);
+    query->encrypted = keel_stream_is_tls(s);
     if (query->transfer == DNS_TRANSFER_ZONE)
         c->transfer = dns_transfer_new(serve, s, query);
     if (c->transfer) {

@@ -57,7 +57,8 @@ struct dns_fix {
     uint16_t offset; /* of the pointer in the bytes */
     uint16_t kind;
 };
-/* A name in the rdata (NS, MX, SRV) whose addresses are in the zone. */
+/* A name in the rdata (NS, MX, SRV, SVCB, HTTPS), or the owner (offset 0), whose addresses are in
+ * the zone. */
 struct dns_link {
     uint32_t offset; /* of the name in the bytes */
     uint32_t node;

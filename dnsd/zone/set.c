@@ -95,7 +95,15 @@ static void add_link(struct layout *l, size_t offset, const uint8_t *flat, size_
 
 static bool has_links(uint16_t type)
 {
-    return type == DNS_TYPE_NS || type == DNS_TYPE_MX || type == DNS_TYPE_SRV;
+    return type == DNS_TYPE_NS || type == DNS_TYPE_MX || type == DNS_TYPE_SRV ||
+           type == DNS_TYPE_SVCB || type == DNS_TYPE_HTTPS;
+}
+
+/* A service whose name is that of its record (RFC 9460, 2.5.2): "." with a priority. */
+static bool is_own_name(uint16_t type, const uint8_t *rdata, const uint8_t *flat)
+{
+    return (type == DNS_TYPE_SVCB || type == DNS_TYPE_HTTPS) && keel_get_u16(rdata) > 0 &&
+           flat[0] == 0;
 }
 
 static void put_record(struct layout *l, const struct dns_rdata *rdata)
@@ -113,7 +121,9 @@ static void put_record(struct layout *l, const struct dns_rdata *rdata)
     for (unsigned i = 0; i < count; i++) {
         const uint8_t *flat = rdata->bytes + names[i].offset;
         keel_write_bytes(&l->bytes, rdata->bytes + done, names[i].offset - done);
-        if (has_links(source->type))
+        if (is_own_name(source->type, rdata->bytes, flat))
+            add_link(l, 0, source->owner->bytes, source->owner->size);
+        else if (has_links(source->type))
             add_link(l, keel_writer_offset(&l->bytes), flat, names[i].size);
         put_name(l, flat, names[i].size, names[i].compressible);
         done = names[i].offset + (size_t)names[i].size;

@@ -20,13 +20,22 @@ static const char zone_text[] =
 static const char
     nsec_text[] = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@" SIGNATURE("SOA") "@ NS ns\n@" SIGNATURE("NS") "@ NSEC a NS SOA RRSIG NSEC\n@" SIGNATURE("NSEC") "a A 192.0.2.1\na" SIGNATURE(
         "A") "a NSEC s NS A RRSIG NSEC\na" SIGNATURE("NSEC") "x.e A 192.0.2.2\n*.w A "
-                                                             "192.0.2.3\n*.w" SIGNATURE("A") "*.w "
-                                                                                             "NSEC "
-                                                                                             "s "
-                                                                                             "A\n*."
-                                                                                             "w" SIGNATURE("NSEC") "*.c CNAME q.w\nd NS a\nd NSEC e NS\n"
-                                                                                                                   "f NS a\nf DS 1 13 2 00\nf" SIGNATURE(
-                                                                                                                       "DS") "g DNAME w\ng" SIGNATURE("DNAME");
+                                                             "192.0.2.3\n*.w" SIGNATURE(
+                                                                 "A") "*.w "
+                                                                      "NSEC "
+                                                                      "s "
+                                                                      "A\n*."
+                                                                      "w" SIGNATURE(
+                                                                          "NSEC") "*.c CNAME "
+                                                                                  "q.w\nd NS a\nd "
+                                                                                  "NSEC e NS\n"
+                                                                                  "f NS a\nf DS 1 "
+                                                                                  "13 2 "
+                                                                                  "00\nf" SIGNATURE(
+                                                                                      "DS") "g "
+                                                                                            "DNAME "
+                                                                                            "w\n"
+                                                                                            "g" SIGNATURE("DNAME");
 static const char nsec3_text[] = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@" SIGNATURE(
     "SOA") "@ NS a\n@ NSEC3PARAM 1 0 0 -\n"
            "a A 192.0.2.1\na" SIGNATURE(
@@ -109,7 +118,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         serve(&zones, "s", nsec_text);
         serve(&zones, "t", nsec3_text);
     }
-    struct dns_answer_context context = {.zones = &zones, .udp_size = DNS_UDP_SIZE};
+    struct dns_answer_context context = {.zones = &zones,
+                                         .udp_size = DNS_UDP_SIZE,
+                                         .identity = KEEL_STR("one"),
+                                         .version = KEEL_STR("two"),
+                                         .keepalive = 100,
+                                         .cookies = {.count = 1}};
     for (int tcp = 0; tcp < 2; tcp++) {
         size_t room = tcp ? UINT16_MAX : DNS_UDP_SIZE;
         uint8_t *reply = malloc(room);

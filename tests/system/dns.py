@@ -72,7 +72,7 @@ def free_port():
 class Named:
     """BIND's named with one zone, as an oracle."""
 
-    def __init__(self, zone, text):
+    def __init__(self, zone, text, options=''):
         need_program('named')
         self.folder = tempfile.mkdtemp(dir=directory())
         self.address = ('127.0.0.1', free_port())
@@ -82,11 +82,11 @@ class Named:
             f.write('''options { directory "%s"; listen-on port %d { 127.0.0.1; };
                 listen-on-v6 { none; }; pid-file none; session-keyfile none; recursion no;
                 minimal-responses yes; dnssec-validation no; notify no; max-udp-size 1232;
-                zero-no-soa-ttl no; };
+                zero-no-soa-ttl no; %s };
                 controls { };
                 zone "%s" { type primary; file "the.zone"; check-integrity no;
                     check-names ignore; };
-                ''' % (self.folder, self.address[1], zone))
+                ''' % (self.folder, self.address[1], options, zone))
         self.log = open(os.path.join(self.folder, 'log'), 'w+b')
 
     def __enter__(self):

@@ -17,6 +17,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_acl.c \
 	tests/unit/dnsd/test_axfr.c \
 	tests/unit/dnsd/test_compile.c \
+	tests/unit/dnsd/test_cookie.c \
 	tests/unit/dnsd/test_denial.c \
 	tests/unit/dnsd/test_edns.c \
 	tests/unit/dnsd/test_generate.c \
@@ -24,6 +25,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_message.c \
 	tests/unit/dnsd/test_name.c \
 	tests/unit/dnsd/test_notify.c \
+	tests/unit/dnsd/test_opt.c \
 	tests/unit/dnsd/test_query.c \
 	tests/unit/dnsd/test_rdata.c \
 	tests/unit/dnsd/test_rdata_text.c \

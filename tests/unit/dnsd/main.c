@@ -5,11 +5,12 @@
 int main(void)
 {
     static Suite *(*const suites[])(void) = {
-        name_suite,  type_suite,    rdata_suite,    message_suite,    edns_suite,
-        tsig_suite,  token_suite,   generate_suite, rdata_text_suite, svcb_text_suite,
-        scan_suite,  compile_suite, image_suite,    set_suite,        zones_suite,
-        reply_suite, resolve_suite, query_suite,    denial_suite,     signed_suite,
-        acl_suite,   axfr_suite,    notify_suite,   tcp_suite,
+        name_suite,   type_suite,    rdata_suite,    message_suite,    edns_suite,
+        tsig_suite,   token_suite,   generate_suite, rdata_text_suite, svcb_text_suite,
+        scan_suite,   compile_suite, image_suite,    set_suite,        zones_suite,
+        reply_suite,  resolve_suite, query_suite,    denial_suite,     signed_suite,
+        cookie_suite, opt_suite,     acl_suite,      axfr_suite,       notify_suite,
+        tcp_suite,
     };
     return unit_main(suites, sizeof suites / sizeof suites[0]);
 }

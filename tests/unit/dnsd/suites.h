@@ -27,6 +27,8 @@ Suite *acl_suite(void);
 Suite *axfr_suite(void);
 Suite *notify_suite(void);
 Suite *denial_suite(void);
+Suite *cookie_suite(void);
+Suite *opt_suite(void);
 Suite *signed_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);

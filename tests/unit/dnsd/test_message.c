@@ -8,7 +8,7 @@
 #define HEAD(flags, qd, an, ns, ar) "\x12\x34" flags "\0" qd "\0" an "\0" ns "\0" ar
 #define QUESTION "\1a\0\0\1\0\1"
 #define OPT "\0\0\x29\4\xd0\0\0\x80\0\0\0"
-#define OPT_WITH_OPTION "\0\0\x29\4\xd0\0\0\0\0\0\6\0\12\0\2xy"
+#define OPT_WITH_OPTION "\0\0\x29\4\xd0\0\0\0\0\0\6\0\143\0\2xy"
 #define RECORD "\0\0\1\0\1\0\0\0\0\0\0"
 #define TSIG "\0\0\xfa\0\xff\0\0\0\0\0\0"
 

@@ -1,0 +1,114 @@
+"""dnsd's options of EDNS with clients and servers that nobody here wrote: NSID, cookies that named
+agrees on, padding and keepalive, extended errors; the CHAOS class; DNS over TLS."""
+import os
+import re
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from dns import Named, zone_text
+from keel import Daemon, directory, need_program, output, run, until
+
+SECRET = 'e5e973e5a6b2a43f48e7dc849e37bfcf'
+ZONE = zone_text('example.org.zone')
+
+
+def dnsd(conf='', zone_conf='', **more):
+    return Daemon('dnsd', conf='%s\nzone "example.org" { file = "the.zone"\n%s }\n' % (
+        conf, zone_conf), files={'the.zone': ZONE}, **more)
+
+
+def dig(address, *question):
+    return output([need_program('dig'), '@' + address[0], '-p', str(address[1]), '+norecurse',
+                   '+tries=2', '+time=5', *question])
+
+
+def nsid_and_chaos():
+    with dnsd('identity = "one"\nversion = "keel, of course"\n') as ours:
+        address = ours.address('udp')
+        assert re.search(r'NSID: .*\("one"\)', dig(address, 'example.org', 'SOA', '+nsid'))
+        for name, text in (('version.bind', 'keel, of course'), ('VERSION.SERVER', 'keel, of course'),
+                           ('id.server', 'one'), ('hostname.bind', 'one')):
+            said = dig(address, name, 'TXT', 'CH', '+short')
+            assert said.strip() == '"%s"' % text, (name, said)
+    with dnsd() as ours:
+        address = ours.address('udp')
+        assert 'NSID' not in dig(address, 'example.org', 'SOA', '+nsid')
+        assert 'REFUSED' in dig(address, 'version.bind', 'TXT', 'CH')
+
+
+def errors():
+    with dnsd(zone_conf='allow-query = { "192.0.2.1" }') as ours:
+        address = ours.address('udp')
+        assert 'EDE: 18 (Prohibited)' in dig(address, 'example.org', 'SOA')
+        assert 'EDE: 20 (Not Authoritative)' in dig(address, 'example.com', 'SOA')
+        assert 'EDE: 21 (Not Supported)' in dig(address, 'example.org', 'MAILA')
+
+
+def cookie_of(said):
+    return re.search(r'COOKIE: (\w+)', said).group(1)
+
+
+def cookies():
+    """All workers take each other's, and those from before a restart."""
+    with dnsd(workers=2) as ours:
+        address = ours.address('udp')
+        said = dig(address, 'example.org', 'SOA', '+cookie=0102030405060708')
+        assert '(good)' in said, said
+        cookie = cookie_of(said)
+        assert len(cookie) == 48 and cookie.startswith('0102030405060708')
+        for _ in range(8):
+            assert '(good)' in dig(address, 'example.org', 'SOA', '+cookie=' + cookie)
+        assert '(good)' in dig(address, 'example.org', 'SOA', '+cookie=' + cookie[:-2] + '00')
+        until(lambda: ours.metric('dnsd_cookies_total', state='good') == 8, 'the good ones')
+        assert ours.metric('dnsd_cookies_total', state='new') == 1
+        assert ours.metric('dnsd_cookies_total', state='bad') == 1
+        ours.ctl('reload')
+        dig(address, 'example.org', 'SOA', '+cookie=' + cookie)
+        until(lambda: ours.metric('dnsd_cookies_total', state='good') == 9, 'one after a reload')
+    with dnsd('cookies = no\n') as ours:
+        assert 'COOKIE' not in dig(ours.address('udp'), 'example.org', 'SOA').split('QUESTION')[0]
+
+
+def cookies_of_named():
+    """With the same secret named takes ours and we take named's (RFC 9018)."""
+    with Named('example.org', ZONE, 'cookie-algorithm siphash24; cookie-secret "%s";'
+               'require-server-cookie yes;' % SECRET) as named, \
+            dnsd('cookie-secret = { "%s" }\n' % SECRET) as ours:
+        theirs = cookie_of(dig(named.address, 'example.org', 'SOA', '+cookie'))
+        dig(ours.address('udp'), 'example.org', 'SOA', '+cookie=' + theirs)
+        until(lambda: ours.metric('dnsd_cookies_total', state='good') == 1, "named's cookie")
+        mine = cookie_of(dig(ours.address('udp'), 'example.org', 'SOA', '+cookie'))
+        said = dig(named.address, 'example.org', 'SOA', '+cookie=' + mine, '+nobadcookie')
+        assert 'NOERROR' in said, said
+
+
+def certificate():
+    folder = tempfile.mkdtemp(dir=directory())
+    both = [os.path.join(folder, name) for name in ('certificate', 'key')]
+    output([need_program('openssl'), 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+            'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=dns.example', '-addext',
+            'subjectAltName=DNS:dns.example', '-days', '2', '-out', both[0], '-keyout', both[1]])
+    return both
+
+
+def over_tls():
+    names = certificate()
+    conf = 'certificate = "%s"\nkey-file = "%s"\n' % tuple(names)
+    with dnsd(conf, listen=['127.0.0.1:0', '127.0.0.1:0 tls'], workers=2) as ours:
+        port = ours.address('tcp', tls=True)[1]
+        kdig = [need_program('kdig'), '@127.0.0.1', '-p', str(port), '+tls-ca=' + names[0],
+                '+tls-hostname=dns.example', '+padding', '+keepopen']
+        said = output([*kdig, 'web.example.org', 'A', 'big.example.org', 'TXT'])
+        assert said.count('status: NOERROR') == 2 and '192.0.2.80' in said, said
+        sizes = [int(n) for n in re.findall(r'Received (\d+) B', said)]
+        assert len(sizes) == 2 and all(n % 468 == 0 for n in sizes), said
+        until(lambda: ours.metric('dnsd_queries_total', transport='tls') == 2, 'the queries')
+        assert ours.metric('dnsd_queries_total', transport='tcp') == 0
+
+
+run(('NSID and CHAOS', nsid_and_chaos),
+    ('extended errors', errors),
+    ('cookies, of all workers', cookies),
+    ("cookies, named's and ours", cookies_of_named),
+    ('DNS over TLS', over_tls))
