@@ -95,9 +95,10 @@ def certificate():
 def over_tls():
     names = certificate()
     conf = 'certificate = "%s"\nkey-file = "%s"\n' % tuple(names)
-    with dnsd(conf, listen=['127.0.0.1:0', '127.0.0.1:0 tls'], workers=2) as ours:
-        port = ours.address('tcp', tls=True)[1]
-        kdig = [need_program('kdig'), '@127.0.0.1', '-p', str(port), '+tls-ca=' + names[0],
+    # another address: the kernel may choose one port for both (SO_REUSEPORT)
+    with dnsd(conf, listen=['127.0.0.1:0', '127.0.0.2:0 tls'], workers=2) as ours:
+        host, port = ours.address('tcp', tls=True)
+        kdig = [need_program('kdig'), '@' + host, '-p', str(port), '+tls-ca=' + names[0],
                 '+tls-hostname=dns.example', '+padding', '+keepopen']
         said = output([*kdig, 'web.example.org', 'A', 'big.example.org', 'TXT'])
         assert said.count('status: NOERROR') == 2 and '192.0.2.80' in said, said
