@@ -99,6 +99,11 @@ static void request_ended(struct http_h2_stream *stream)
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct http_h2 *h2 = arg;
+    if (h2->head.text.capacity == 0) { /* the worker lends some, until return_memory */
+        struct http_h2_head empty = h2->head;
+        h2->head = h2->shared->spare;
+        h2->shared->spare = empty;
+    }
     h2->block = NULL;
     http_h2_head_begin(&h2->head);
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
@@ -173,6 +178,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
             http_h2_frames_spend_reset(&h2->frames);
         return 0;
     }
+    if (frame->hd.type == NGHTTP2_GOAWAY && h2->drain == DRAIN_TOLD)
+        nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, drain_ping);
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
     if (frame->hd.type == NGHTTP2_DATA) {
@@ -290,18 +297,11 @@ void http_h2_fini(struct http_h2 *h2)
 
 /* --- reading --- */
 
-/* The memory of a head is the connection's only while one is incomplete. */
-static void borrow_memory(struct http_h2 *h2)
-{
-    if (h2->head.text.capacity == 0) {
-        struct http_h2_head head = h2->head;
-        h2->head = h2->shared->spare;
-        h2->shared->spare = head;
-    }
-}
+/* The memory of a head is the connection's only while a frame is incomplete that may be one. */
 static void return_memory(struct http_h2 *h2)
 {
-    if (h2->block || h2->frames.in_block)
+    bool content;
+    if (http_h2_frames_partial(&h2->frames, &content) && !content)
         return;
     if (h2->shared->spare.text.capacity == 0)
         h2->shared->spare = h2->head;
@@ -328,7 +328,6 @@ enum http_h2_event http_h2_read(struct http_h2 *h2, uint64_t now_ns, struct http
 {
     bool ended = h2->frames.cut || h2->broken;
     *used = 0;
-    borrow_memory(h2);
     while (*used < size && !h2->frames.cut && !h2->broken) {
         struct keel_str feed;
         *used += http_h2_frames_walk(&h2->frames, now_ns, bytes + *used, size - *used, &feed);
@@ -496,8 +495,7 @@ void http_h2_drain(struct http_h2 *h2)
         return;
     if (h2->drain == DRAIN_NOT) {
         h2->drain = DRAIN_TOLD;
-        nghttp2_submit_shutdown_notice(h2->session);
-        nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, drain_ping);
+        nghttp2_submit_shutdown_notice(h2->session); /* the ping follows when that left */
     } else if (h2->drain == DRAIN_TOLD) {
         h2->drain = DRAIN_LAST;
         nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,

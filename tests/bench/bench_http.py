@@ -1,6 +1,6 @@
 """CPU time per request of httpd, of nginx and of the floor, side by side.
 
-Every server has one core to itself and wrk has another; they take turns, several rounds, and the
+Every server has one core to itself and wrk (or h2load) has another; they take turns, several rounds, and the
 medians count. What is measured is the user and system time of a server's whole process tree, from
 /proc, because rates on a shared machine are noise.
 
@@ -97,7 +97,7 @@ site "localhost" { default = true root = "%s/www" certificate = "%s/cert.pem" ke
     return daemon, plain, tls
 
 
-def start_nginx(name, folder, http, server='', events='', scheme='http'):
+def start_nginx(name, folder, http, server='', events='', scheme='http', http2=False):
     home = os.path.join(folder, name.replace(' ', '-'))
     os.makedirs(home)
     os.symlink(os.path.join(folder, 'www'), os.path.join(home, 'www'))
@@ -105,7 +105,8 @@ def start_nginx(name, folder, http, server='', events='', scheme='http'):
     path = os.path.join(home, 'nginx.conf')
     with open(path, 'w') as f:
         f.write(NGINX.format(folder=home, port=port, http=http.format(folder=home), server=server,
-                             events=events, listen=' ssl' if scheme == 'https' else ''))
+                             events=events, listen=(' ssl' if scheme == 'https' else '')
+                             + (' http2' if http2 else '')))
     process = keel.spawn([keel.need_program('nginx'), '-e', home + '/error.log', '-c', path],
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     keel.until(lambda: os.path.exists(home + '/nginx.pid') and len(tree(process.pid)) > 1,
@@ -113,26 +114,31 @@ def start_nginx(name, folder, http, server='', events='', scheme='http'):
     return Server(name, port, process.pid, scheme)
 
 
-def load(server, seconds, script=None):
-    """Requests answered, and CPU seconds that they cost."""
+def load(server, seconds, script=None, streams=0):
+    """Requests answered, and CPU seconds that they cost. streams: so many at once on a connection
+    of HTTP/2; 0: HTTP/1.1."""
     pids = tree(server.pid)
-    argv = ['taskset', '-c', '1', 'wrk', '-t1', '-c%d' % CONNECTIONS, '-d%ss' % seconds]
+    argv = ['taskset', '-c', '1']
+    if streams:
+        argv += ['h2load', '-t1', '-c%d' % CONNECTIONS, '-m%d' % streams, '-D%d' % seconds]
+    else:
+        argv += ['wrk', '-t1', '-c%d' % CONNECTIONS, '-d%ss' % seconds]
     argv += ['-s', script] if script else []
     before = cpu_seconds(pids)
     out = keel.output(argv + [server.url], patience=seconds + 20)
     cost = cpu_seconds(pids) - before
-    assert 'Non-2xx' not in out, out
-    return int(re.search(r'(\d+) requests in', out).group(1)), cost
+    assert 'Non-2xx' not in out and (not streams or ' 0 failed' in out), out
+    return int(re.search(r'(\d+) (requests in|succeeded)', out).group(1)), cost
 
 
-def measure(title, servers, rounds, seconds, script=None):
+def measure(title, servers, rounds, seconds, script=None, streams=0):
     for server in servers:
         pin(tree(server.pid), 0)
-        load(server, 1, script)  # warm
+        load(server, 1, script, streams)  # warm
         server.costs[title] = []
     for _ in range(rounds):
         for server in servers:
-            requests, cost = load(server, seconds, script)
+            requests, cost = load(server, seconds, script, streams)
             server.costs[title].append(cost / requests * 1e6)
     print('\n%s (CPU microseconds per request, median of %d rounds)' % (title, rounds))
     base = statistics.median(servers[0].costs[title])
@@ -152,7 +158,7 @@ def main():
     options = parser.parse_args()
     if os.cpu_count() < 2:
         raise SystemExit('needs two cores: one for the server, one for the load')
-    for name in ('wrk', 'taskset', 'nginx', 'openssl'):
+    for name in ('wrk', 'h2load', 'taskset', 'nginx', 'openssl'):
         keel.need_program(name)
     folder = keel.directory()
     os.makedirs(folder + '/www')
@@ -171,14 +177,21 @@ def main():
     best_tls = start_nginx(
         'nginx tls', folder, BEST + ' ssl_certificate %s/cert.pem; ssl_certificate_key %s/key.pem;'
         ' ssl_protocols TLSv1.3;' % (folder, folder), scheme='https')
+    best_h2 = start_nginx('nginx h2', folder, BEST, http2=True)
+    best_h2_tls = start_nginx(
+        'nginx h2 tls', folder, BEST + ' ssl_certificate %s/cert.pem; ssl_certificate_key %s/key.pem;'
+        ' ssl_protocols TLSv1.3;' % (folder, folder), scheme='https', http2=True)
     runs = (
-        ('1 KiB file, keep-alive', [floor, httpd, best, packaged], None),
-        ('1 KiB file, %d pipelined' % PIPELINE, [floor, httpd, best], script),
-        ('1 KiB file, keep-alive, TLS', [best_tls, httpd_tls], None),
+        ('1 KiB file, keep-alive', [floor, httpd, best, packaged], None, 0),
+        ('1 KiB file, %d pipelined' % PIPELINE, [floor, httpd, best], script, 0),
+        ('1 KiB file, keep-alive, TLS', [best_tls, httpd_tls], None, 0),
+        ('1 KiB file, HTTP/2, 1 stream', [best_h2, httpd], None, 1),
+        ('1 KiB file, HTTP/2, 32 streams', [best_h2, httpd], None, 32),
+        ('1 KiB file, HTTP/2, TLS, 32 streams', [best_h2_tls, httpd_tls], None, 32),
     )
-    for title, servers, lua in runs:
+    for title, servers, lua, streams in runs:
         if options.only in title:
-            measure(title, servers, options.rounds, options.seconds, lua)
+            measure(title, servers, options.rounds, options.seconds, lua, streams)
     daemon.stop()
 
 

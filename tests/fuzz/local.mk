@@ -31,6 +31,11 @@ tests_fuzz_fuzz_http_head_SOURCES = tests/fuzz/fuzz_http_head.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_head_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_http_head_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_http_h2
+tests_fuzz_fuzz_http_h2_SOURCES = tests/fuzz/fuzz_http_h2.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_h2_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_http_h2_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_http_path
 tests_fuzz_fuzz_http_path_SOURCES = tests/fuzz/fuzz_http_path.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_path_LDFLAGS = $(FUZZ_LINK)

@@ -559,6 +559,18 @@ START_TEST(test_compression_bomb)
     ck_assert(closed && server.frames.cut && requests == 0);
     ck_assert_uint_lt(shared.spare.text.capacity + server.head.text.capacity, 32768);
     http_h2_fini(&server);
+    /* not less so when it trickles in behind a path that is too long to be kept */
+    begin_raw();
+    static uint8_t slow[16000] = {0x04, 0x7f, 0xcd, 0x07, '/'}; /* 127 + 973 bytes */
+    memset(slow + 5, 'p', 1099);
+    memcpy(slow + 1104, "\x82\x86\x01\1a", 5);
+    memcpy(slow + 1109, block + sizeof get_block, sizeof slow - 1109);
+    put_frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1, slow,
+              sizeof slow);
+    for (size_t at = 0; at < raw_size && !closed; at += 10)
+        give(raw + at, raw_size - at < 10 ? raw_size - at : 10);
+    ck_assert(closed && server.frames.cut);
+    http_h2_fini(&server);
     /* a head that is only too large is answered */
     begin_raw();
     put_frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1, block,

@@ -12,6 +12,7 @@
 #include "httpd/serve/serve.h"
 #include "httpd/serve/settings.h"
 #include "httpd/serve/worker.h"
+#include "tests/support/h2_client.h"
 #include "tests/support/unit.h"
 
 static struct keel_protocol httpd; /* as main.c has it */
@@ -500,6 +501,198 @@ START_TEST(test_configure_no_memory)
 }
 END_TEST
 
+/* --- HTTP/2 --- */
+
+/* Both sides talk until nothing comes any more. */
+static void talk(struct h2_client *h2, int fd)
+{
+    static uint8_t bytes[1 << 16];
+    closed = false;
+    for (unsigned quiet = 0; quiet < 20 && !closed;) {
+        size_t out = h2_client_output(h2, bytes, sizeof bytes);
+        send_text(fd, (char *)bytes, out);
+        turns(1);
+        ssize_t n = read(fd, bytes, sizeof bytes);
+        if (n > 0)
+            h2_client_input(h2, bytes, (size_t)n);
+        closed = n == 0;
+        quiet = n > 0 || out > 0 ? 0 : quiet + 1;
+    }
+    ck_assert(!h2->failed);
+}
+
+START_TEST(test_h2)
+{
+    struct h2_client h2;
+    uint8_t hello[512];
+    int fd = client();
+    h2_client_init(&h2, 0, false);
+    const uint8_t *bytes;
+    ssize_t n = nghttp2_session_mem_send(h2.session, &bytes);
+    ck_assert(n > 0 && n < (ssize_t)sizeof hello);
+    memcpy(hello, bytes, (size_t)n);
+    for (ssize_t i = 0; i < n; i++) { /* the preface byte by byte */
+        send_text(fd, (char *)hello + i, 1);
+        turns(1);
+    }
+    struct h2_answer *small = h2_client_ask(&h2, "GET", "/a.txt", NULL, NULL, 0);
+    struct h2_answer *large = h2_client_ask(&h2, "GET", "/large", NULL, NULL, 0);
+    struct h2_answer *middle = h2_client_ask(&h2, "HEAD", "/middle", NULL, NULL, 0);
+    struct h2_answer *part = h2_client_ask(&h2, "GET", "/middle", "range: bytes=10-19", NULL, 0);
+    struct h2_answer *none = h2_client_ask(&h2, "GET", "/none", NULL, NULL, 0);
+    struct h2_answer *moved = h2_client_ask(&h2, "GET", "/old/x?y", NULL, NULL, 0);
+    struct h2_answer *escape = h2_client_ask(&h2, "GET", "/../a.txt", NULL, NULL, 0);
+    struct h2_answer *post = h2_client_ask(&h2, "POST", "/a.txt", NULL, "body", 4);
+    talk(&h2, fd);
+    ck_assert(small->status == 200 && strcmp(small->text, "hello") == 0);
+    ck_assert(large->status == 200 && large->size == 1000000 && large->ended);
+    ck_assert(middle->status == 200 && middle->size == 0 && middle->ended);
+    ck_assert_ptr_nonnull(strstr(middle->head, "content-length: 40000\n"));
+    ck_assert(part->status == 206 && strcmp(part->text, "000000001\n") == 0);
+    ck_assert_uint_eq(none->status, 404);
+    ck_assert(moved->status == 302 && strstr(moved->head, "location: /new/x?y\n"));
+    ck_assert_uint_eq(escape->status, 400);
+    ck_assert(post->status == 405 && post->closed);
+    struct h2_answer *again = h2_client_ask(&h2, "GET", "/a.txt", "x: y", NULL, 0);
+    talk(&h2, fd);
+    ck_assert(again->status == 200 && !closed);
+    /* a client that says goodbye is let go */
+    nghttp2_session_terminate_session(h2.session, NGHTTP2_NO_ERROR);
+    talk(&h2, fd);
+    ck_assert(closed);
+    h2_client_fini(&h2);
+    close(fd);
+    /* not in the middle of HTTP/1 */
+    fd = client();
+    exchange(fd, GET("/a.txt"));
+    exchange(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    ck_assert(closed && strstr(received, "HTTP/1.1 505 "));
+    close(fd);
+    fd = client();
+    exchange(fd, GET("/a.txt") "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    ck_assert(closed && strstr(received, "HTTP/1.1 505 "));
+    close(fd);
+}
+END_TEST
+
+static int most_pending(void *arg, struct keel_connection *connection)
+{
+    size_t pending = keel_stream_pending(&connection->stream);
+    if (pending > *(size_t *)arg)
+        *(size_t *)arg = pending;
+    return 0;
+}
+
+/* Windows as wide as they go, and a client that does not read: what waits for it is bounded, and so
+ * is the time. */
+START_TEST(test_h2_backpressure)
+{
+    static uint8_t bytes[1 << 16];
+    struct h2_client h2;
+    size_t most = 0;
+    int fd = client();
+    h2_client_init(&h2, INT32_MAX, false);
+    nghttp2_submit_window_update(h2.session, 0, 0, INT32_MAX - 65535);
+    for (unsigned i = 0; i < 50; i++)
+        h2_client_ask(&h2, "GET", i % 2 ? "/large" : "/middle", NULL, NULL, 0);
+    send_text(fd, (char *)bytes, h2_client_output(&h2, bytes, sizeof bytes));
+    for (unsigned i = 0; i < 8000 && keel_host_connections(host) > 0; i++) {
+        turns(1);
+        keel_instance_each_connection(keel_host_instance(host), most_pending, &most);
+    }
+    ck_assert_uint_eq(keel_host_connections(host), 0);
+    ck_assert(most > 100000 && most < 256 * 1024 + 20000);
+    h2_client_fini(&h2);
+    close(fd);
+}
+END_TEST
+
+/* A window that stays shut, whatever else the client says. */
+START_TEST(test_h2_shut_window)
+{
+    static uint8_t bytes[1 << 16];
+    struct h2_client h2;
+    int fd = client();
+    h2_client_init(&h2, 100, true);
+    struct h2_answer *answer = h2_client_ask(&h2, "GET", "/large", NULL, NULL, 0);
+    talk(&h2, fd);
+    ck_assert(answer->size == 100 && !closed);
+    uint64_t start = keel_clock_monotonic(), last = start;
+    while (keel_host_connections(host) > 0 && keel_clock_monotonic() - start < 8 * KEEL_NS_PER_S) {
+        if (keel_clock_monotonic() - last > KEEL_NS_PER_S / 10) {
+            last = keel_clock_monotonic();
+            nghttp2_submit_ping(h2.session, 0, NULL);
+            size_t n = h2_client_output(&h2, bytes, sizeof bytes);
+            (void)!send(fd, bytes, n, MSG_NOSIGNAL);
+        }
+        turns(1);
+        ssize_t n = read(fd, bytes, sizeof bytes);
+        if (n > 0)
+            h2_client_input(&h2, bytes, (size_t)n);
+    }
+    ck_assert_uint_eq(keel_host_connections(host), 0);
+    ck_assert_uint_gt(h2.pings, 3);
+    h2_client_fini(&h2);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_h2_idle)
+{
+    static uint8_t bytes[1 << 16];
+    struct h2_client h2;
+    int fd = client();
+    h2_client_init(&h2, 0, false);
+    h2_client_ask(&h2, "GET", "/a.txt", NULL, NULL, 0);
+    talk(&h2, fd);
+    unsigned idle = time_until_closed(fd, 0);
+    ck_assert(idle >= 19 && idle <= 40);
+    memcpy(bytes, received, received_size);
+    h2_client_input(&h2, bytes, received_size);
+    ck_assert(h2.goaways == 1 && h2.goaway_error == NGHTTP2_NO_ERROR);
+    h2_client_fini(&h2);
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_h2_drain)
+{
+    struct h2_client idle, busy, late;
+    int idle_fd = client(), busy_fd = client(), late_fd = client();
+    h2_client_init(&idle, 0, false);
+    h2_client_init(&busy, 1000, true);
+    h2_client_init(&late, 0, false);
+    h2_client_ask(&idle, "GET", "/a.txt", NULL, NULL, 0);
+    talk(&idle, idle_fd);
+    struct h2_answer *answer = h2_client_ask(&busy, "GET", "/middle", NULL, NULL, 0);
+    talk(&busy, busy_fd);
+    drained = false;
+    keel_host_drain(host, 10 * KEEL_NS_PER_S, on_drained, NULL);
+    talk(&idle, idle_fd);
+    ck_assert_uint_eq(idle.goaways, 1); /* nghttp2 hears nothing more then */
+    talk(&busy, busy_fd);
+    ck_assert(!closed && busy.goaways == 2 && busy.goaway_last == answer->id);
+    nghttp2_submit_window_update(busy.session, 0, answer->id, 100000);
+    talk(&busy, busy_fd);
+    ck_assert(closed && answer->ended && answer->size == 40000);
+    /* one that begins during the drain is served, too */
+    answer = h2_client_ask(&late, "GET", "/a.txt", NULL, NULL, 0);
+    talk(&late, late_fd);
+    ck_assert(answer->ended && answer->status == 200);
+    ck_assert_uint_le(time_until_closed(idle_fd, 0), 25);
+    ck_assert_uint_le(time_until_closed(late_fd, 0), 25);
+    h2_client_fini(&idle);
+    h2_client_fini(&busy);
+    h2_client_fini(&late);
+    close(idle_fd);
+    close(busy_fd);
+    close(late_fd);
+    for (unsigned i = 0; i < 1000 && !drained; i++)
+        turns(1);
+    ck_assert(drained);
+}
+END_TEST
+
 Suite *serve_suite(void);
 Suite *serve_suite(void)
 {
@@ -516,6 +709,11 @@ Suite *serve_suite(void)
     tcase_add_test(t, test_large);
     tcase_add_test(t, test_backpressure);
     tcase_add_test(t, test_drain);
+    tcase_add_test(t, test_h2);
+    tcase_add_test(t, test_h2_backpressure);
+    tcase_add_test(t, test_h2_shut_window);
+    tcase_add_test(t, test_h2_idle);
+    tcase_add_test(t, test_h2_drain);
     tcase_add_test(t, test_metrics);
     tcase_add_test(t, test_configurations);
     tcase_add_test(t, test_configure_no_memory);
