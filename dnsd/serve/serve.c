@@ -5,7 +5,10 @@
 #include "dnsd/serve/secret.h"
 #include "dnsd/serve/settings.h"
 #include "dnsd/serve/tcp.h"
+#include "dnsd/serve/transfer.h"
 #include "dnsd/wire/type.h"
+
+#include <errno.h>
 
 #define ANSWERS "dnsd_answers_total", KEEL_COUNTER
 #define ANSWERS_HELP "Answers by their code"
@@ -182,6 +185,11 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     serve->most_transfers = settings->transfers;
     serve->transfer_timeout_ns = settings->transfer_timeout_ns;
     keel_list_init(&serve->connections);
+    if (dns_turns_init(&serve->turns, instance->loop) != 0) {
+        keel_free(serve);
+        return keel_diag_set(diag, KEEL_ESYS, "cannot make an event descriptor: %s",
+                             strerror(errno));
+    }
     instance->state = serve;
     serve->context.identity = keel_str(settings->identity);
     serve->context.version = keel_str(settings->version);
@@ -205,9 +213,11 @@ void dns_serve_drain(struct keel_instance *instance)
 void dns_serve_stop(struct keel_instance *instance)
 {
     struct dns_serve *serve = instance->state;
-    if (serve)
-        dns_notifying_stop(serve->notifying);
-    keel_free(instance->state);
+    if (!serve)
+        return;
+    dns_notifying_stop(serve->notifying);
+    dns_turns_fini(&serve->turns);
+    keel_free(serve);
     instance->state = NULL;
 }
 

@@ -8,6 +8,13 @@
 #include "dnsd/answer/query.h"
 #include "dnsd/serve/notifier.h"
 
+/* Zone transfers that wait for the loop to go round (dnsd/serve/transfer.h). */
+struct dns_turns {
+    struct keel_io io;
+    int fd; /* always ready */
+    struct keel_list waiting;
+};
+
 /* keel_instance.state */
 struct dns_serve {
     struct dns_answer_context context;
@@ -18,6 +25,7 @@ struct dns_serve {
     struct dns_notifying *notifying; /* NULL: not the worker that does */
     uint32_t transfers, most_transfers;
     uint64_t transfer_timeout_ns;
+    struct dns_turns turns;
     struct dns_query batch[KEEL_DGRAM_BATCH];
     uint8_t reply[2 + UINT16_MAX]; /* over TCP, with its length */
 };

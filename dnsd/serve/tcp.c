@@ -21,6 +21,8 @@ static uint64_t seconds(const struct tcp_connection *c)
     return keel_loop_realtime(c->core.instance->loop) / KEEL_NS_PER_S;
 }
 
+static void on_drained(struct keel_stream *s);
+
 /* Sends of the zone what there is room for. As dns_transfer_run. */
 static int go_on(struct tcp_connection *c)
 {
@@ -42,7 +44,7 @@ static int answer(struct tcp_connection *c, struct dns_tally *tally, const uint8
     dns_query_read(query, &serve->context, message, size, &s->peer, true);
     query->encrypted = keel_stream_is_tls(s);
     if (query->transfer == DNS_TRANSFER_ZONE)
-        c->transfer = dns_transfer_new(serve, s, query);
+        c->transfer = dns_transfer_new(serve, s, query, on_drained);
     if (c->transfer) {
         dns_tally_query(tally, query, size);
         return go_on(c);

@@ -4,10 +4,16 @@
 #include "common/service/log.h"
 #include "dnsd/transfer/axfr.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #define LENGTH 2
 /* What waits in memory for a client. Little enough that filling it keeps nobody else waiting. */
 #define HIGH (128 * 1024)
 #define LOW (32 * 1024)
+/* What leaves in one callback, and for all transfers together in a turn of the loop: a client that
+ * reads quickly would keep the worker for itself. */
+#define PER_TURN (64 * 1024)
 /* What a stream has otherwise. */
 #define USUAL_HIGH (256 * 1024)
 #define USUAL_LOW (64 * 1024)
@@ -16,6 +22,10 @@ struct dns_transfer_out {
     struct dns_serve *serve;
     struct keel_loop *loop;
     struct keel_stream *stream;
+    void (*on_turn)(struct keel_stream *stream);
+    struct keel_list turn; /* in dns_turns.waiting */
+    uint64_t turn_ns;      /* the running callback, and what left in it */
+    size_t sent;
     uint64_t began_ns; /* monotonic */
     bool whole;        /* the last message is queued */
     struct dns_axfr axfr;
@@ -26,8 +36,52 @@ static void count_active(struct dns_serve *serve)
     keel_metric_set(serve->metrics, DNS_METRIC_TRANSFERS_ACTIVE, serve->transfers);
 }
 
+/* The loop has been round, and traffic had its turn: one of those that wait goes on. */
+static void on_round(struct keel_io *io, short what)
+{
+    struct dns_turns *turns = KEEL_CONTAINER(io, struct dns_turns, io);
+    if (!keel_list_empty(&turns->waiting)) {
+        struct dns_transfer_out *transfer =
+            KEEL_CONTAINER(turns->waiting.next, struct dns_transfer_out, turn);
+        keel_list_remove(&transfer->turn);
+        transfer->on_turn(transfer->stream);
+    }
+    if (keel_list_empty(&turns->waiting))
+        keel_io_change(io, 0);
+}
+
+int dns_turns_init(struct dns_turns *turns, struct keel_loop *loop)
+{
+    keel_list_init(&turns->waiting);
+    /* never read, so always ready: a timer that is due at once would come before traffic, always */
+    turns->fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (turns->fd < 0)
+        return KEEL_ESYS;
+    int err =
+        keel_io_start(&turns->io, loop, turns->fd, 0, KEEL_PRIORITY_TRAFFIC, "transfer", on_round);
+    if (err)
+        close(turns->fd);
+    return err;
+}
+
+void dns_turns_fini(struct dns_turns *turns)
+{
+    keel_io_stop(&turns->io);
+    close(turns->fd);
+}
+
+static int wait_turn(struct dns_transfer_out *transfer)
+{
+    struct dns_turns *turns = &transfer->serve->turns;
+    bool first = keel_list_empty(&turns->waiting);
+    keel_list_remove(&transfer->turn);
+    keel_list_push_back(&turns->waiting, &transfer->turn);
+    return first && keel_io_change(&turns->io, KEEL_READ) ? KEEL_ESYS : KEEL_EAGAIN;
+}
+
 struct dns_transfer_out *dns_transfer_new(struct dns_serve *serve, struct keel_stream *stream,
-                                          const struct dns_query *query)
+                                          const struct dns_query *query,
+                                          void (*on_turn)(struct keel_stream *stream))
 {
     char peer[KEEL_ADDR_TEXT];
     if (serve->transfers >= serve->most_transfers) {
@@ -44,6 +98,10 @@ struct dns_transfer_out *dns_transfer_new(struct dns_serve *serve, struct keel_s
     transfer->loop = stream->io.loop;
     transfer->began_ns = keel_loop_now(transfer->loop);
     transfer->whole = false;
+    transfer->on_turn = on_turn;
+    transfer->turn_ns = 0;
+    transfer->sent = 0;
+    keel_list_init(&transfer->turn);
     dns_axfr_start(&transfer->axfr, query, serve->context.udp_size);
     serve->transfers++;
     count_active(serve);
@@ -57,7 +115,13 @@ int dns_transfer_run(struct dns_transfer_out *transfer, uint64_t now)
     size_t size;
 
     keel_stream_deadline(transfer->stream, transfer->serve->transfer_timeout_ns);
+    if (transfer->turn_ns != keel_loop_now(transfer->loop)) {
+        transfer->turn_ns = keel_loop_now(transfer->loop);
+        transfer->sent = 0;
+    }
     for (;;) {
+        if (transfer->sent >= PER_TURN)
+            return wait_turn(transfer);
         int err = dns_axfr_next(&transfer->axfr, message + LENGTH, &size, now);
         if (err == KEEL_EOF) {
             transfer->whole = true;
@@ -65,6 +129,7 @@ int dns_transfer_run(struct dns_transfer_out *transfer, uint64_t now)
         }
         if (err == 0) {
             keel_put_u16(message, (uint16_t)size);
+            transfer->sent += LENGTH + size;
             err = keel_stream_write(transfer->stream, message, LENGTH + size);
         }
         if (err)
@@ -81,6 +146,7 @@ void dns_transfer_free(struct dns_transfer_out *transfer)
     char peer[KEEL_ADDR_TEXT], zone[DNS_NAME_TEXT];
     uint64_t took = keel_loop_now(transfer->loop) - transfer->began_ns;
 
+    keel_list_remove(&transfer->turn);
     serve->transfers--;
     count_active(serve);
     keel_metric_add(serve->metrics,
