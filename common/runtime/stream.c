@@ -207,7 +207,7 @@ static void on_deadline(struct keel_deadline *deadline)
         keel_stream_fail(s, KEEL_END_TIMEOUT, ETIMEDOUT);
     } else {
         s->ops->on_deadline(s);
-        if (!(s->flags & (KEEL_ST_CLOSING | KEEL_ST_FINISH)) && s->deadline.at_ns == 0)
+        if (!(s->flags & (KEEL_ST_CLOSING | KEEL_ST_FINISH)) && s->deadline.at == 0)
             keel_stream_fail(s, KEEL_END_TIMEOUT, ETIMEDOUT);
     }
     leave(s);

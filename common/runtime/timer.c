@@ -80,12 +80,12 @@ static uint64_t tick_of(uint64_t ns)
 /* Links d where the wheel finds it at its deadline, or as late as it reaches. */
 static void file(struct keel_wheel *wheel, struct keel_deadline *d)
 {
-    uint64_t tick = tick_of(d->at_ns);
+    uint64_t tick = d->at;
     if (tick <= wheel->tick)
         tick = wheel->tick + 1;
     if (tick > wheel->tick + KEEL_WHEEL_SLOTS - 1)
         tick = wheel->tick + KEEL_WHEEL_SLOTS - 1;
-    d->slot_ns = tick * KEEL_DEADLINE_TICK;
+    d->slot = (uint32_t)tick;
     keel_list_push_back(&wheel->slots[tick % KEEL_WHEEL_SLOTS], &d->node);
 }
 
@@ -133,11 +133,11 @@ static void on_tick(struct keel_timer *timer)
     for (unsigned i = 0; i < DUE_PER_CALLBACK && !keel_list_empty(&wheel->due); i++) {
         struct keel_deadline *d = KEEL_CONTAINER(wheel->due.next, struct keel_deadline, node);
         keel_list_remove(&d->node);
-        if (d->at_ns > now) {
+        if (d->at > now / KEEL_DEADLINE_TICK) {
             file(wheel, d); /* it was moved on while it waited */
             continue;
         }
-        d->at_ns = 0;
+        d->at = 0;
         d->on_deadline(d);
     }
     if (!wheel_empty(wheel))
@@ -164,8 +164,7 @@ void keel_wheel_fini(struct keel_loop *loop)
 void keel_deadline_init(struct keel_deadline *d, void (*on_deadline)(struct keel_deadline *d))
 {
     keel_list_init(&d->node);
-    d->at_ns = 0;
-    d->slot_ns = 0;
+    d->at = d->slot = 0;
     d->on_deadline = on_deadline;
 }
 
@@ -173,9 +172,10 @@ void keel_deadline_set(struct keel_deadline *d, struct keel_loop *loop, uint64_t
 {
     struct keel_wheel *wheel = &loop->wheel;
     uint64_t now = keel_loop_now(loop);
-    d->at_ns = now + after_ns;
+    uint64_t tick = tick_of(now + after_ns);
+    d->at = tick < UINT32_MAX ? (uint32_t)tick : UINT32_MAX;
     if (!keel_list_empty(&d->node)) {
-        if (d->slot_ns <= d->at_ns) /* later: the wheel sees it when it comes by */
+        if (d->slot <= d->at) /* later: the wheel sees it when it comes by */
             return;
         keel_list_remove(&d->node);
     }
@@ -193,5 +193,5 @@ void keel_deadline_set(struct keel_deadline *d, struct keel_loop *loop, uint64_t
 void keel_deadline_clear(struct keel_deadline *d)
 {
     keel_list_remove(&d->node);
-    d->at_ns = 0;
+    d->at = 0;
 }

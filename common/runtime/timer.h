@@ -28,8 +28,9 @@ bool keel_timer_pending(const struct keel_timer *timer);
 #define KEEL_DEADLINE_TICK (250 * KEEL_NS_PER_MS)
 struct keel_deadline {
     struct keel_list node;
-    uint64_t at_ns;   /* 0: none */
-    uint64_t slot_ns; /* where the wheel will look at it next */
+    /* in ticks, which last 34 years in 32 bits */
+    uint32_t at;   /* 0: none */
+    uint32_t slot; /* where the wheel will look at it next */
     void (*on_deadline)(struct keel_deadline *deadline);
 };
 void keel_deadline_init(struct keel_deadline *d, void (*on_deadline)(struct keel_deadline *d));
