@@ -26,6 +26,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/answer/query.c dnsd/answer/query.h \
 	dnsd/answer/reply.c dnsd/answer/reply.h \
 	dnsd/answer/resolve.c dnsd/answer/resolve.h \
+	dnsd/answer/rrl.c dnsd/answer/rrl.h \
 	dnsd/transfer/axfr.c dnsd/transfer/axfr.h \
 	dnsd/transfer/notify.c dnsd/transfer/notify.h \
 	dnsd/serve/load.c dnsd/serve/load.h \

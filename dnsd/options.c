@@ -61,6 +61,47 @@ static const struct keel_option key_rows[] = {
     {.type = KEEL_OPT_END},
 };
 
+static const struct keel_option rate_limit_rows[] = {
+    {.name = "responses-per-second",
+     .type = KEEL_OPT_INT,
+     .flags = KEEL_OPT_REQUIRED,
+     .min = 1,
+     .max = 10000,
+     .help = "Answers about one name with one code (what has no name counts by its zone) that "
+             "one network gets in a second."},
+    {.name = "slip",
+     .type = KEEL_OPT_INT,
+     .def = "2",
+     .min = 0,
+     .max = 100,
+     .help = "Of the answers over the limit every so many-th is sent cut (TC), so that a client "
+             "that is really there can ask over TCP; the others are dropped. 1: all are cut; 0: "
+             "all are dropped."},
+    {.name = "window",
+     .type = KEEL_OPT_DURATION,
+     .def = "15s",
+     .min = SECONDS(1),
+     .max = SECONDS(60),
+     .help = "How long a flood is remembered after its end, at most."},
+    {.name = "ipv4-prefix",
+     .type = KEEL_OPT_INT,
+     .def = "24",
+     .min = 1,
+     .max = 32,
+     .help = "Bits of an IPv4 address that are one network."},
+    {.name = "ipv6-prefix",
+     .type = KEEL_OPT_INT,
+     .def = "56",
+     .min = 1,
+     .max = 128,
+     .help = "Bits of an IPv6 address that are one network."},
+    {.name = "exempt",
+     .type = KEEL_OPT_PREFIX,
+     .flags = KEEL_OPT_LIST,
+     .help = "Networks that are never limited."},
+    {.type = KEEL_OPT_END},
+};
+
 const struct keel_option dns_options[] = {
     {.name = "zone",
      .type = KEEL_OPT_SECTION,
@@ -140,7 +181,13 @@ const struct keel_option dns_options[] = {
      .type = KEEL_OPT_PATH,
      .help = "PEM file of the certificate's private key. Default: it is in the file of the "
              "certificate."},
-    UNSUPPORTED("rate-limit"),
+    {.name = "rate-limit",
+     .type = KEEL_OPT_SECTION,
+     .sub = rate_limit_rows,
+     .help = "Limits how many answers of one kind a network gets over UDP, so that questions with "
+             "forged addresses do not flood who is at those addresses. Clients over TCP, with a "
+             "good cookie or with a signature are never limited. Each worker counts what it "
+             "answers."},
     {.type = KEEL_OPT_END},
 };
 

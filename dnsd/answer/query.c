@@ -96,6 +96,7 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     query->denied = DNS_DENIED_NO;
     query->truncated = false;
     query->cookie = DNS_COOKIE_NONE;
+    query->subject = DNS_NO_NODE;
     int err = dns_message_parse_query(m, bytes, size);
     /* never answer an answer: two servers could talk to each other for ever */
     query->silent = err == KEEL_ETRUNC || m->flags & DNS_FLAG_QR;
@@ -159,7 +160,8 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
     /* a malformed query gets its header back, without an OPT: what it has cannot be trusted */
     bool question = query->rcode != DNS_FORMERR && m->question_size > 0;
     size_t opt = dns_opt_size(query, context);
-    struct dns_reply reply = {.qname_size = m->qname.size, .dnssec = m->edns.dnssec_ok};
+    struct dns_reply reply = {
+        .qname_size = m->qname.size, .subject = DNS_NO_NODE, .dnssec = m->edns.dnssec_ok};
     size_t limit = reply_limit(query, context, opt, room);
     keel_writer_init(&reply.out, bytes, limit - opt - query->tsig.room);
     keel_write_skip(&reply.out, DNS_HEADER_SIZE);
@@ -173,6 +175,7 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
         query->rcode =
             dns_resolve(&reply, &m->qname, qtype, query->hash, query->tcp, &authoritative);
         query->truncated = reply.truncated;
+        query->subject = reply.subject;
     } else if (query->rcode == DNS_NOERROR && m->qclass == DNS_CLASS_CH) {
         authoritative = true;
         reply.truncated = query->truncated = !dns_chaos_write(&reply, dns_chaos_text(m, context));
@@ -196,6 +199,25 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
         return 0;
     KEEL_ASSERT(!reply.out.bad, "a reply without room for its header");
     return keel_writer_offset(&reply.out);
+}
+
+size_t dns_query_cut(struct dns_query *query, const struct dns_answer_context *context,
+                     uint8_t *reply)
+{
+    struct keel_writer w;
+    size_t question = keel_get_u16(reply + 4) ? query->message.question_size : 0;
+    size_t opt = dns_opt_size(query, context);
+
+    keel_writer_init(&w, reply, DNS_HEADER_SIZE + question + opt);
+    keel_write_skip(&w, DNS_HEADER_SIZE + question);
+    keel_put_u16(reply + 2, (uint16_t)((keel_get_u16(reply + 2) & ~DNS_FLAG_AA) | DNS_FLAG_TC));
+    memset(reply + 6, 0, 6);
+    if (opt > 0) {
+        dns_opt_write(&w, query, context, 0);
+        keel_put_u16(reply + 10, 1);
+    }
+    query->truncated = true;
+    return keel_writer_offset(&w);
 }
 
 size_t dns_query_process(const struct dns_answer_context *context, const uint8_t *bytes,

@@ -58,6 +58,7 @@ struct dns_query {
     enum dns_transfer transfer;
     enum dns_denied denied;
     enum dns_cookie cookie;
+    uint32_t subject; /* what the answer is about: struct dns_reply */
 };
 
 void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,
@@ -67,6 +68,11 @@ void dns_query_prefetch(const struct dns_query *query);
  * and truncated. The query's bytes and the reply must not overlap. */
 size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context *context,
                         uint8_t *reply, size_t room);
+
+/* Makes of an answer that dns_query_answer has built the same with TC and nothing in it. Not for
+ * signed ones. Returns its size. */
+size_t dns_query_cut(struct dns_query *query, const struct dns_answer_context *context,
+                     uint8_t *reply);
 
 /* All of it. */
 size_t dns_query_process(const struct dns_answer_context *context, const uint8_t *bytes,

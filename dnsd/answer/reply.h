@@ -20,6 +20,8 @@ struct dns_reply {
     unsigned qname_size;           /* of the question */
     uint16_t counts[3];            /* records in each section */
     bool truncated;
+    /* The node that answered or refers, before any alias was followed; DNS_NO_NODE: none did. */
+    uint32_t subject;
     bool dnssec; /* the client wants signatures (RFC 4035, 3.1) */
 };
 

@@ -61,10 +61,18 @@ static void link_later(struct walk *walk, const struct dns_node *node, const str
     walk->links.required = required;
 }
 
+/* What the first name led to is what the answer is about. */
+static void note_subject(struct walk *walk, const struct dns_node *node)
+{
+    if (walk->steps == 0)
+        walk->reply->subject = dns_node_number(walk->image, node);
+}
+
 static enum outcome refer(struct walk *walk, const struct dns_node *cut)
 {
     const struct dns_set *ns = dns_node_set(walk->image, cut, DNS_TYPE_NS);
     size_t owner = owner_above(walk, cut);
+    note_subject(walk, cut);
     if (walk->steps == 0)
         walk->authoritative = false;
     size_t at = dns_reply_set(walk->reply, DNS_AUTHORITY, cut, ns, owner);
@@ -170,6 +178,7 @@ static enum outcome answer_node(struct walk *walk, const struct dns_node *node,
                                 const struct dns_node *encloser)
 {
     const struct dns_set *set;
+    note_subject(walk, node);
     if (walk->qtype == DNS_TYPE_ANY)
         set = dns_node_next_set(walk->image, node, NULL);
     else
@@ -206,6 +215,7 @@ static enum outcome answer_dname(struct walk *walk, const struct dns_node *node)
     size_t target_size = keel_get_u16(set->bytes + 10);
     struct dns_name made;
 
+    note_subject(walk, node);
     if (already_answered(walk))
         return DONE;
     if (!add_dname(walk, node, set))

@@ -1,6 +1,7 @@
 #include "dnsd/serve/serve.h"
 
 #include "common/base/mem.h"
+#include "common/base/rand.h"
 #include "common/service/log.h"
 #include "dnsd/serve/secret.h"
 #include "dnsd/serve/settings.h"
@@ -45,6 +46,10 @@ const struct keel_metric dns_metrics[] = {
                                "DNS cookies that came: new clients, wrong or old ones, good ones"},
     [DNS_METRIC_COOKIE_GOOD] = {"dnsd_cookies_total", KEEL_COUNTER, "state=\"good\"",
                                 "DNS cookies that came: new clients, wrong or old ones, good ones"},
+    [DNS_METRIC_LIMITED_CUT] = {"dnsd_rate_limited_total", KEEL_COUNTER, "action=\"cut\"",
+                                "Of the answers those over the rate limit: cut or dropped"},
+    [DNS_METRIC_LIMITED_DROPPED] = {"dnsd_rate_limited_total", KEEL_COUNTER, "action=\"dropped\"",
+                                    "Of the answers those over the rate limit: cut or dropped"},
     [DNS_METRIC_IGNORED] = {"dnsd_ignored_total", KEEL_COUNTER, NULL,
                             "Messages that got no answer: too short, or answers themselves"},
     [DNS_METRIC_DENIED_QUERY] = {DENIED, "list=\"allow-query\"", DENIED_HELP},
@@ -195,6 +200,11 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     serve->context.version = keel_str(settings->version);
     serve->context.keepalive = keepalive_of(settings->tcp_idle_ns);
     int err = settings->cookies ? start_cookies(serve, instance, diag) : 0;
+    if (err == 0 && settings->rate_limit.rate > 0) {
+        serve->rrl = dns_rrl_new(&settings->rate_limit,
+                                 (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
+        err = serve->rrl ? 0 : keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    }
     if (err == 0)
         err = dns_notifying_start(instance, &serve->notifying, diag);
     if (err)
@@ -215,6 +225,7 @@ void dns_serve_stop(struct keel_instance *instance)
     struct dns_serve *serve = instance->state;
     if (!serve)
         return;
+    dns_rrl_free(serve->rrl);
     dns_notifying_stop(serve->notifying);
     dns_turns_fini(&serve->turns);
     keel_free(serve);

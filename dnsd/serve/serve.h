@@ -5,7 +5,7 @@
 #define DNSD_SERVE_SERVE_H
 
 #include "common/service/module.h"
-#include "dnsd/answer/query.h"
+#include "dnsd/answer/rrl.h"
 #include "dnsd/serve/notifier.h"
 
 /* Zone transfers that wait for the loop to go round (dnsd/serve/transfer.h). */
@@ -21,6 +21,7 @@ struct dns_serve {
     struct keel_metrics *metrics; /* the instance's */
     uint64_t tcp_idle_ns;
     uint64_t tcp_queries;            /* most of a connection; 0: no limit */
+    struct dns_rrl *rrl;             /* NULL: no limit */
     struct keel_list connections;    /* TCP */
     struct dns_notifying *notifying; /* NULL: not the worker that does */
     uint32_t transfers, most_transfers;
@@ -47,6 +48,8 @@ enum dns_metric {
     DNS_METRIC_COOKIE_NEW,
     DNS_METRIC_COOKIE_BAD,
     DNS_METRIC_COOKIE_GOOD,
+    DNS_METRIC_LIMITED_CUT,
+    DNS_METRIC_LIMITED_DROPPED,
     DNS_METRIC_IGNORED,
     DNS_METRIC_DENIED_QUERY,
     DNS_METRIC_DENIED_TRANSFER,

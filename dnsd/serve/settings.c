@@ -162,6 +162,27 @@ static int read_cookies(struct dns_settings *s, const struct keel_conf *conf,
     return 0;
 }
 
+static int read_rate_limit(struct dns_settings *s, const struct keel_conf *conf,
+                           struct keel_diag *diag)
+{
+    const struct keel_conf *section = keel_conf_section(conf, "rate-limit");
+    struct dns_rrl_options *o = &s->rate_limit;
+    if (!section)
+        return 0;
+    o->rate = (uint32_t)keel_conf_int(section, "responses-per-second");
+    o->slip = (uint32_t)keel_conf_int(section, "slip");
+    o->window = (uint32_t)((uint64_t)keel_conf_int(section, "window") / KEEL_NS_PER_S);
+    o->ipv4_prefix = (uint8_t)keel_conf_int(section, "ipv4-prefix");
+    o->ipv6_prefix = (uint8_t)keel_conf_int(section, "ipv6-prefix");
+    unsigned count = keel_conf_count(section, "exempt");
+    o->exempt = keel_calloc(count + 1, sizeof *o->exempt);
+    if (!o->exempt)
+        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    for (; o->exempt_count < count; o->exempt_count++)
+        o->exempt[o->exempt_count] = keel_conf_at(section, "exempt", o->exempt_count)->prefix;
+    return 0;
+}
+
 static int read_tls(struct dns_settings *s, const struct keel_conf *conf, struct keel_diag *diag)
 {
     static const char *const alpn[] = {"dot"}; /* RFC 7858, 8.1; RFC 9103, 7.1 */
@@ -195,6 +216,8 @@ static int read_all(struct dns_settings *s, const struct keel_conf *conf,
         err = read_text(&s->version, conf, "version", diag);
     if (err == 0)
         err = read_cookies(s, conf, diag);
+    if (err == 0)
+        err = read_rate_limit(s, conf, diag);
     if (err == 0)
         err = read_tls(s, conf, diag);
     if (err)
@@ -241,6 +264,7 @@ void dns_settings_free(void *settings)
     dns_zones_fini(&s->zones);
     dns_tsig_keys_fini(&s->keys);
     keel_free(s->targets);
+    keel_free(s->rate_limit.exempt);
     keel_free(s->identity);
     keel_free(s->version);
     keel_tls_context_free(s->tls);

@@ -6,6 +6,7 @@
 
 #include "common/runtime/tls.h"
 #include "common/service/module.h"
+#include "dnsd/answer/rrl.h"
 #include "dnsd/transfer/notify.h"
 #include "dnsd/wire/cookie.h"
 #include "dnsd/wire/tsig.h"
@@ -24,6 +25,7 @@ struct dns_settings {
     char *identity, *version;
     bool cookies;
     struct dns_cookie_secrets cookie_secrets; /* none: they are in the state directory */
+    struct dns_rrl_options rate_limit;        /* rate 0: none */
     struct keel_tls_context *tls;             /* NULL: no certificate */
 };
 

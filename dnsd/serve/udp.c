@@ -2,6 +2,22 @@
 
 #include "dnsd/serve/serve.h"
 
+/* What is left of an answer by the rate limit: its size, 0 when it is dropped. */
+static size_t limit(struct dns_serve *serve, struct dns_tally *tally, struct dns_query *query,
+                    uint8_t *reply, size_t size, uint64_t now)
+{
+    switch (dns_rrl_check(serve->rrl, query, now)) {
+    case DNS_RRL_CUT:
+        tally->counts[DNS_METRIC_LIMITED_CUT]++;
+        return dns_query_cut(query, &serve->context, reply);
+    case DNS_RRL_DROP:
+        tally->counts[DNS_METRIC_LIMITED_DROPPED]++;
+        return 0;
+    default:
+        return size;
+    }
+}
+
 /* Three passes over the batch, so that the memory misses of its lookups overlap (answer/query.h).
  */
 void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *endpoint,
@@ -9,6 +25,7 @@ void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *e
 {
     struct dns_serve *serve = instance->state;
     struct dns_tally tally = {{0}};
+    uint64_t now = keel_loop_now(instance->loop);
 
     serve->context.now = keel_loop_realtime(instance->loop) / KEEL_NS_PER_S;
     for (unsigned i = 0; i < count; i++)
@@ -21,8 +38,11 @@ void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *e
         size_t room;
         uint8_t *reply = keel_dgram_reserve(d, &room);
         size_t size = dns_query_answer(&serve->batch[i], &serve->context, reply, room);
-        if (size > 0)
-            keel_dgram_commit(d, &batch[i], size);
+        size_t sent = serve->rrl && size > 0
+                          ? limit(serve, &tally, &serve->batch[i], reply, size, now)
+                          : size;
+        if (sent > 0)
+            keel_dgram_commit(d, &batch[i], sent);
         dns_tally_query(&tally, &serve->batch[i], size);
     }
     dns_tally_add(&tally, serve->metrics);

@@ -33,7 +33,7 @@ struct dns_nsec3 {
 /* Numbers of the entries that match or cover a name. */
 #define DNS_PROOF_MATCH 0x80000000u
 struct dns_node_proof {
-    uint32_t own; /* the node's own name; NSEC3: with DNS_PROOF_MATCH when it has a hash */
+    uint32_t own;      /* the node's own name; NSEC3: with DNS_PROOF_MATCH when it has a hash */
     uint32_t wildcard; /* the name "*" below it */
 };
 

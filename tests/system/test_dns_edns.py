@@ -2,11 +2,12 @@
 agrees on, padding and keepalive, extended errors; the CHAOS class; DNS over TLS."""
 import os
 import re
+import socket
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import Named, zone_text
+from dns import Named, query, zone_text
 from keel import Daemon, directory, need_program, output, run, until
 
 SECRET = 'e5e973e5a6b2a43f48e7dc849e37bfcf'
@@ -108,8 +109,40 @@ def over_tls():
         assert ours.metric('dnsd_queries_total', transport='tcp') == 0
 
 
+def rate_limit():
+    """A flood gets a few answers and every other one cut; dig then comes over TCP, and who has a
+    cookie is not limited."""
+    conf = 'rate-limit { responses-per-second = 10\n window = 60s }\n'
+    with dnsd(conf) as ours:
+        address = ours.address('udp')
+        replies = []
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.connect(address)
+            for i in range(400):
+                s.send(query('www.example.org', 1, i))
+                s.settimeout(0.2 if i == 399 else 0)
+                try:
+                    while True:
+                        replies.append(s.recv(4096))
+                except (BlockingIOError, socket.timeout):
+                    pass
+        until(lambda: ours.metric('dnsd_queries_total', transport='udp') == 400, 'the flood')
+        cut = ours.metric('dnsd_rate_limited_total', action='cut')
+        dropped = ours.metric('dnsd_rate_limited_total', action='dropped')
+        whole = 400 - cut - dropped
+        assert 10 <= whole < 100 and abs(cut - dropped) <= 1, (whole, cut, dropped)
+        assert len(replies) <= whole + cut
+        assert any(r[2] & 2 and len(r) == len(query('www.example.org', 1)) for r in replies)
+        said = dig(address, 'www.example.org', 'A', '+nocookie', '+tries=3', '+time=2')
+        assert '192.0.2.80' in said and '(TCP)' in said, said
+        cookie = cookie_of(dig(address, 'www.example.com', 'A', '+cookie'))
+        said = dig(address, 'www.example.org', 'A', '+cookie=' + cookie, '+ignore')
+        assert '192.0.2.80' in said and '(UDP)' in said, said
+
+
 run(('NSID and CHAOS', nsid_and_chaos),
     ('extended errors', errors),
     ('cookies, of all workers', cookies),
     ("cookies, named's and ours", cookies_of_named),
-    ('DNS over TLS', over_tls))
+    ('DNS over TLS', over_tls),
+    ('rate limit', rate_limit))

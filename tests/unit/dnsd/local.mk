@@ -31,6 +31,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_rdata_text.c \
 	tests/unit/dnsd/test_reply.c \
 	tests/unit/dnsd/test_resolve.c \
+	tests/unit/dnsd/test_rrl.c \
 	tests/unit/dnsd/test_scan.c \
 	tests/unit/dnsd/test_set.c \
 	tests/unit/dnsd/test_signed.c \

@@ -29,6 +29,7 @@ Suite *notify_suite(void);
 Suite *denial_suite(void);
 Suite *cookie_suite(void);
 Suite *opt_suite(void);
+Suite *rrl_suite(void);
 Suite *signed_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);
