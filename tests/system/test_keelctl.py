@@ -242,8 +242,9 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def end(self, typing='', patience=20):
-        """Its exit status. `typing` is typed again every second: the terminal keeps a Ctrl-D for
-        itself while the prompt stands there already, but the console does not read yet."""
+        """Its exit status. `typing` is typed again every second: the prompt stands there a moment
+        before the console reads key by key, and a Ctrl-D in that moment becomes a NUL in the line,
+        which Ctrl-U takes away."""
         until, again = time.monotonic() + patience, 0
         pid, status = 0, 0
         while pid == 0:
@@ -297,7 +298,7 @@ def a_console_for_all_daemons():
         t.type('help\r')
         t.expect('Running here:')
         t.expect('keel> ')
-        assert t.end('\x04') == 0
+        assert t.end('\x15\x04') == 0
 
 
 Tap().run([
