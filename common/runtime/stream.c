@@ -56,7 +56,7 @@ void keel_stream_fail(struct keel_stream *s, enum keel_stream_end why, int error
         return;
     s->flags |= KEEL_ST_CLOSING;
     s->end = (uint8_t)why;
-    s->error = error;
+    s->error = (int16_t)error;
     if (s->depth == 0)
         keel_task_start(s->io.loop, &s->flush);
 }

@@ -57,20 +57,21 @@ struct keel_stream {
     struct keel_io io; /* the descriptor is io.ev.ev_fd */
     const struct keel_stream_ops *ops;
     struct keel_deadline deadline;
-    struct keel_task flush; /* collected output leaves when the callback ends */
-    uint8_t *input;         /* bytes the owner has not used yet; heap, usually NULL */
-    uint32_t input_size, input_capacity;
-    uint32_t input_limit;
-    uint32_t flags;                   /* private: state, paused, finishing, tls ... */
+    struct keel_task flush;           /* collected output leaves when the callback ends */
+    uint8_t *input;                   /* bytes the owner has not used yet; heap, usually NULL */
     struct keel_stream_queue *output; /* NULL when everything left */
     struct keel_tls *tls;             /* NULL: plain */
+    uint32_t input_size;
+    uint32_t input_limit;
+    uint32_t flags; /* private: state, paused, finishing, tls ... */
     struct keel_addr peer;
-    int error;          /* errno of KEEL_END_RESET or KEEL_END_CONNECT */
-    uint32_t high, low; /* watermarks of the output */
-    uint32_t linger_ms;
-    uint16_t depth;   /* callbacks of this stream that are running */
-    uint8_t interest; /* what io polls for */
-    uint8_t end;      /* enum keel_stream_end, once it is closing */
+    int16_t error;       /* errno of KEEL_END_RESET or KEEL_END_CONNECT */
+    uint16_t linger_ms;
+    uint32_t high, low;  /* watermarks of the output */
+    uint8_t input_power; /* input has room for 1 << this; 0: none */
+    uint8_t depth;       /* callbacks of this stream that are running */
+    uint8_t interest;    /* what io polls for */
+    uint8_t end;         /* enum keel_stream_end, once it is closing */
 };
 
 #define KEEL_STREAM_INPUT_LIMIT 65536 /* default input_limit */
@@ -119,7 +120,7 @@ void keel_stream_deadline(struct keel_stream *s, uint64_t after_ns);
 
 /* Sends what is queued, then FIN (TLS: close_notify), then reads and drops until the peer closes
  * or linger_ns passed, then on_close. Input is not delivered any more. No reset reaches the peer
- * because of unread input (with linger_ns 0 one may). A peer that stops reading is the
+ * because of unread input (with linger_ns 0 one may). At most 65 s. A peer that stops reading is the
  * deadline's business. */
 void keel_stream_finish(struct keel_stream *s, uint64_t linger_ns);
 /* Now: drops the queue. on_close is called before it returns unless the stream is inside a

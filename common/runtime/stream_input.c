@@ -20,24 +20,25 @@ void keel_stream_drop_input(struct keel_stream *s)
 {
     keel_free(s->input);
     s->input = NULL;
-    s->input_size = s->input_capacity = 0;
+    s->input_size = 0;
+    s->input_power = 0;
 }
 
 /* Makes s->input hold at least size bytes. */
 static bool reserve_input(struct keel_stream *s, size_t size)
 {
-    if (size <= s->input_capacity)
+    uint8_t power = s->input_power > 0 ? s->input_power : 8;
+    if (s->input_power > 0 && size <= (size_t)1 << power)
         return true;
-    size_t capacity = s->input_capacity > 0 ? s->input_capacity : 256;
-    while (capacity < size)
-        capacity *= 2;
-    uint8_t *grown = keel_realloc(s->input, capacity);
+    while ((size_t)1 << power < size)
+        power++;
+    uint8_t *grown = keel_realloc(s->input, (size_t)1 << power);
     if (!grown) {
         keel_stream_fail(s, KEEL_END_RESET, ENOMEM);
         return false;
     }
     s->input = grown;
-    s->input_capacity = (uint32_t)capacity;
+    s->input_power = power;
     return true;
 }
 
@@ -108,7 +109,7 @@ static ssize_t pull(struct keel_stream *s, uint8_t *bytes, size_t size, bool *mo
     if (errno == EAGAIN || errno == EINTR)
         return KEEL_EAGAIN;
     /* A pipe's writing end is "readable" when its reader is gone. */
-    s->error = errno == EBADF ? EPIPE : errno;
+    s->error = (int16_t)(errno == EBADF ? EPIPE : errno);
     return KEEL_ESYS;
 }
 

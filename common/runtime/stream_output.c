@@ -32,7 +32,7 @@ ssize_t keel_stream_read_file(struct keel_stream *s, const struct keel_piece *pi
     while (n < 0 && errno == EINTR);
     if (n > 0)
         return n;
-    s->error = n == 0 ? ENODATA : errno;
+    s->error = (int16_t)(n == 0 ? ENODATA : errno);
     return KEEL_ESYS;
 }
 
@@ -60,7 +60,7 @@ static ssize_t send_iovec(struct keel_stream *s, struct iovec *iov, unsigned cou
     }
     if (errno == EAGAIN)
         return KEEL_EAGAIN;
-    s->error = errno;
+    s->error = (int16_t)errno;
     return KEEL_ESYS;
 }
 
@@ -75,7 +75,7 @@ static ssize_t send_file(struct keel_stream *s, const struct keel_piece *piece)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return KEEL_EAGAIN;
     if (n < 0 && errno != EINVAL && errno != ENOSYS) {
-        s->error = errno;
+        s->error = (int16_t)errno;
         return KEEL_ESYS;
     }
     if (n == 0) {
@@ -261,7 +261,7 @@ void keel_stream_finish(struct keel_stream *s, uint64_t linger_ns)
         return;
     }
     uint64_t ms = (linger_ns + KEEL_NS_PER_MS - 1) / KEEL_NS_PER_MS;
-    s->linger_ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+    s->linger_ms = (uint16_t)(ms < UINT16_MAX ? ms : UINT16_MAX);
     s->flags |= KEEL_ST_FINISH;
     /* on_data may be looking at the kept input: dropped with the stream, or in send_fin. */
     keel_task_start(s->io.loop, &s->flush);

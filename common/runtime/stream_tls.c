@@ -233,7 +233,7 @@ static int send_bytes(struct keel_stream *s, const uint8_t *bytes, size_t size, 
         n = send(keel_stream_fd(s), bytes, size, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN) {
-        s->error = errno;
+        s->error = (int16_t)errno;
         return KEEL_ESYS;
     }
     if (n > 0)
@@ -297,7 +297,7 @@ static int outcome(struct keel_stream *s, int result, const char *what)
     case SSL_ERROR_SYSCALL:
         if (tls->read_error == 0)
             return KEEL_EOF;
-        s->error = tls->read_error;
+        s->error = (int16_t)tls->read_error;
         return KEEL_ESYS;
     default:
         if (tls->eof && SSL_in_init(tls->ssl)) {
