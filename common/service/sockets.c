@@ -238,6 +238,21 @@ static int port_is_free(const struct keel_sockets *sockets, const struct keel_en
     return fd < 0 ? fd : 0;
 }
 
+/* For port 0. Asked with SO_REUSEPORT, the kernel may give a port that another of our user's
+ * daemons shares already: a socket without it gets one that is nobody's. */
+static void choose_port(struct keel_kept *kept)
+{
+    struct keel_kept probe = {.endpoint = kept->endpoint};
+    if (!kept->reuse_port || keel_addr_port(&kept->endpoint.addr) != 0 ||
+        keel_addr_family(&kept->bound) != AF_UNSPEC)
+        return;
+    int fd = open_one(&probe, &kept->endpoint.addr, NULL);
+    if (fd < 0)
+        return; /* the real attempt says why */
+    keel_sock_bound(fd, &kept->bound);
+    close(fd);
+}
+
 static int kept_fill(struct keel_sockets *sockets, struct keel_kept *kept, unsigned wanted,
                      struct keel_diag *diag)
 {
@@ -255,6 +270,7 @@ static int kept_fill(struct keel_sockets *sockets, struct keel_kept *kept, unsig
     if (interface_missing(e))
         return 0;
     borrow_port(sockets, kept);
+    choose_port(kept);
     int err = kept->reuse_port ? port_is_free(sockets, e, diag) : 0;
     if (!err)
         err = kept_open(kept, wanted, diag);

@@ -77,6 +77,26 @@ START_TEST(an_address_in_use)
 }
 END_TEST
 
+START_TEST(any_free_port_is_nobodys)
+{
+    struct keel_sockets sockets;
+    struct keel_endpoints list = {0};
+    struct keel_kept *kept[200];
+    struct keel_endpoint tcp = endpoint(KEEL_ENDPOINT_TCP, "127.0.0.1:0");
+    keel_sockets_init(&sockets);
+    for (int i = 0; i < 200; i++)
+        keel_endpoints_add(&list, &tcp);
+    ck_assert_int_eq(keel_sockets_acquire(&sockets, &list, KEEL_SCHEDULE_KERNEL, 2, kept, NULL), 0);
+    for (int i = 0; i < 200; i++) {
+        for (int k = 0; k < i; k++)
+            ck_assert(!keel_addr_equal(&kept[i]->bound, &kept[k]->bound));
+    }
+    keel_sockets_drop(&sockets, kept, 200);
+    keel_sockets_fini(&sockets);
+    keel_free(list.items);
+}
+END_TEST
+
 START_TEST(interface_that_is_not_there)
 {
     struct keel_sockets sockets;
@@ -169,8 +189,8 @@ START_TEST(an_address_that_includes_another)
     keel_endpoints_add(&all, &wide);
     int err = -1;
     for (int tries = 0; tries < 50 && err; tries++) { /* another may have it at another address */
-        ck_assert_int_eq(
-            keel_sockets_acquire(&sockets, &one, KEEL_SCHEDULE_KERNEL, 2, first, NULL), 0);
+        ck_assert_int_eq(keel_sockets_acquire(&sockets, &one, KEEL_SCHEDULE_KERNEL, 2, first, NULL),
+                         0);
         wide.addr.in4.sin_port = first[0]->bound.in4.sin_port;
         all.items[0] = wide;
         err = keel_sockets_acquire(&sockets, &all, KEEL_SCHEDULE_KERNEL, 2, second, &diag);
@@ -341,6 +361,7 @@ Suite *sockets_suite(void)
     TCase *tc = tcase_create("master");
     tcase_add_test(tc, kept_over_generations);
     tcase_add_test(tc, an_address_in_use);
+    tcase_add_test(tc, any_free_port_is_nobodys);
     tcase_add_test(tc, interface_that_is_not_there);
     tcase_add_test(tc, adopted_after_an_upgrade);
     tcase_add_test(tc, the_path_of_an_upgrade);
