@@ -65,7 +65,7 @@ struct keel_stream {
     uint32_t input_limit;
     uint32_t flags; /* private: state, paused, finishing, tls ... */
     struct keel_addr peer;
-    int16_t error;       /* errno of KEEL_END_RESET or KEEL_END_CONNECT */
+    int16_t error; /* errno of KEEL_END_RESET or KEEL_END_CONNECT */
     uint16_t linger_ms;
     uint32_t high, low;  /* watermarks of the output */
     uint8_t input_power; /* input has room for 1 << this; 0: none */
@@ -120,8 +120,8 @@ void keel_stream_deadline(struct keel_stream *s, uint64_t after_ns);
 
 /* Sends what is queued, then FIN (TLS: close_notify), then reads and drops until the peer closes
  * or linger_ns passed, then on_close. Input is not delivered any more. No reset reaches the peer
- * because of unread input (with linger_ns 0 one may). At most 65 s. A peer that stops reading is the
- * deadline's business. */
+ * because of unread input (with linger_ns 0 one may). At most 65 s. A peer that stops reading is
+ * the deadline's business. */
 void keel_stream_finish(struct keel_stream *s, uint64_t linger_ns);
 /* Now: drops the queue. on_close is called before it returns unless the stream is inside a
  * callback of its own; then right after that callback. */

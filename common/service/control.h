@@ -15,15 +15,15 @@ struct keel_instance;
 
 /* Who answers a protocol's command. */
 enum keel_command_scope {
-    KEEL_COMMAND_ALL, /* every worker; the reply is a list of {"worker": i, "result": ...} */
-    KEEL_COMMAND_ONE, /* the active worker (schedule single) or any one */
+    KEEL_COMMAND_ALL,    /* every worker; the reply is a list of {"worker": i, "result": ...} */
+    KEEL_COMMAND_ONE,    /* the active worker (schedule single) or any one */
     KEEL_COMMAND_HELPER, /* helper 0; KEEL_COMMAND_HELPER + i is helper i */
 };
 
 struct keel_command {
-    const char *name;     /* "zone-reload"; NULL ends the table */
-    const char *usage;    /* "ZONE" or "" */
-    const char *help;     /* one line */
+    const char *name;  /* "zone-reload"; NULL ends the table */
+    const char *usage; /* "ZONE" or "" */
+    const char *help;  /* one line */
     enum keel_command_scope scope;
     /* Runs in the worker, on its loop, and must not wait. args: a JSON array of strings, borrowed.
      * Returns 0 and a new reference in *result (NULL: null), or an error with diag. */

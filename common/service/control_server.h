@@ -11,9 +11,9 @@ struct keel_control_client;
 
 /* control_request.c: one request line, parsed. */
 struct keel_control_request {
-    json_t *root;        /* owns name and args */
+    json_t *root; /* owns name and args */
     const char *command;
-    json_t *args;        /* an array of strings; maybe empty */
+    json_t *args; /* an array of strings; maybe empty */
 };
 /* Longest request line. */
 #define KEEL_CONTROL_LINE 65536

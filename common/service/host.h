@@ -18,13 +18,13 @@ struct keel_host_options {
     unsigned endpoint_count;
     const char *state_dir;
     unsigned worker, workers;
-    struct keel_slot *slot;   /* borrowed; NULL: a private one */
+    struct keel_slot *slot; /* borrowed; NULL: a private one */
     struct keel_metrics metrics;
-    unsigned max_connections; /* 0: derived from the descriptor limit */
+    unsigned max_connections;         /* 0: derived from the descriptor limit */
     const struct keel_helper *helper; /* the process is this helper; NULL: a worker */
-    unsigned peers;           /* helpers of a worker, workers of a helper */
-    bool active;              /* false: a warm standby, which serves nothing yet */
-    void (*on_ready)(void *arg); /* keel_instance_ready, when `start` had asked for time */
+    unsigned peers;                   /* helpers of a worker, workers of a helper */
+    bool active;                      /* false: a warm standby, which serves nothing yet */
+    void (*on_ready)(void *arg);      /* keel_instance_ready, when `start` had asked for time */
     void *on_ready_arg;
 };
 

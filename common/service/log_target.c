@@ -19,7 +19,8 @@ int keel_log_open_file(const char *path, struct keel_diag *diag)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
     if (fd < 0)
-        return keel_diag_set(diag, KEEL_ESYS, "cannot open log file \"%s\": %s", path, strerror(errno));
+        return keel_diag_set(diag, KEEL_ESYS, "cannot open log file \"%s\": %s", path,
+                             strerror(errno));
     return fd;
 }
 

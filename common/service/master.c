@@ -153,7 +153,7 @@ void keel_master_broadcast(struct keel_master *master, uint32_t type, uint32_t a
 static void reopen_logs(struct keel_master *master)
 {
     struct keel_diag diag = {""};
-    keel_list_for(node, &master->generations)
+    keel_list_for (node, &master->generations)
         keel_generation_reopen_logs(KEEL_CONTAINER(node, struct keel_generation, node));
     if (keel_log_reopen(&diag) != 0) {
         keel_error("master", "cannot reopen the log", "reason=%s", diag.text);

@@ -35,10 +35,11 @@ static json_t *describe_process(const struct keel_process *p)
     if (one_only && p->state == KEEL_PROCESS_SERVING && !p->hung)
         state = p->active ? "active" : "standby";
     return json_pack("{s:i s:i s:s s:i s:s s:f s:f s:I s:I s:I s:f}", "generation",
-                     (int)p->generation->number, "worker", (int)p->index, "role", role, "pid", (int)p->pid,
-                     "state", state, "uptime_s", seconds_since(p->spawned_ns), "heartbeat_age_s",
-                     seconds_since(beat), "connections", (json_int_t)keel_slot_get(&slot->live),
-                     "accepted", (json_int_t)keel_slot_get(&slot->accepted), "evicted",
+                     (int)p->generation->number, "worker", (int)p->index, "role", role, "pid",
+                     (int)p->pid, "state", state, "uptime_s", seconds_since(p->spawned_ns),
+                     "heartbeat_age_s", seconds_since(beat), "connections",
+                     (json_int_t)keel_slot_get(&slot->live), "accepted",
+                     (json_int_t)keel_slot_get(&slot->accepted), "evicted",
                      (json_int_t)keel_slot_get(&slot->evicted), "worst_turn_ms",
                      (double)keel_slot_get(&slot->worst_turn_ns) / 1e6);
 }
@@ -46,8 +47,7 @@ static json_t *describe_process(const struct keel_process *p)
 static json_t *describe_workers(const struct keel_master *master)
 {
     json_t *list = json_array();
-    keel_list_for(node, &master->generations)
-    {
+    keel_list_for (node, &master->generations) {
         const struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
         for (unsigned i = 0; i < g->total; i++) {
             if (g->processes[i].pid > 0 || g->state == KEEL_GENERATION_SERVING)
@@ -68,17 +68,15 @@ static void command_generations(struct keel_control_client *client,
 {
     const struct keel_master *master = keel_control_master(client);
     json_t *list = json_array();
-    keel_list_for(node, &master->generations)
-    {
+    keel_list_for (node, &master->generations) {
         const struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
         unsigned alive = 0;
         for (unsigned i = 0; i < g->total; i++)
             alive += g->processes[i].pid > 0;
-        json_array_append_new(list, json_pack("{s:i s:s s:i s:i s:f}", "generation",
-                                              (int)g->number, "state",
-                                              keel_generation_state_name(g->state), "workers",
-                                              (int)g->count, "alive", (int)alive, "age_s",
-                                              seconds_since(g->started_ns)));
+        json_array_append_new(list, json_pack("{s:i s:s s:i s:i s:f}", "generation", (int)g->number,
+                                              "state", keel_generation_state_name(g->state),
+                                              "workers", (int)g->count, "alive", (int)alive,
+                                              "age_s", seconds_since(g->started_ns)));
     }
     keel_control_ok(client, list);
 }
@@ -89,11 +87,10 @@ static json_t *describe_listeners(const struct keel_generation *g)
     for (unsigned i = 0; g && i < g->endpoints.count; i++) {
         char text[256];
         keel_kept_format(text, sizeof text, g->kept[i]);
-        json_array_append_new(
-            list, json_pack("{s:s s:s s:b s:i}", "kind",
-                            keel_endpoint_kind_name(g->endpoints.items[i].kind), "address", text,
-                            "tls", g->endpoints.items[i].tls, "descriptors",
-                            (int)g->kept[i]->count));
+        json_array_append_new(list, json_pack("{s:s s:s s:b s:i}", "kind",
+                                              keel_endpoint_kind_name(g->endpoints.items[i].kind),
+                                              "address", text, "tls", g->endpoints.items[i].tls,
+                                              "descriptors", (int)g->kept[i]->count));
     }
     return list;
 }
@@ -111,17 +108,19 @@ static void command_status(struct keel_control_client *client,
     const struct keel_generation *g = master->serving;
     const struct keel_process *p = g ? &g->processes[0] : NULL;
     uint64_t up = keel_clock_realtime() - master->started_realtime_ns;
-    keel_control_ok(
-        client,
-        json_pack("{s:s s:s s:i s:s s:f s:i s:s s:s s:s s:s s:i s:i s:o s:o}", "daemon",
-                  master->protocol->name, "version", master->protocol->version, "pid",
-                  (int)getpid(), "state", master->stopping ? "stopping" : g ? "serving" : "starting",
-                  "uptime_s", (double)up / 1e9, "generation", g ? (int)g->number : 0, "schedule",
-                  g ? schedule_name(g->core.schedule) : "", "configuration",
-                  master->conf_file ? master->conf_file : "command line", "state_dir",
-                  g ? g->core.state_dir : "", "sandbox", p ? p->sandbox : "", "reloads",
-                  (int)master->reloads, "respawns", (int)master->respawns, "listeners",
-                  describe_listeners(g), "workers", describe_workers(master)));
+    keel_control_ok(client,
+                    json_pack("{s:s s:s s:i s:s s:f s:i s:s s:s s:s s:s s:i s:i s:o s:o}", "daemon",
+                              master->protocol->name, "version", master->protocol->version, "pid",
+                              (int)getpid(), "state",
+                              master->stopping ? "stopping"
+                              : g              ? "serving"
+                                               : "starting",
+                              "uptime_s", (double)up / 1e9, "generation", g ? (int)g->number : 0,
+                              "schedule", g ? schedule_name(g->core.schedule) : "", "configuration",
+                              master->conf_file ? master->conf_file : "command line", "state_dir",
+                              g ? g->core.state_dir : "", "sandbox", p ? p->sandbox : "", "reloads",
+                              (int)master->reloads, "respawns", (int)master->respawns, "listeners",
+                              describe_listeners(g), "workers", describe_workers(master)));
 }
 
 static void command_metrics(struct keel_control_client *client,
@@ -233,9 +232,9 @@ static void command_help(struct keel_control_client *client,
                                               commands[i].usage, "help", commands[i].help));
     const struct keel_command *c = keel_control_master(client)->protocol->commands;
     for (; c && c->name; c++)
-        json_array_append_new(list, json_pack("{s:s s:s s:s}", "name", c->name, "usage",
-                                              c->usage ? c->usage : "", "help",
-                                              c->help ? c->help : ""));
+        json_array_append_new(list,
+                              json_pack("{s:s s:s s:s}", "name", c->name, "usage",
+                                        c->usage ? c->usage : "", "help", c->help ? c->help : ""));
     keel_control_ok(client, list);
 }
 

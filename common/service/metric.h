@@ -19,7 +19,7 @@
 enum keel_metric_kind { KEEL_COUNTER = 1, KEEL_GAUGE, KEEL_HISTOGRAM };
 
 struct keel_metric {
-    const char *name;   /* "dnsd_queries_total"; NULL ends the table */
+    const char *name; /* "dnsd_queries_total"; NULL ends the table */
     enum keel_metric_kind kind;
     const char *labels; /* "transport=\"udp\"" or NULL; rows of one name stand together */
     const char *help;
@@ -50,8 +50,8 @@ unsigned keel_metric_layout(const struct keel_metric *table, uint16_t *offsets, 
 unsigned keel_metric_rows(const struct keel_metric *table);
 /* Sums one row's cells (bucket by bucket) over slots and prints it. `sum` has the cells of the
  * whole table, already added up. openmetrics: OpenMetrics text ("# EOF" is the caller's). */
-int keel_metric_print(const struct keel_metric *table, const uint16_t *offsets,
-                      const uint64_t *sum, bool openmetrics, struct keel_buf *out);
+int keel_metric_print(const struct keel_metric *table, const uint16_t *offsets, const uint64_t *sum,
+                      bool openmetrics, struct keel_buf *out);
 /* Private view for tests and tools; free with keel_metrics_free_private. 0 or KEEL_ENOMEM. */
 int keel_metrics_new_private(const struct keel_metric *table, struct keel_metrics *out);
 void keel_metrics_free_private(struct keel_metrics *m);

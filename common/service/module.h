@@ -19,23 +19,23 @@
 
 /* A descriptor that the master opens and keeps for the protocol. */
 enum keel_endpoint_kind {
-    KEEL_ENDPOINT_TCP = 1,  /* listening; connections come to on_connect */
-    KEEL_ENDPOINT_UDP,      /* bound; datagrams come to on_batch */
-    KEEL_ENDPOINT_UNIX,     /* listening unix stream */
+    KEEL_ENDPOINT_TCP = 1, /* listening; connections come to on_connect */
+    KEEL_ENDPOINT_UDP,     /* bound; datagrams come to on_batch */
+    KEEL_ENDPOINT_UNIX,    /* listening unix stream */
     KEEL_ENDPOINT_UNIX_DGRAM,
-    KEEL_ENDPOINT_PACKET,   /* AF_PACKET, only to send: handed over raw in on_descriptor; not at all
-                               where it may not be opened */
+    KEEL_ENDPOINT_PACKET, /* AF_PACKET, only to send: handed over raw in on_descriptor; not at all
+                             where it may not be opened */
 };
 struct keel_endpoint {
     enum keel_endpoint_kind kind;
-    struct keel_addr addr;     /* TCP, UDP; port 0: any free one, the same for all workers */
-    char interface[16];        /* UDP: SO_BINDTODEVICE; PACKET: its interface; "" none. An
-                                  interface that does not exist yet is waited for. */
-    char path[108];            /* UNIX, UNIX_DGRAM */
-    bool tls;                  /* TCP: streams begin with a handshake */
-    bool broadcast;            /* UDP: SO_BROADCAST */
-    bool packet_info;          /* UDP: local address and interface of each datagram */
-    int tag;                   /* the protocol's own number for it */
+    struct keel_addr addr; /* TCP, UDP; port 0: any free one, the same for all workers */
+    char interface[16];    /* UDP: SO_BINDTODEVICE; PACKET: its interface; "" none. An
+                              interface that does not exist yet is waited for. */
+    char path[108];        /* UNIX, UNIX_DGRAM */
+    bool tls;              /* TCP: streams begin with a handshake */
+    bool broadcast;        /* UDP: SO_BROADCAST */
+    bool packet_info;      /* UDP: local address and interface of each datagram */
+    int tag;               /* the protocol's own number for it */
 };
 /* What configure returns beside its settings. */
 struct keel_endpoints {
@@ -60,8 +60,8 @@ struct keel_instance {
     unsigned worker;             /* index 0..workers-1 */
     unsigned workers;
     const struct keel_helper *helper; /* whose role this process has; NULL: a worker */
-    bool draining;               /* finish: answer, then close (HTTP: Connection: close) */
-    void *host;                  /* private to the core */
+    bool draining;                    /* finish: answer, then close (HTTP: Connection: close) */
+    void *host;                       /* private to the core */
 };
 
 /* A connection of the core's: embed it first in the protocol's own; connection_size says how big
@@ -83,8 +83,8 @@ static inline struct keel_connection *keel_connection_of(struct keel_stream *s)
  * starter of programs), of the same binary and configuration. Workers and helpers of a generation
  * are joined by channels; the master makes them anew when either side was replaced. */
 struct keel_helper {
-    const char *name;  /* "keeper": in logs, status, ps */
-    bool allow_exec;   /* it starts programs: a wider sandbox */
+    const char *name; /* "keeper": in logs, status, ps */
+    bool allow_exec;  /* it starts programs: a wider sandbox */
     /* As those of the protocol. `activate` comes when no helper of this name of an older generation
      * or binary lives any more: what may have one owner only is opened there. May be NULL. */
     int (*start)(struct keel_instance *instance, struct keel_diag *diag);
@@ -137,7 +137,10 @@ int keel_access_add_log(struct keel_access *access, const char *path);
 void keel_access_fini(struct keel_access *access);
 
 enum keel_schedule { /* the order of the choices of option `schedule` */
-    KEEL_SCHEDULE_KERNEL, KEEL_SCHEDULE_ROUND_ROBIN, KEEL_SCHEDULE_LEAST, KEEL_SCHEDULE_SINGLE
+                     KEEL_SCHEDULE_KERNEL,
+                     KEEL_SCHEDULE_ROUND_ROBIN,
+                     KEEL_SCHEDULE_LEAST,
+                     KEEL_SCHEDULE_SINGLE
 };
 
 struct keel_protocol {
@@ -180,7 +183,7 @@ struct keel_protocol {
     void (*stop)(struct keel_instance *instance);
 
     /* Connections. */
-    size_t connection_size; /* >= sizeof(struct keel_connection); 0: none are taken */
+    size_t connection_size;               /* >= sizeof(struct keel_connection); 0: none are taken */
     const struct keel_stream_ops *stream; /* on_close may be NULL here */
     /* A connection was made (TLS: before its handshake; on_open tells the end of it). Set
      * deadlines here. May be NULL. */
@@ -212,7 +215,8 @@ struct keel_protocol {
 #define KEEL_PROTOCOL_HAS(record, member)                                                          \
     ((record)->size >= offsetof(struct keel_protocol, member) + sizeof((record)->member))
 
-/* Protocols are declared with their ABI fields first: struct keel_protocol p = { KEEL_PROTOCOL, ... */
+/* Protocols are declared with their ABI fields first: struct keel_protocol p = { KEEL_PROTOCOL, ...
+ */
 #define KEEL_PROTOCOL                                                                              \
     .size = sizeof(struct keel_protocol), .abi_major = KEEL_ABI_MAJOR, .abi_minor = KEEL_ABI_MINOR
 

@@ -104,10 +104,7 @@ const struct keel_option keel_core_options[] = {
      .min = 0,
      .max = 1000000,
      .help = "Deaths for each worker in 30 seconds after which the daemon gives up; 0 never."},
-    {.name = "log",
-     .type = KEEL_OPT_SECTION,
-     .sub = log_rows,
-     .help = "The log."},
+    {.name = "log", .type = KEEL_OPT_SECTION, .sub = log_rows, .help = "The log."},
     {.type = KEEL_OPT_END},
 };
 
@@ -224,8 +221,8 @@ int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *pro
 {
     memset(core, 0, sizeof *core);
     int64_t schedule = keel_conf_int(conf, "schedule");
-    core->schedule = schedule > KEEL_SCHEDULE_SINGLE ? protocol->schedule
-                                                     : (enum keel_schedule)schedule;
+    core->schedule =
+        schedule > KEEL_SCHEDULE_SINGLE ? protocol->schedule : (enum keel_schedule)schedule;
     if (protocol->one_writer && core->schedule != KEEL_SCHEDULE_SINGLE)
         return keel_conf_error(conf, "schedule", diag,
                                "%s has one writer of its state, so only single will do",
@@ -261,8 +258,7 @@ int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *pro
 
 /* Every TLS address has its certificate. */
 static int check_tls(const struct keel_conf *conf, const struct keel_protocol *protocol,
-                     void *settings, const struct keel_endpoints *endpoints,
-                     struct keel_diag *diag)
+                     void *settings, const struct keel_endpoints *endpoints, struct keel_diag *diag)
 {
     for (unsigned i = 0; i < endpoints->count; i++) {
         const struct keel_endpoint *e = &endpoints->items[i];

@@ -23,9 +23,9 @@ struct keel_core {
     uid_t uid;                /* of user; (uid_t)-1: none */
     gid_t gid;
     bool sandbox;
-    unsigned max_connections;  /* 0: from the descriptor limit */
+    unsigned max_connections;                              /* 0: from the descriptor limit */
     uint64_t drain_timeout, start_timeout, worker_timeout; /* ns */
-    unsigned respawn_budget;   /* deaths per worker in 30 s; 0: no bound */
+    unsigned respawn_budget; /* deaths per worker in 30 s; 0: no bound */
     struct keel_log_options log;
 };
 

@@ -58,8 +58,7 @@ int keel_path_control(char *out, size_t size, const char *daemon)
     return err ? err : fits(snprintf(out, size, "%s/%s.sock", dir, daemon), size);
 }
 
-int keel_path_make(const char *path, mode_t mode, uid_t owner, gid_t group,
-                   struct keel_diag *diag)
+int keel_path_make(const char *path, mode_t mode, uid_t owner, gid_t group, struct keel_diag *diag)
 {
     char part[4096];
     size_t n = strlen(path);

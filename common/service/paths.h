@@ -19,7 +19,6 @@ int keel_path_control_dir(char *out, size_t size);
 int keel_path_control(char *out, size_t size, const char *daemon);
 /* Makes a directory and its missing parents (mode 0755; the last one `mode`). An existing one is
  * left as it is. owner/group (uid_t)-1: as created. */
-int keel_path_make(const char *path, mode_t mode, uid_t owner, gid_t group,
-                   struct keel_diag *diag);
+int keel_path_make(const char *path, mode_t mode, uid_t owner, gid_t group, struct keel_diag *diag);
 
 #endif

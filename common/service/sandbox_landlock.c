@@ -38,8 +38,9 @@ enum {
 #define ALL_OF_ABI1                                                                                \
     (EXECUTE | WRITE_FILE | READ_FILE | READ_DIR | REMOVE_DIR | REMOVE_FILE | MAKE_CHAR |          \
      MAKE_DIR | MAKE_REG | MAKE_SOCK | MAKE_FIFO | MAKE_BLOCK | MAKE_SYM)
-#define ON_FILES (EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV) /* not on folders only  \
-                                                                            */
+#define ON_FILES                                                                                   \
+    (EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV) /* not on folders only               \
+                                                               */
 #define SCOPE_ABSTRACT_UNIX_SOCKET 1u
 #define SCOPE_SIGNAL 2u
 

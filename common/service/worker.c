@@ -250,9 +250,9 @@ static int share_tickets(struct worker *w, struct keel_diag *diag)
         const struct keel_endpoint *e = &w->manifest->endpoints.items[i];
         struct keel_tls_context *tls =
             e->tls && w->protocol->tls ? w->protocol->tls(w->settings, e) : NULL;
-        int err = tls ? keel_tls_context_set_ticket_key(tls, w->manifest->ticket_key,
-                                                        KEEL_TICKET_KEY)
-                      : 0;
+        int err =
+            tls ? keel_tls_context_set_ticket_key(tls, w->manifest->ticket_key, KEEL_TICKET_KEY)
+                : 0;
         if (err)
             return keel_diag_set(diag, err, "cannot set the ticket key: %s", keel_strerror(err));
     }

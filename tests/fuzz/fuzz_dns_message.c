@@ -35,7 +35,10 @@ static const char
                                                                                       "DS") "g "
                                                                                             "DNAME "
                                                                                             "w\n"
-                                                                                            "g" SIGNATURE("DNAME");
+                                                                                            "g" SIGNATURE(
+                                                                                                "DN"
+                                                                                                "AM"
+                                                                                                "E");
 static const char nsec3_text[] = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@" SIGNATURE(
     "SOA") "@ NS a\n@ NSEC3PARAM 1 0 0 -\n"
            "a A 192.0.2.1\na" SIGNATURE(

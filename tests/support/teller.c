@@ -124,7 +124,7 @@ static void on_helper(struct keel_instance *instance, unsigned helper, bool up)
     if (!up)
         return;
     keel_instance_ready(instance);
-    keel_list_for(node, &w->waiting) /* what the one before took to its grave */
+    keel_list_for (node, &w->waiting) /* what the one before took to its grave */
         ask(instance, KEEL_CONTAINER(node, struct connection, node));
 }
 
@@ -133,8 +133,7 @@ static void on_helper_message(struct keel_instance *instance, unsigned helper,
 {
     struct worker *w = instance->state;
     char text[16];
-    keel_list_for_safe(node, &w->waiting)
-    {
+    keel_list_for_safe (node, &w->waiting) {
         struct connection *c = KEEL_CONTAINER(node, struct connection, node);
         if (c->id != message->a)
             continue;
@@ -174,8 +173,9 @@ static int show_last(struct keel_instance *instance, json_t *args, json_t **resu
     return 0;
 }
 
-static int configure(const struct keel_conf *conf, void **settings, struct keel_endpoints *endpoints,
-                     struct keel_access *access, struct keel_diag *diag)
+static int configure(const struct keel_conf *conf, void **settings,
+                     struct keel_endpoints *endpoints, struct keel_access *access,
+                     struct keel_diag *diag)
 {
     return endpoints ? keel_endpoints_add_listen(endpoints, conf, "listen", true, false, diag) : 0;
 }
@@ -184,7 +184,8 @@ static const struct keel_command commands[] = {
     {"last", "", "the last number given", KEEL_COMMAND_HELPER, show_last},
     {0},
 };
-static const struct keel_stream_ops ops = {.name = "teller", .on_data = on_data, .on_close = on_close};
+static const struct keel_stream_ops ops = {
+    .name = "teller", .on_data = on_data, .on_close = on_close};
 static const struct keel_protocol teller = {
     KEEL_PROTOCOL,
     .name = "teller",

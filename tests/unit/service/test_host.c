@@ -72,26 +72,21 @@ static void on_batch(struct keel_instance *instance, const struct keel_endpoint 
         keel_dgram_send(d, &batch[i], &state->letter, 1);
 }
 
-static int configure(const struct keel_conf *conf, void **settings, struct keel_endpoints *endpoints,
-                     struct keel_access *access, struct keel_diag *diag)
+static int configure(const struct keel_conf *conf, void **settings,
+                     struct keel_endpoints *endpoints, struct keel_access *access,
+                     struct keel_diag *diag)
 {
     return 0;
 }
 
 static const struct keel_stream_ops ops = {.name = "t", .on_data = on_data, .on_close = on_close};
 static const struct keel_protocol protocol = {
-    KEEL_PROTOCOL,
-    .name = "letter",
-    .version = "1",
-    .summary = "a letter before everything",
-    .metrics = metrics,
-    .configure = configure,
-    .start = start,
-    .activate = activate,
-    .stop = stop,
-    .connection_size = sizeof(struct keel_connection),
-    .stream = &ops,
-    .on_connect = on_connect,
+    KEEL_PROTOCOL,        .name = "letter",
+    .version = "1",       .summary = "a letter before everything",
+    .metrics = metrics,   .configure = configure,
+    .start = start,       .activate = activate,
+    .stop = stop,         .connection_size = sizeof(struct keel_connection),
+    .stream = &ops,       .on_connect = on_connect,
     .on_batch = on_batch,
 };
 
