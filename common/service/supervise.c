@@ -18,6 +18,8 @@
 /* After so long in good health the next death counts as the first. */
 #define HEALTHY (30 * KEEL_NS_PER_S)
 #define BUDGET_WINDOW (30 * KEEL_NS_PER_S)
+/* Longest backoff when no worker is left. */
+#define LAST_DELAY (100 * KEEL_NS_PER_MS)
 
 bool keel_process_healthy(const struct keel_process *p)
 {
@@ -155,6 +157,16 @@ static uint64_t respawn_delay(unsigned deaths)
     return delay < 10 * KEEL_NS_PER_S ? delay : 10 * KEEL_NS_PER_S;
 }
 
+static bool another_comes_or_serves(const struct keel_generation *g)
+{
+    for (unsigned i = 0; i < g->count; i++) {
+        if (g->processes[i].state == KEEL_PROCESS_SERVING ||
+            g->processes[i].state == KEEL_PROCESS_STARTING)
+            return true;
+    }
+    return false;
+}
+
 static void plan_respawn(struct keel_process *p, uint64_t now)
 {
     struct keel_master *master = p->generation->master;
@@ -174,7 +186,11 @@ static void plan_respawn(struct keel_process *p, uint64_t now)
     if (p->ready_ns && now - p->ready_ns > HEALTHY)
         p->deaths = 0;
     p->deaths++;
-    keel_timer_start(&p->respawn, respawn_delay(p->deaths), 0);
+    uint64_t delay = respawn_delay(p->deaths);
+    /* with siblings a backoff costs no client anything; the last one does not keep them waiting */
+    if (!p->helper && delay > LAST_DELAY && !another_comes_or_serves(p->generation))
+        delay = LAST_DELAY;
+    keel_timer_start(&p->respawn, delay, 0);
 }
 
 /* Messages that it sent before it died: FAILED says why. */

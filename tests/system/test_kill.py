@@ -2,7 +2,9 @@
 lost, and the master is afterwards what it was before. tests/system/soak does the same for longer."""
 import os
 import signal
+import socket
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from core import churn, echod, worker_pids
@@ -40,6 +42,23 @@ def master_killed():
     daemon.stopped = True
 
 
+def all_die():
+    """A backoff is never a client's delay: when the last worker dies, one comes at once, however
+    often they died before."""
+    daemon = echod('respawn-budget = 0\n', workers=2)
+    with daemon:
+        address = daemon.address('tcp')
+        for _ in range(9):  # the ninth death of a worker would wait for ten seconds
+            for pid in daemon.children():
+                os.kill(pid, signal.SIGKILL)
+            begin = time.monotonic()
+            with socket.create_connection(address, timeout=20) as s:
+                s.sendall(b'here\n')
+                assert s.recv(100) == b'here\n'
+            assert time.monotonic() - begin < 3, time.monotonic() - begin
+
+
 run(('40 kills and 15 reloads under load', lambda: churn(40, 15, 0)),
     ('too many deaths end the daemon', gives_up),
-    ('workers leave with their master', master_killed))
+    ('workers leave with their master', master_killed),
+    ('all workers die', all_die))
