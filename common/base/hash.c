@@ -26,7 +26,9 @@ static inline void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
-uint64_t keel_hash(const struct keel_hash_key *key, const void *bytes, size_t n)
+/* c rounds for each word, d at the end: constants, so that the loops unroll. */
+static inline __attribute__((always_inline)) uint64_t
+siphash(const struct keel_hash_key *key, const void *bytes, size_t n, int c, int d)
 {
     uint64_t v[4] = {
         key->k0 ^ 0x736f6d6570736575,
@@ -40,19 +42,31 @@ uint64_t keel_hash(const struct keel_hash_key *key, const void *bytes, size_t n)
         memcpy(&word, p, 8);
         word = le64toh(word);
         v[3] ^= word;
-        sip_round(v);
+        for (int i = 0; i < c; i++)
+            sip_round(v);
         v[0] ^= word;
     }
     word = (uint64_t)n << 56;
     for (size_t i = 0; i < n % 8; i++)
         word |= (uint64_t)p[i] << 8 * i;
     v[3] ^= word;
-    sip_round(v);
+    for (int i = 0; i < c; i++)
+        sip_round(v);
     v[0] ^= word;
     v[2] ^= 0xff;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < d; i++)
         sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t keel_hash(const struct keel_hash_key *key, const void *bytes, size_t n)
+{
+    return siphash(key, bytes, n, 1, 3);
+}
+
+uint64_t keel_siphash24(const struct keel_hash_key *key, const void *bytes, size_t n)
+{
+    return siphash(key, bytes, n, 2, 4);
 }
 
 /* value NULL: a free slot. An entry stands at its home slot (hash & mask) or behind it with no

@@ -14,6 +14,8 @@ struct keel_hash_key {
 };
 /* SipHash-1-3. */
 uint64_t keel_hash(const struct keel_hash_key *key, const void *bytes, size_t n);
+/* SipHash-2-4, for protocols that name it (RFC 9018, 4.4). */
+uint64_t keel_siphash24(const struct keel_hash_key *key, const void *bytes, size_t n);
 
 /* Open addressing with linear probing, at most three quarters full; removing moves later entries
  * back, so that no tombstones pile up. It borrows the values, which are not NULL; the caller hashes

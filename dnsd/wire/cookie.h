@@ -31,7 +31,5 @@ enum dns_cookie dns_cookie_check(const struct dns_cookie_secrets *secrets,
 /* The whole cookie for the answer: the client's, and ours of now. There is a secret. */
 void dns_cookie_make(const struct dns_cookie_secrets *secrets, const uint8_t *client,
                      const struct keel_addr *peer, uint64_t now, uint8_t out[DNS_COOKIE_SIZE]);
-/* SipHash-2-4 (RFC 9018, 4.4). */
-uint64_t dns_cookie_siphash(const uint8_t key[DNS_COOKIE_SECRET], const uint8_t *bytes, size_t n);
 
 #endif

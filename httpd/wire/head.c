@@ -253,7 +253,7 @@ static int parse_content_length(struct http_head *head, struct keel_str value)
     return 0;
 }
 
-/* RFC 9112, 6.1: chunked alone; another coding under it is not implemented here; with
+/* RFC 9112, 6.1: chunked alone; with another coding under it 501, as the section asks; with
  * Content-Length, or from HTTP/1.0, it is how a request is smuggled. */
 static int parse_transfer_encoding(struct http_head *head, struct keel_str value)
 {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """keelctl against a daemon that is not one: what it sends, shows, and says when there is no answer."""
 import contextlib
+import glob
 import json
 import os
 import pty
@@ -31,6 +32,7 @@ class Fake:
         os.mkdir(self.run, 0o755)
         self.path = os.path.join(self.run, name + '.sock')
         self.answers = {'help': HELP, **answers}
+        self.program = KEELCTL
         self.requests = []
         self.door = socket.socket(socket.AF_UNIX)
         self.door.bind(self.path)
@@ -60,10 +62,10 @@ class Fake:
     def env(self):
         """The caller is root in most test runs: the runtime folder is then not looked at."""
         return dict(os.environ, XDG_RUNTIME_DIR=self.folder, XDG_STATE_HOME=self.folder,
-                    HOME=self.folder, TERM='xterm')
+                    HOME=self.folder, TERM='xterm', LD_LIBRARY_PATH=self.folder)
 
     def ctl(self, *args, **kwargs):
-        return subprocess.run([KEELCTL, *args], capture_output=True, text=True, timeout=30,
+        return subprocess.run([self.program, *args], capture_output=True, text=True, timeout=30,
                               env=self.env(), check=False, **kwargs)
 
     def shows(self, command, expected):
@@ -186,10 +188,13 @@ def by_name_for_a_user():
         for path in (fake.run, fake.path):
             os.chown(path, 65534, 65534)
         nobody = {'user': 65534, 'group': 65534, 'extra_groups': []}
-        try:
-            subprocess.run([KEELCTL, '--version'], capture_output=True, check=True, **nobody)
-        except (PermissionError, subprocess.CalledProcessError):
-            raise Skip('the build is where nobody may not look') from None
+        # the build may be where nobody may not look: a copy of the program and its library
+        real = os.path.join(os.path.dirname(KEELCTL), '.libs', 'keelctl')
+        shutil.copy(real if os.path.exists(real) else KEELCTL, fake.folder)
+        for library in glob.glob(os.path.join(os.path.dirname(KEELCTL), '..', '.libs', '*.so*')):
+            if not os.path.islink(library):
+                shutil.copy(library, os.path.join(fake.folder, 'libkeel.so.0'))
+        fake.program = os.path.join(fake.folder, 'keelctl')
         answer = fake.ctl('dnsd', 'status', **nobody)
         assert answer.stdout == 'fine\n', answer
         os.chmod(fake.run, 0o777)

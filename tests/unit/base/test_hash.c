@@ -165,10 +165,24 @@ START_TEST(adding_null_aborts)
 }
 END_TEST
 
+/* The vector of the paper's appendix A: key 00 .. 0f, bytes 00 .. 0e; and the empty one of its
+ * code. */
+START_TEST(siphash_2_4)
+{
+    const struct keel_hash_key key = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+    uint8_t bytes[15];
+    for (unsigned i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)i;
+    ck_assert_uint_eq(keel_siphash24(&key, bytes, sizeof bytes), 0xa129ca6149be45e5);
+    ck_assert_uint_eq(keel_siphash24(&key, bytes, 0), 0x726fdb47dd0e0e31);
+}
+END_TEST
+
 Suite *hash_suite(void)
 {
     Suite *suite = suite_create("hash");
     TCase *tc = tcase_create("hash");
+    tcase_add_test(tc, siphash_2_4);
     tcase_add_test(tc, hash_vectors);
     tcase_add_test(tc, an_empty_table_has_nothing);
     tcase_add_test(tc, table_with_long_runs);
