@@ -94,8 +94,9 @@ static void client_send(struct keel_control_client *client, json_t *reply)
 {
     char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
     json_decref(reply);
-    if (!client->closed && text) {
-        keel_stream_write(&client->stream, text, strlen(text));
+    if (!client->closed) { /* always one line, or the client would wait for ever */
+        const char *line = text ? text : "{\"ok\":false,\"error\":\"no memory\"}";
+        keel_stream_write(&client->stream, line, strlen(line));
         if (keel_stream_write(&client->stream, "\n", 1) == KEEL_EAGAIN)
             keel_stream_pause(&client->stream);
     }

@@ -158,11 +158,12 @@ static void on_respawn(struct keel_timer *timer)
 {
     struct keel_process *p = KEEL_CONTAINER(timer, struct keel_process, respawn);
     struct keel_diag diag = {""};
-    p->generation->master->respawns++;
-    if (keel_process_spawn(p, false, &diag) != 0) {
-        keel_error("master", "cannot start a worker", "worker=%u reason=%s", p->index, diag.text);
-        keel_timer_start(&p->respawn, KEEL_NS_PER_S, 0);
+    if (keel_process_spawn(p, false, &diag) == 0) {
+        p->generation->master->respawns++;
+        return;
     }
+    keel_error("master", "cannot start a worker", "worker=%u reason=%s", p->index, diag.text);
+    keel_timer_start(&p->respawn, KEEL_NS_PER_S, 0);
 }
 
 static int init_processes(struct keel_generation *g, struct keel_diag *diag)

@@ -501,7 +501,9 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
 
     int err = keel_peers_init(&host->peers, options->loop, options->peers, on_peer_change,
                               on_peer_message);
-    if (!err)
+    if (err)
+        keel_diag_set(diag, err, "no memory");
+    else
         err = call_start(host, diag);
     host->ready = host->ready || err == 0;
     if (err && err != KEEL_EAGAIN) {

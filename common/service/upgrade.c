@@ -226,10 +226,12 @@ int keel_upgrade_start(struct keel_master *master, struct keel_diag *diag)
         return keel_diag_set(diag, KEEL_ESYS, "cannot make a channel: %s", strerror(errno));
     }
     err = keel_channel_start(&u->channel, master->loop, pair[0], on_new_message, NULL);
-    if (err)
+    if (err) {
+        keel_diag_set(diag, err, "cannot watch a channel: %s", strerror(errno));
         close(pair[0]);
-    else
+    } else {
         err = spawn_new(master, u, pair[1], diag);
+    }
     close(pair[1]);
     if (err) {
         keel_upgrade_free(master);
@@ -263,10 +265,12 @@ static void on_old_message(struct keel_channel *channel, struct keel_message *me
     if (message->b != 0)
         return;
     char *text = keel_buf_text(&u->words) ? keel_strdup(keel_buf_text(&u->words)) : NULL;
-    if (text) {
+    if (text && strcmp(text, "{}") != 0) { /* that one had no memory to tell */
         keel_totals_add(u->master, text, u->counters);
         keel_free(u->counters);
         u->counters = text;
+    } else {
+        keel_free(text);
     }
     keel_buf_clear(&u->words);
     keel_control_listen(u->master);

@@ -13,6 +13,8 @@ static enum dhcp_claim claim_by_record(struct dhcp_exchange *x, uint32_t address
     int err = store->get(store, address, &lease);
     if (err == KEEL_ENOENT)
         return DHCP_CLAIM_FREE;
+    if (err == KEEL_EINVAL) /* a record that cannot be read: it may be somebody's */
+        return DHCP_CLAIM_TAKEN;
     if (err)
         return DHCP_CLAIM_ERROR;
     bool over = lease.expires <= x->now || lease.state == DHCP_LEASE_RELEASED;

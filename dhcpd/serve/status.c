@@ -192,8 +192,12 @@ static int run_leases(struct keel_instance *instance, json_t *args, json_t **res
         json_decref(l.list);
         return keel_diag_set(diag, KEEL_ESYS, "the lease store cannot be read");
     }
-    dhcp_durable_each(&s->durable, from, add_lease, &l);
+    err = dhcp_durable_each(&s->durable, from, add_lease, &l);
     keel_store_read_end(s->durable.env);
+    if (err < 0) {
+        json_decref(l.list);
+        return keel_diag_set(diag, err, "the lease store cannot be read: %s", keel_strerror(err));
+    }
     *result = l.list;
     return 0;
 }

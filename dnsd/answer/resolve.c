@@ -97,7 +97,8 @@ static enum outcome follow(struct walk *walk, const struct dns_node *dname, size
     const struct dns_node *apex = dns_image_apex(walk->image);
     size_t offset = at;
 
-    if (walk->steps == CHAIN_MAX)
+    /* beyond a pointer's reach no further owner could be named: the client asks on from here */
+    if (walk->steps == CHAIN_MAX || at > DNS_POINTER_MAX)
         return DONE;
     walk->seen[walk->steps].hash = walk->hash;
     walk->seen[walk->steps++].dname = dname;

@@ -112,6 +112,7 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
     if (c->h2)
         return http_serve_h2_data(c, bytes, size);
     while (event != HTTP_H1_NEED && !c->paused) {
+        bool answered = c->h1.state == HTTP_H1_BODY; /* the answer leaves before the body came */
         event = http_h1_read(&c->h1, &w->settings->head, &w->request.head, bytes + at, size - at,
                              &used, &content, &status);
         at += used;
@@ -119,12 +120,17 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
             struct http_response response;
             requests++;
             c->spoke = true;
+            c->wait = WAIT_IDLE; /* what comes next has a time of its own */
             http_worker_answer(w, s, &response);
             respond(c, &response);
         } else if (event == HTTP_H1_BAD && begins_h2(c, bytes + at, size - at)) {
             return http_serve_h2_start(c) == 0 ? http_serve_h2_data(c, bytes, size) : size;
+        } else if (event == HTTP_H1_BAD && answered) {
+            finish(c); /* a second answer would be taken for the next request's */
         } else if (event == HTTP_H1_BAD) {
             respond_bad(c, status);
+        } else if (event == HTTP_H1_END) {
+            c->wait = WAIT_IDLE;
         } else if (event == HTTP_H1_CONTENT && c->h1.taken > w->settings->discard) {
             finish(c);
         }
@@ -165,7 +171,7 @@ static void on_deadline(struct keel_stream *s)
         wait_for(c, WAIT_SEND, w->settings->send_timeout);
     } else if (c->wait == WAIT_SEND) {
         wait_for(c, WAIT_IDLE, w->settings->keepalive_timeout);
-    } else if (c->wait == WAIT_BODY || http_h1_in_head(&c->h1)) {
+    } else if (c->h1.state != HTTP_H1_BODY && http_h1_in_head(&c->h1)) {
         http_worker_set_clock(w);
         w->request.head.major = w->request.head.minor = 1;
         w->request.head.method = HTTP_METHOD_OTHER;

@@ -256,12 +256,31 @@ def the_manual_is_whole():
     assert output([program('httpd'), '--print-man']).strip() in text
 
 
+def one_answer_each():
+    """A request has one answer, also when its body turns out bad; and each head a time of its own,
+    also for a client whose every read ends inside the next one."""
+    with httpd(conf='header-timeout = 2s\n' + CONF) as daemon:
+        said, _ = raw(daemon, b'POST /1k.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+                      b'zz\r\n')
+        assert said.count(b'HTTP/1.1 ') == 1, said
+        head = b'GET /1k.txt HTTP/1.1\r\nHost: a\r\n\r\n'
+        with socket.create_connection(daemon.address('tcp'), timeout=10) as s:
+            s.sendall(head[:9])
+            said = b''
+            for _ in range(12):
+                time.sleep(0.4)
+                s.sendall(head[9:] + head[:9])
+                said += s.recv(65536)
+            assert b' 408 ' not in said and said.count(b'HTTP/1.1 200') >= 11, said[-300:]
+
+
 if __name__ == '__main__':
     run(('a folder, plain and TLS, to curl', a_folder),
         ('nothing outside the root', nothing_outside),
         ('conditions, ranges and bodies', conditions_and_ranges),
         ('a file that changes', a_file_that_changes),
         ('bad requests', bad_requests),
+        ('one answer for each request', one_answer_each),
         ('many requests from wrk, plain and TLS', many_requests),
         ('a reload changes certificate and root', a_reload_changes_certificate_and_root),
         ('the one-liner', one_liner),
