@@ -12,6 +12,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/engine/claim.c dhcpd/engine/exchange.h dhcpd/engine/grant.c \
 	dhcpd/engine/config.c dhcpd/engine/config.h \
 	dhcpd/engine/engine.c dhcpd/engine/engine.h \
+	dhcpd/engine/event.c dhcpd/engine/event.h dhcpd/engine/settle.c \
 	dhcpd/engine/reply.c dhcpd/engine/reply.h \
 	dhcpd/engine/state.c dhcpd/engine/state.h \
 	dhcpd/serve/durable.c dhcpd/serve/durable.h \

@@ -17,7 +17,8 @@ static enum dhcp_claim claim_by_record(struct dhcp_exchange *x, uint32_t address
         return DHCP_CLAIM_TAKEN;
     if (err)
         return DHCP_CLAIM_ERROR;
-    bool over = lease.expires <= x->now || lease.state == DHCP_LEASE_RELEASED;
+    bool over = lease.expires <= x->now || lease.state == DHCP_LEASE_RELEASED ||
+                lease.state == DHCP_LEASE_EXPIRED;
     if (lease.state == DHCP_LEASE_DECLINED)
         return over ? DHCP_CLAIM_FREE : DHCP_CLAIM_TAKEN;
     if (dhcp_same_identity(x, &lease))

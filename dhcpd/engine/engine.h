@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/rand.h"
 #include "dhcpd/engine/config.h"
+#include "dhcpd/engine/event.h"
 #include "dhcpd/lease/store.h"
 
 struct dhcp_engine;
@@ -18,6 +19,9 @@ struct dhcp_env {
     const struct keel_clock *clock;
     struct keel_prng *prng;
     struct dhcp_store *store;
+    /* Where events go, with room for DHCP_EVENTS_PER_MESSAGE before each message; NULL: nobody
+     * listens. */
+    struct dhcp_events *events;
 };
 
 /* A datagram and how it came. Addresses in host order. */
@@ -80,6 +84,12 @@ void dhcp_engine_process(struct dhcp_engine *engine, const struct dhcp_input *in
                          size_t room, struct dhcp_decision *decision);
 /* Lets offers lapse and leases expire; to be called before a batch and from time to time. */
 void dhcp_engine_tick(struct dhcp_engine *engine);
+/* Leases have expired that nobody was told of yet. */
+bool dhcp_engine_unsettled(const struct dhcp_engine *engine);
+/* Tells of them, as far as there is room for events. A batch of the store must be open: they are
+ * marked there. all: looks also at reservations outside of the pools; for a timer. 0 or an error of
+ * the store; when the batch is not committed, the addresses of the events are to be resynced. */
+int dhcp_engine_settle(struct dhcp_engine *engine, bool all);
 /* After a batch that was not committed: brings memory back in step with the store for an address
  * in `changed`. The store must be readable. */
 void dhcp_engine_resync(struct dhcp_engine *engine, uint32_t address);

@@ -18,15 +18,25 @@ static void keep(struct dhcp_bytes *value, uint8_t *to)
     value->p = to;
 }
 
-/* Whoever had the address before must not find it through the client table any more. */
-static int unbind_previous(struct dhcp_exchange *x, uint32_t address)
+/* Whoever had the address before must not find it through the client table any more. *renewed: it
+ * is this client's, and its lease goes on. */
+static int unbind_previous(struct dhcp_exchange *x, uint32_t address, bool *renewed)
 {
     struct dhcp_store *store = x->engine->env.store;
     struct dhcp_lease old;
+    *renewed = false;
     int err = store->get(store, address, &old);
     if (err)
         return err == KEEL_ENOENT ? 0 : err;
-    if (old.client.identity.n == 0 || dhcp_same_identity(x, &old))
+    if (dhcp_same_identity(x, &old)) {
+        *renewed = old.state == DHCP_LEASE_ACTIVE;
+        return 0;
+    }
+    if (old.state == DHCP_LEASE_ACTIVE) {
+        old.state = DHCP_LEASE_EXPIRED;
+        dhcp_events_add(x->engine->env.events, DHCP_EVENT_EXPIRED, &old);
+    }
+    if (old.client.identity.n == 0)
         return 0;
     uint32_t current;
     err = store->find(store, &old.client, &current);
@@ -52,6 +62,9 @@ int dhcp_lease_end(struct dhcp_exchange *x, uint32_t address, enum dhcp_lease_st
     lease.state = state;
     lease.expires = expires;
     lease.relay.n = 0;
+    dhcp_events_add(x->engine->env.events,
+                    state == DHCP_LEASE_DECLINED ? DHCP_EVENT_DECLINED : DHCP_EVENT_RELEASED,
+                    &lease);
     if (state == DHCP_LEASE_DECLINED)
         lease.client.identity.n = lease.hostname.n = 0;
     keep(&lease.client.identity, identity);
@@ -108,13 +121,16 @@ int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds
     };
     memcpy(lease.chaddr, m->chaddr, sizeof lease.chaddr);
     changed(x, address);
-    int err = unbind_previous(x, address);
+    bool renewed;
+    int err = unbind_previous(x, address, &renewed);
     if (!err)
         err = bind_client(x, address);
     if (!err)
         err = store->put(store, &lease);
     if (err)
         return err;
+    dhcp_events_add(x->engine->env.events, renewed ? DHCP_EVENT_RENEWED : DHCP_EVENT_GRANTED,
+                    &lease);
     struct dhcp_pool *pool = dhcp_engine_find_pool(x->engine, x->subnet, address);
     if (pool)
         dhcp_pool_bind(pool, address, lease.expires);

@@ -17,7 +17,10 @@ static int fill(void *arg, const struct dhcp_lease *lease)
         return 0;
     }
     dhcp_pool_bind(pool, lease->address, lease->expires);
-    if (lease->state == DHCP_LEASE_RELEASED || lease->expires <= now)
+    bool over = lease->expires <= now;
+    if (over && lease->state == DHCP_LEASE_ACTIVE && e->env.events)
+        return 0; /* the reaper finds it, and then it is told */
+    if (over || lease->state == DHCP_LEASE_RELEASED || lease->state == DHCP_LEASE_EXPIRED)
         dhcp_pool_expire(pool, lease->address, now);
     return 0;
 }
@@ -177,7 +180,15 @@ void dhcp_engine_tick(struct dhcp_engine *e)
     if (e->pool_count == 0)
         return;
     e->reap_next = (e->reap_next + 1) % e->pool_count;
-    dhcp_pool_reap(&e->pools[e->reap_next], dhcp_engine_now(e), REAP_BUDGET);
+    struct dhcp_pool *pool = &e->pools[e->reap_next];
+    if (!e->env.events) {
+        dhcp_pool_reap(pool, dhcp_engine_now(e), REAP_BUDGET, NULL);
+        return;
+    }
+    unsigned room = DHCP_REAPED_MAX - e->reaped_count;
+    e->reaped_count +=
+        dhcp_pool_reap(pool, dhcp_engine_now(e), room < REAP_BUDGET ? room : REAP_BUDGET,
+                       e->reaped + e->reaped_count);
 }
 
 void dhcp_engine_resync(struct dhcp_engine *e, uint32_t address)

@@ -9,6 +9,8 @@
 #include "dhcpd/lease/offer.h"
 #include "dhcpd/lease/pool.h"
 
+#define DHCP_REAPED_MAX 1024
+
 struct dhcp_engine {
     struct dhcp_env env;
     struct dhcp_pool *pools; /* of all subnets, in the order of the configuration */
@@ -18,6 +20,10 @@ struct dhcp_engine {
     struct keel_hash_key secret; /* for offers */
     struct dhcp_message message; /* the one being worked at: too big for a stack of handlers */
     uint64_t skipped;            /* records of the store that fit no pool, at the start */
+    /* Expired addresses whose end was not told yet. */
+    uint32_t reaped[DHCP_REAPED_MAX];
+    unsigned reaped_count;
+    unsigned sweep_subnet, sweep_reservation; /* where the next sweep goes on */
 };
 
 static inline uint64_t dhcp_engine_now(const struct dhcp_engine *e)

@@ -11,6 +11,8 @@ const char *dhcp_lease_state_name(enum dhcp_lease_state state)
         return "released";
     case DHCP_LEASE_DECLINED:
         return "declined";
+    case DHCP_LEASE_EXPIRED:
+        return "expired";
     }
     return "unknown";
 }
@@ -88,7 +90,7 @@ int dhcp_lease_decode(struct dhcp_lease *lease, const void *record, size_t size)
     lease->hostname.p = keel_read_bytes(&r, lease->hostname.n);
     lease->relay.p = keel_read_bytes(&r, lease->relay.n);
     if (r.bad || keel_reader_left(&r) > 0 || version != RECORD_VERSION || lease->hlen > 16 ||
-        lease->client.length > 32 || state < DHCP_LEASE_ACTIVE || state > DHCP_LEASE_DECLINED)
+        lease->client.length > 32 || state < DHCP_LEASE_ACTIVE || state > DHCP_LEASE_EXPIRED)
         return KEEL_EINVAL;
     memcpy(lease->chaddr, chaddr, 16);
     return 0;

@@ -18,6 +18,7 @@ enum dhcp_lease_state {
     DHCP_LEASE_ACTIVE = 1, /* granted until `expires` */
     DHCP_LEASE_RELEASED,   /* given back by its client; kept so that it may come back to it */
     DHCP_LEASE_DECLINED,   /* somebody else was found using it: nobody gets it until `expires` */
+    DHCP_LEASE_EXPIRED,    /* as active, its time has passed, and those who follow were told */
 };
 /* "active"; static. */
 const char *dhcp_lease_state_name(enum dhcp_lease_state state);

@@ -141,9 +141,10 @@ void dhcp_pool_forget(struct dhcp_pool *pool, uint32_t address)
     update_map(pool, i);
 }
 
-void dhcp_pool_reap(struct dhcp_pool *pool, uint64_t now, unsigned budget)
+unsigned dhcp_pool_reap(struct dhcp_pool *pool, uint64_t now, unsigned budget, uint32_t *moved)
 {
     uint64_t current = now / DHCP_BUCKET_SECONDS;
+    unsigned count = 0;
     /* after a long sleep one round of the wheel sees everything */
     if (current > pool->reaped + DHCP_BUCKETS)
         pool->reaped = current - DHCP_BUCKETS;
@@ -154,11 +155,14 @@ void dhcp_pool_reap(struct dhcp_pool *pool, uint64_t now, unsigned budget)
             continue;
         }
         if (budget-- == 0)
-            return;
+            return count;
         uint32_t i = list->head;
         struct dhcp_slot *s = &pool->slots[i];
         if (s->expires <= now) {
             dhcp_pool_expire(pool, pool->first + i, now);
+            if (moved)
+                moved[count] = pool->first + i;
+            count++;
             continue;
         }
         /* renewed meanwhile: its new bucket lies ahead, this one is about to be done */
@@ -168,6 +172,7 @@ void dhcp_pool_reap(struct dhcp_pool *pool, uint64_t now, unsigned budget)
         b = b > last ? last : b;
         list_append(pool, i, (uint32_t)(b % DHCP_BUCKETS));
     }
+    return count;
 }
 
 int dhcp_pool_pick_free(const struct dhcp_pool *pool, uint32_t preferred, uint32_t *address)

@@ -70,8 +70,9 @@ void dhcp_pool_expire(struct dhcp_pool *pool, uint32_t address, uint64_t now);
 /* Nothing is known of it: as if it had never been bound. */
 void dhcp_pool_forget(struct dhcp_pool *pool, uint32_t address);
 
-/* Moves what expired before `now` to the queue; looks at no more than `budget` addresses. */
-void dhcp_pool_reap(struct dhcp_pool *pool, uint64_t now, unsigned budget);
+/* Moves what expired before `now` to the queue; looks at no more than `budget` addresses. Returns
+ * how many were moved, and which in moved[budget], which may be NULL. */
+unsigned dhcp_pool_reap(struct dhcp_pool *pool, uint64_t now, unsigned budget, uint32_t *moved);
 /* Picks an address for somebody new, and changes nothing of it. Free: as near behind the preferred
  * index as there is one. Expired: the one that expired first. KEEL_ENOENT when there is none. */
 int dhcp_pool_pick_free(const struct dhcp_pool *pool, uint32_t preferred, uint32_t *address);

@@ -71,8 +71,15 @@ int lab_restart(struct lab *lab)
         .clock = &lab->clock.clock,
         .prng = &lab->prng,
         .store = &lab->store.store,
+        .events = lab->events.items ? &lab->events : NULL,
     };
     return dhcp_engine_new(&env, &lab->engine);
+}
+
+int lab_listen(struct lab *lab)
+{
+    int err = lab->events.items ? 0 : dhcp_events_init(&lab->events, 16);
+    return err ? err : lab_restart(lab);
 }
 
 void lab_init(struct lab *lab)
@@ -92,6 +99,7 @@ void lab_init(struct lab *lab)
 void lab_fini(struct lab *lab)
 {
     dhcp_engine_free(lab->engine);
+    dhcp_events_fini(&lab->events);
     keel_arena_fini(&lab->arena);
 }
 
@@ -142,6 +150,7 @@ enum dhcp_type lab_send(struct lab *lab, const struct lab_message *m)
         .interface = m->interface ? m->interface : m->giaddr ? "" : "lan0",
     };
     dhcp_engine_tick(lab->engine);
+    lab->events.count = 0;
     dhcp_engine_process(lab->engine, &input, lab->reply, sizeof lab->reply, &lab->decision);
     memset(&lab->answer, 0, sizeof lab->answer);
     if (lab->decision.sent && dhcp_message_parse(&lab->answer, lab->reply, lab->decision.size) != 0)

@@ -35,6 +35,7 @@ struct lab {
     struct keel_prng prng;
     struct memory_store store;
     struct dhcp_engine *engine;
+    struct dhcp_events events; /* of the last message, when lab_listen was called */
     uint32_t xid;
     /* of the last message */
     struct dhcp_decision decision;
@@ -48,6 +49,8 @@ void lab_init(struct lab *lab);
 void lab_fini(struct lab *lab);
 /* Makes the engine anew from what is in the store, as a standby does. */
 int lab_restart(struct lab *lab);
+/* The same with somebody who wants events. */
+int lab_listen(struct lab *lab);
 /* Builds the message; returns its size. out has 1024 octets. */
 size_t lab_build(struct lab *lab, const struct lab_message *m, uint8_t *out);
 /* Plays it; the reply type, DHCP_NONE when there is none. */

@@ -9,6 +9,7 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/unit/dhcpd/test_config.c \
 	tests/unit/dhcpd/test_durable.c \
 	tests/unit/dhcpd/test_engine.c \
+	tests/unit/dhcpd/test_event.c \
 	tests/unit/dhcpd/test_lease.c \
 	tests/unit/dhcpd/test_message.c \
 	tests/unit/dhcpd/test_offer.c \

@@ -17,6 +17,7 @@ Suite *config_suite(void);
 Suite *reply_suite(void);
 Suite *state_suite(void);
 Suite *engine_suite(void);
+Suite *event_suite(void);
 Suite *durable_suite(void);
 Suite *settings_suite(void);
 

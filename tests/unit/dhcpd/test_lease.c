@@ -72,6 +72,7 @@ START_TEST(test_names)
     ck_assert_str_eq(dhcp_lease_state_name(DHCP_LEASE_ACTIVE), "active");
     ck_assert_str_eq(dhcp_lease_state_name(DHCP_LEASE_RELEASED), "released");
     ck_assert_str_eq(dhcp_lease_state_name(DHCP_LEASE_DECLINED), "declined");
+    ck_assert_str_eq(dhcp_lease_state_name(DHCP_LEASE_EXPIRED), "expired");
 }
 END_TEST
 

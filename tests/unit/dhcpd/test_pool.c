@@ -26,7 +26,7 @@ START_TEST(test_life)
     dhcp_pool_bind(&p, 1001, NOW + 200);
     ck_assert_int_eq(dhcp_pool_pick_free(&p, 0, &a), KEEL_ENOENT);
     ck_assert_int_eq(dhcp_pool_pick_expired(&p, NOW, &a), KEEL_ENOENT);
-    dhcp_pool_reap(&p, NOW + 150, 100);
+    dhcp_pool_reap(&p, NOW + 150, 100, NULL);
     ck_assert_uint_eq(p.expired, 2);
     ck_assert_int_eq(dhcp_pool_pick_expired(&p, NOW + 150, &a), 0);
     ck_assert_uint_eq(a, 1000); /* the oldest */
@@ -52,12 +52,12 @@ START_TEST(test_renewal_is_lazy)
     uint32_t bucket = dhcp_pool_slot(&p, 5)->list;
     dhcp_pool_bind(&p, 5, NOW + 1000);
     ck_assert_uint_eq(dhcp_pool_slot(&p, 5)->list, bucket);
-    dhcp_pool_reap(&p, NOW + 200, 100);
+    dhcp_pool_reap(&p, NOW + 200, 100, NULL);
     ck_assert_uint_eq(p.bound, 1);
     ck_assert_uint_ne(dhcp_pool_slot(&p, 5)->list, bucket);
     /* a shorter lease does move */
     dhcp_pool_bind(&p, 5, NOW + 300);
-    dhcp_pool_reap(&p, NOW + 400, 100);
+    dhcp_pool_reap(&p, NOW + 400, 100, NULL);
     ck_assert_uint_eq(p.expired, 1);
     dhcp_pool_fini(&p);
 }
@@ -72,10 +72,10 @@ START_TEST(test_far)
     dhcp_pool_bind(&p, 5, NOW + week);
     dhcp_pool_bind(&p, 6, NOW + 10);
     for (uint64_t t = 0; t < week; t += 600)
-        dhcp_pool_reap(&p, NOW + t, 100);
+        dhcp_pool_reap(&p, NOW + t, 100, NULL);
     ck_assert_uint_eq(p.bound, 1);
     ck_assert_uint_eq(p.expired, 1);
-    dhcp_pool_reap(&p, NOW + 3 * week, 100);
+    dhcp_pool_reap(&p, NOW + 3 * week, 100, NULL);
     ck_assert_uint_eq(p.bound, 0);
     ck_assert_uint_eq(p.expired, 2);
     dhcp_pool_fini(&p);
@@ -87,11 +87,11 @@ START_TEST(test_clock_back)
 {
     struct dhcp_pool p;
     ck_assert_int_eq(dhcp_pool_init(&p, 1, 10, NOW), 0);
-    dhcp_pool_reap(&p, NOW + 1000, 100);
+    dhcp_pool_reap(&p, NOW + 1000, 100, NULL);
     dhcp_pool_bind(&p, 5, NOW - 5000 + 100); /* granted after the jump */
-    dhcp_pool_reap(&p, NOW - 4000, 100);
+    dhcp_pool_reap(&p, NOW - 4000, 100, NULL);
     ck_assert_uint_eq(p.bound, 1);
-    dhcp_pool_reap(&p, NOW + 1100, 100);
+    dhcp_pool_reap(&p, NOW + 1100, 100, NULL);
     ck_assert_uint_eq(p.expired, 1);
     dhcp_pool_fini(&p);
 }
@@ -103,9 +103,9 @@ START_TEST(test_budget)
     ck_assert_int_eq(dhcp_pool_init(&p, 0, 999, NOW), 0);
     for (uint32_t i = 0; i < 1000; i++)
         dhcp_pool_bind(&p, i, NOW + 60);
-    dhcp_pool_reap(&p, NOW + 600, 100);
+    dhcp_pool_reap(&p, NOW + 600, 100, NULL);
     ck_assert_uint_eq(p.expired, 100);
-    dhcp_pool_reap(&p, NOW + 600, 1000);
+    dhcp_pool_reap(&p, NOW + 600, 1000, NULL);
     ck_assert_uint_eq(p.expired, 1000);
     dhcp_pool_fini(&p);
 }
@@ -137,7 +137,7 @@ START_TEST(test_random)
             break;
         default:
             now += keel_prng_below(&prng, 60);
-            dhcp_pool_reap(&p, now, 16);
+            dhcp_pool_reap(&p, now, 16, NULL);
         }
         uint32_t bound = 0, expired = 0, unused = 0;
         for (uint32_t i = 0; i < SIZE; i++) {
