@@ -18,6 +18,7 @@ enum keel_message_type {
     KEEL_MSG_RELEASE,     /* stop serving it: a = endpoint, b = slot */
     KEEL_MSG_CONNECTIONS, /* accepted connections: payload is an u32 endpoint for each fd */
     KEEL_MSG_ACTIVATE,    /* schedule single: your turn */
+    KEEL_MSG_RETIRE,      /* helper: a newer one takes over; answer with RETIRED */
     KEEL_MSG_DRAIN,       /* a = deadline in ms */
     KEEL_MSG_COMMAND,     /* a = id; payload: one JSON request */
     KEEL_MSG_LOG_FD,      /* 1 fd: a reopened log file; a = 0: the daemon's, 1 + i: the protocol's
@@ -28,9 +29,11 @@ enum keel_message_type {
     KEEL_MSG_READY = 64,
     KEEL_MSG_FAILED, /* a = exit status to use; payload: text */
     KEEL_MSG_ACTIVATED,
+    KEEL_MSG_RETIRED, /* helper: what may have one owner only is given up */
     KEEL_MSG_REPLY, /* a = id, b = 1 when more follows; payload: a piece of the JSON reply */
     /* between the old and the new master of an upgrade; payload JSON */
     KEEL_MSG_HANDOVER = 128, /* new -> old: I serve; leave */
+    KEEL_MSG_OWNERLESS,      /* old -> new: my helper of this name has retired; payload: the name */
     KEEL_MSG_COUNTERS,       /* old -> new: what I have counted; b = 1 when more follows. First at
                                 the hand-over, and again when my workers are gone */
 };

@@ -272,7 +272,9 @@ void keel_generation_drain(struct keel_generation *g, uint64_t deadline_ns)
     drop_sockets(g);
     for (unsigned i = 0; i < g->total; i++)
         keel_timer_stop(&g->processes[i].respawn);
-    /* helpers serve the workers to their end */
+    /* helpers serve the workers to their end, but the newer ones own what there is one of */
+    if (!draining)
+        keel_supervise_retire(g);
     unsigned left = drain_range(g, 0, g->count);
     if (left == 0)
         left = drain_range(g, g->count, g->total);
@@ -419,7 +421,7 @@ int keel_generation_start(struct keel_master *master, char *text, struct keel_di
     keel_master_apply_log(master, &g->core);
     log_listeners(g);
     keel_timer_start(&g->deadline, g->core.start_timeout, 0);
-    bool active = g->first && !keel_upgrade_waiting(master);
+    bool active = g->first && !keel_upgrade_waiting(master, NULL);
     for (unsigned i = 0; i < g->total && !err; i++)
         err = keel_process_spawn(&g->processes[i], active && (i == 0 || i >= g->count), diag);
     if (err)

@@ -64,11 +64,6 @@ unsigned keel_host_connections(const struct keel_host *host)
     return (unsigned)host->slab.live;
 }
 
-bool keel_host_active(const struct keel_host *host)
-{
-    return host->active;
-}
-
 void keel_instance_each_connection(struct keel_instance *instance,
                                    int (*visit)(void *arg, struct keel_connection *c), void *arg)
 {
@@ -451,6 +446,29 @@ int keel_host_activate(struct keel_host *host, struct keel_diag *diag)
         return err;
     host->active = true;
     return host->ready ? start_sources(host, diag) : 0;
+}
+
+/* A record of an older version ends before the member. */
+static bool can_retire(const struct keel_host *host)
+{
+    return host->options.helper && host->options.protocol->abi_minor >= 2 &&
+           host->options.helper->retire;
+}
+
+void keel_host_retire(struct keel_host *host)
+{
+    if (host->active && can_retire(host))
+        host->options.helper->retire(&host->instance);
+}
+
+void keel_instance_retired(struct keel_instance *instance)
+{
+    struct keel_host *host = instance->host;
+    if (!host->active)
+        return;
+    host->active = false;
+    if (host->options.on_retired)
+        host->options.on_retired(host->options.on_retired_arg);
 }
 
 void keel_instance_ready(struct keel_instance *instance)

@@ -26,6 +26,8 @@ struct keel_host_options {
     bool active;                      /* false: a warm standby, which serves nothing yet */
     void (*on_ready)(void *arg);      /* keel_instance_ready, when `start` had asked for time */
     void *on_ready_arg;
+    void (*on_retired)(void *arg); /* keel_instance_retired */
+    void *on_retired_arg;
 };
 
 /* Starts the protocol (its `start`, and `activate` when active). Returns new in *out. */
@@ -42,7 +44,8 @@ int keel_host_peer(struct keel_host *host, unsigned peer, int fd);
 
 /* From standby to active. The error is the protocol's. */
 int keel_host_activate(struct keel_host *host, struct keel_diag *diag);
-bool keel_host_active(const struct keel_host *host);
+/* A helper's `retire`, when it has one and is active. */
+void keel_host_retire(struct keel_host *host);
 
 /* Serves descriptor fd (takes it, also on error) for an endpoint; `slot` is the master's number
  * for it. */

@@ -131,7 +131,7 @@ void keel_master_stop(struct keel_master *master, bool fast, int exit_status)
 
 void keel_master_check_done(struct keel_master *master)
 {
-    bool child = keel_upgrade_is_pending(master) && !keel_upgrade_waiting(master);
+    bool child = keel_upgrade_is_pending(master) && !keel_upgrade_waiting(master, NULL);
     if (master->stopping && keel_list_empty(&master->generations) && !child)
         keel_loop_stop(master->loop);
 }

@@ -165,6 +165,10 @@ void keel_supervise_reap(struct keel_master *master);
 void keel_supervise_assign(struct keel_generation *g);
 /* Schedule single: sees to it that exactly one worker is active; and one helper of each kind. */
 void keel_supervise_activate(struct keel_generation *g);
+/* Asks the active helpers of a generation that leaves to give up what they own. */
+void keel_supervise_retire(struct keel_generation *g);
+/* This one has: the next one's turn. */
+void keel_supervise_retired(struct keel_process *p);
 /* Can take connections now. */
 bool keel_process_healthy(const struct keel_process *p);
 
@@ -185,8 +189,11 @@ int keel_upgrade_receive(struct keel_master *master, struct keel_manifest *manif
                          struct keel_diag *diag);
 /* In the new master, once it serves: tells the old one to go. Nothing when there is none. */
 void keel_upgrade_takeover(struct keel_master *master);
-/* True while an old master has not left yet: schedule single waits for it. */
-bool keel_upgrade_waiting(const struct keel_master *master);
+/* True while an old master has not left yet: schedule single waits for it; and so does a helper,
+ * until the old one's of its name has retired. helper: NULL for the workers. */
+bool keel_upgrade_waiting(const struct keel_master *master, const struct keel_helper *helper);
+/* In the old master: this helper has retired or ended. Tells the new master, if there is one. */
+void keel_upgrade_ownerless(struct keel_master *master, const struct keel_helper *helper);
 /* True while it is open which of the two masters serves. */
 bool keel_upgrade_is_pending(const struct keel_master *master);
 /* In the old master, which stops: the new one is not wanted any more. */

@@ -15,7 +15,7 @@
 #include "common/service/metric.h"
 
 #define KEEL_ABI_MAJOR 1
-#define KEEL_ABI_MINOR 1
+#define KEEL_ABI_MINOR 2
 
 /* A descriptor that the master opens and keeps for the protocol. */
 enum keel_endpoint_kind {
@@ -96,6 +96,13 @@ struct keel_helper {
     /* Of `fds` it takes those that it sets to -1. */
     void (*on_message)(struct keel_instance *instance, unsigned worker,
                        struct keel_message *message);
+
+    /* Version 1.2: */
+    /* A newer generation (or binary) serves now: give up what may have one owner only, and say so
+     * with keel_instance_retired, from here or later; the newer helper becomes active then, while
+     * this one serves its own workers to their end. NULL: the newer one waits until this process is
+     * gone. */
+    void (*retire)(struct keel_instance *instance);
 };
 
 /* From a worker to helper number `peer`, or from a helper to worker `peer`. type is the protocol's.
@@ -106,6 +113,9 @@ int keel_instance_send(struct keel_instance *instance, unsigned peer, uint32_t t
                        unsigned fd_count);
 /* After `start` returned KEEL_EAGAIN: now it is ready to serve. */
 void keel_instance_ready(struct keel_instance *instance);
+
+/* After `retire` of a helper: it owns nothing any more. */
+void keel_instance_retired(struct keel_instance *instance);
 
 /* Visits the connections of this process, oldest first, until visit returns non-zero. It may close
  * the one it is given. */

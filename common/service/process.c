@@ -230,6 +230,9 @@ void keel_process_message(struct keel_channel *channel, struct keel_message *mes
     case KEEL_MSG_ACTIVATED:
         keel_notice("master", "worker is active", "worker=%u pid=%d", p->index, (int)p->pid);
         break;
+    case KEEL_MSG_RETIRED:
+        keel_supervise_retired(p);
+        break;
     case KEEL_MSG_REPLY:
         keel_control_reply(p, message->a, message->bytes, message->size, message->b != 0);
         break;

@@ -124,14 +124,38 @@ static void activate_one(struct keel_generation *g, unsigned from, unsigned to)
 
 void keel_supervise_activate(struct keel_generation *g)
 {
-    if (g->state != KEEL_GENERATION_SERVING || keel_upgrade_waiting(g->master))
+    struct keel_master *master = g->master;
+    if (g->state != KEEL_GENERATION_SERVING)
         return;
-    if (g->core.schedule == KEEL_SCHEDULE_SINGLE && !somebody_is_active(g->master, NULL))
+    if (g->core.schedule == KEEL_SCHEDULE_SINGLE && !keel_upgrade_waiting(master, NULL) &&
+        !somebody_is_active(master, NULL))
         activate_one(g, 0, g->count);
     for (unsigned i = g->count; i < g->total; i++) {
-        if (!somebody_is_active(g->master, g->processes[i].helper))
+        const struct keel_helper *helper = g->processes[i].helper;
+        if (!keel_upgrade_waiting(master, helper) && !somebody_is_active(master, helper))
             activate_one(g, i, i + 1);
     }
+}
+
+void keel_supervise_retire(struct keel_generation *g)
+{
+    for (unsigned i = g->count; i < g->total; i++) {
+        struct keel_process *p = &g->processes[i];
+        if (p->pid > 0 && p->active)
+            keel_channel_send(&p->channel, KEEL_MSG_RETIRE, 0, 0, NULL, 0, NULL, 0);
+    }
+}
+
+void keel_supervise_retired(struct keel_process *p)
+{
+    struct keel_master *master = p->generation->master;
+    if (!p->active || p->generation->state != KEEL_GENERATION_DRAINING)
+        return;
+    p->active = false;
+    keel_info("master", "helper has handed over", "helper=%s pid=%d", p->helper->name, (int)p->pid);
+    keel_upgrade_ownerless(master, p->helper);
+    if (master->serving)
+        keel_supervise_activate(master->serving);
 }
 
 /* --- deaths --- */
@@ -251,6 +275,8 @@ static void process_ended(struct keel_process *p, int status)
         plan_respawn(p, keel_clock_monotonic());
         return;
     }
+    if (was_active && p->helper)
+        keel_upgrade_ownerless(master, p->helper);
     if (was_active && master->serving)
         keel_supervise_activate(master->serving);
     keel_generation_lost(p, how);

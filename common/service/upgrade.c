@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/runtime/child.h"
 #include "common/service/notify.h"
+#include "common/service/worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -19,6 +20,7 @@ struct keel_upgrade {
     bool replaced;         /* the new one serves */
     char *counters;        /* new: what the old one has told so far */
     struct keel_buf words; /* new: COUNTERS in pieces */
+    bool *ownerless;       /* new: by our helpers' numbers: the old one's has retired */
     struct keel_timer deadline;
 };
 
@@ -38,6 +40,7 @@ void keel_upgrade_free(struct keel_master *master)
     keel_channel_stop(&u->channel);
     keel_buf_fini(&u->words);
     keel_free(u->counters);
+    keel_free(u->ownerless);
     keel_free(u);
     master->upgrade = NULL;
 }
@@ -142,6 +145,14 @@ void keel_upgrade_farewell(struct keel_master *master)
     keel_channel_flush(&u->channel, 1000);
 }
 
+void keel_upgrade_ownerless(struct keel_master *master, const struct keel_helper *helper)
+{
+    struct keel_upgrade *u = master->upgrade;
+    if (u && !u->is_new && u->replaced)
+        keel_channel_send(&u->channel, KEEL_MSG_OWNERLESS, 0, 0, helper->name, strlen(helper->name),
+                          NULL, 0);
+}
+
 /* The kept sockets as a manifest's endpoints and descriptors. */
 static int describe_sockets(struct keel_master *master, struct keel_manifest *m)
 {
@@ -208,7 +219,7 @@ static int spawn_new(struct keel_master *master, struct keel_upgrade *u, int new
 int keel_upgrade_start(struct keel_master *master, struct keel_diag *diag)
 {
     int pair[2];
-    if (keel_upgrade_waiting(master))
+    if (keel_upgrade_waiting(master, NULL))
         return keel_diag_set(diag, KEEL_EBUSY, "the process before this one has not left yet");
     if (master->upgrade || master->stopping)
         return keel_diag_set(diag, KEEL_EBUSY, "an upgrade or a stop is under way");
@@ -256,9 +267,23 @@ static void old_is_gone(struct keel_upgrade *u)
         keel_supervise_activate(master->serving);
 }
 
+static void note_ownerless(struct keel_upgrade *u, const struct keel_message *message)
+{
+    struct keel_master *master = u->master;
+    struct keel_str name = {(const char *)message->bytes, message->size};
+    for (unsigned i = 0; i < keel_helper_count(master->protocol); i++) {
+        if (keel_str_equal(name, keel_str(master->protocol->helpers[i]->name)))
+            u->ownerless[i] = true;
+    }
+    if (master->serving)
+        keel_supervise_activate(master->serving);
+}
+
 static void on_old_message(struct keel_channel *channel, struct keel_message *message)
 {
     struct keel_upgrade *u = KEEL_CONTAINER(channel, struct keel_upgrade, channel);
+    if (message->type == KEEL_MSG_OWNERLESS)
+        note_ownerless(u, message);
     if (message->type != KEEL_MSG_COUNTERS)
         return;
     keel_buf_append(&u->words, message->bytes, message->size);
@@ -286,6 +311,9 @@ int keel_upgrade_receive(struct keel_master *master, struct keel_manifest *manif
 {
     struct keel_upgrade *u = upgrade_new(master);
     if (!u)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    u->ownerless = keel_calloc(keel_helper_count(master->protocol) + 1, sizeof *u->ownerless);
+    if (!u->ownerless)
         return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     u->is_new = true;
     u->pid = getppid();
@@ -322,9 +350,16 @@ void keel_upgrade_takeover(struct keel_master *master)
     keel_channel_send(&u->channel, KEEL_MSG_HANDOVER, 0, 0, NULL, 0, NULL, 0);
 }
 
-bool keel_upgrade_waiting(const struct keel_master *master)
+bool keel_upgrade_waiting(const struct keel_master *master, const struct keel_helper *helper)
 {
-    return master->upgrade && master->upgrade->is_new;
+    const struct keel_upgrade *u = master->upgrade;
+    if (!u || !u->is_new)
+        return false;
+    for (unsigned i = 0; i < keel_helper_count(master->protocol); i++) {
+        if (master->protocol->helpers[i] == helper && u->ownerless[i])
+            return false;
+    }
+    return true;
 }
 
 bool keel_upgrade_is_pending(const struct keel_master *master)

@@ -111,6 +111,9 @@ static void on_message(struct keel_channel *channel, struct keel_message *messag
     case KEEL_MSG_ACTIVATE:
         activate(w);
         break;
+    case KEEL_MSG_RETIRE:
+        keel_host_retire(w->host);
+        break;
     case KEEL_MSG_DRAIN:
         keel_host_drain(w->host, (uint64_t)message->a * KEEL_NS_PER_MS, worker_drained, w);
         break;
@@ -284,6 +287,12 @@ static void say_ready(void *arg)
     keel_channel_send(&w->channel, KEEL_MSG_READY, 0, 0, w->sandbox, strlen(w->sandbox), NULL, 0);
 }
 
+static void say_retired(void *arg)
+{
+    struct worker *w = arg;
+    keel_channel_send(&w->channel, KEEL_MSG_RETIRED, 0, 0, NULL, 0, NULL, 0);
+}
+
 static int start_host(struct worker *w, struct keel_diag *diag)
 {
     struct keel_metrics metrics;
@@ -307,6 +316,8 @@ static int start_host(struct worker *w, struct keel_diag *diag)
         .active = w->manifest->active,
         .on_ready = say_ready,
         .on_ready_arg = w,
+        .on_retired = say_retired,
+        .on_retired_arg = w,
     };
     err = keel_host_new(&options, &w->host, diag);
     for (unsigned i = 0; i < w->access.log_count && !w->helper && !err; i++)

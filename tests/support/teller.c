@@ -1,6 +1,7 @@
 /*
  * A daemon for the tests of helper processes: whoever says a line gets the next number. The numbers
- * come from one helper, which alone owns the file that keeps the last one.
+ * come from one helper, which alone owns the file that keeps the last one. Who reaches a helper
+ * that has handed the file on is told 0: ask again.
  */
 #include <keel.h>
 
@@ -14,7 +15,10 @@ enum { PENDING_MAX = 1024 };
 /* --- the helper --- */
 
 struct counter {
-    int file; /* -1: not active yet */
+    struct keel_instance *instance;
+    struct keel_timer handover;
+    int file; /* -1: not active yet, or retired */
+    bool retired;
     uint32_t last;
     struct {
         unsigned worker;
@@ -32,10 +36,28 @@ static void give(struct keel_instance *instance, unsigned worker, uint32_t id)
         keel_instance_send(instance, worker, MSG_NUMBER, id, c->last, NULL, 0, NULL, 0);
 }
 
+static void on_handover(struct keel_timer *timer)
+{
+    struct counter *c = KEEL_CONTAINER(timer, struct counter, handover);
+    close(c->file);
+    c->file = -1;
+    c->retired = true;
+    keel_instance_retired(c->instance);
+}
+
+/* Our workers have just stopped accepting: what they have sent already is still served. */
+static void counter_retire(struct keel_instance *instance)
+{
+    struct counter *c = instance->state;
+    keel_timer_start(&c->handover, 100 * KEEL_NS_PER_MS, 0);
+}
+
 static int counter_start(struct keel_instance *instance, struct keel_diag *diag)
 {
     struct counter *c = keel_calloc(1, sizeof *c);
     c->file = -1;
+    c->instance = instance;
+    keel_timer_init(&c->handover, instance->loop, "handover", on_handover);
     instance->state = c;
     return 0;
 }
@@ -60,6 +82,7 @@ static int counter_activate(struct keel_instance *instance, struct keel_diag *di
 static void counter_stop(struct keel_instance *instance)
 {
     struct counter *c = instance->state;
+    keel_timer_stop(&c->handover);
     if (c->file >= 0)
         close(c->file);
     keel_free(c);
@@ -71,6 +94,8 @@ static void counter_on_message(struct keel_instance *instance, unsigned worker,
     struct counter *c = instance->state;
     if (c->file >= 0)
         give(instance, worker, message->a);
+    else if (c->retired)
+        keel_instance_send(instance, worker, MSG_NUMBER, message->a, 0, NULL, 0, NULL, 0);
     else if (c->pending_count < PENDING_MAX) {
         c->pending[c->pending_count].worker = worker;
         c->pending[c->pending_count++].id = message->a;
@@ -83,6 +108,7 @@ static const struct keel_helper counter = {
     .activate = counter_activate,
     .stop = counter_stop,
     .on_message = counter_on_message,
+    .retire = counter_retire,
 };
 static const struct keel_helper *const helpers[] = {&counter, NULL};
 

@@ -71,7 +71,9 @@ def reloaded():
         def client():
             while not stop.is_set():
                 try:
-                    told.append(number(address))
+                    n = number(address)
+                    if n:  # else it had just retired
+                        told.append(n)
                 except OSError as error:
                     errors.append(repr(error))
         threads = [threading.Thread(target=client) for _ in range(4)]
@@ -91,6 +93,29 @@ def reloaded():
         assert 'another owner' not in daemon.log()
 
 
+def handed_over():
+    """A client that keeps an old worker, and so an old helper, alive keeps nobody waiting."""
+    def step(change, gone):
+        with socket.create_connection(address) as idle:
+            idle.sendall(b'?\n')
+            assert idle.recv(100)
+            change()
+            last = []
+            until(lambda: last.append(number(address, 5)) or last[-1], 'a number of the new helper')
+            assert not gone(), 'nobody held the old one'
+            idle.sendall(b'?\n')
+            assert idle.recv(100) == b'0\n'
+
+    with teller(workers=1) as daemon:
+        address = daemon.address('tcp')
+        step(lambda: daemon.ctl('reload'), lambda: len(daemon.children()) == 2)
+        until(lambda: len(daemon.children()) == 2, 'the old generation is gone')
+        step(lambda: daemon.ctl('upgrade', patience=60), lambda: False)
+        daemon.pid = daemon.status()['pid']
+        assert 'another owner' not in daemon.log()
+
+
 run(('numbers from one helper', numbers),
     ('a helper that dies is replaced and asked again', killed),
-    ('reloads and upgrades: never two active', reloaded))
+    ('reloads and upgrades: never two active', reloaded),
+    ('an old generation that lingers has handed over', handed_over))
