@@ -29,6 +29,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/answer/rrl.c dnsd/answer/rrl.h \
 	dnsd/transfer/axfr.c dnsd/transfer/axfr.h \
 	dnsd/transfer/notify.c dnsd/transfer/notify.h \
+	dnsd/serve/journal.c dnsd/serve/journal.h \
 	dnsd/serve/load.c dnsd/serve/load.h \
 	dnsd/serve/secret.c dnsd/serve/secret.h \
 	dnsd/serve/serve.c dnsd/serve/serve.h \

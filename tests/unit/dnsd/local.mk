@@ -22,6 +22,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_edns.c \
 	tests/unit/dnsd/test_generate.c \
 	tests/unit/dnsd/test_image.c \
+	tests/unit/dnsd/test_journal.c \
 	tests/unit/dnsd/test_message.c \
 	tests/unit/dnsd/test_name.c \
 	tests/unit/dnsd/test_notify.c \

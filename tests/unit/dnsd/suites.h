@@ -33,5 +33,6 @@ Suite *rrl_suite(void);
 Suite *signed_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);
+Suite *journal_suite(void);
 
 #endif
