@@ -13,6 +13,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/denial_build.c dnsd/zone/denial_build.h \
 	dnsd/zone/generate.c dnsd/zone/generate.h \
 	dnsd/zone/image.c dnsd/zone/image.h \
+	dnsd/zone/image_file.h \
 	dnsd/zone/rdata_text.c dnsd/zone/rdata_text.h \
 	dnsd/zone/scan.c dnsd/zone/scan.h \
 	dnsd/zone/set.c dnsd/zone/set.h \
@@ -30,6 +31,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/transfer/axfr.c dnsd/transfer/axfr.h \
 	dnsd/transfer/notify.c dnsd/transfer/notify.h \
 	dnsd/serve/journal.c dnsd/serve/journal.h \
+	dnsd/serve/images.h \
 	dnsd/serve/load.c dnsd/serve/load.h \
 	dnsd/serve/secret.c dnsd/serve/secret.h \
 	dnsd/serve/serve.c dnsd/serve/serve.h \

@@ -108,7 +108,8 @@ static int read_zone(struct dns_settings *s, const struct keel_conf *section, bo
     if (dns_name_from_text(&apex, keel_str(title), NULL) != 0)
         return keel_conf_error(section, NULL, diag, "the title is not a domain name");
     /* the master reads zones first; its workers would only say it again */
-    int err = dns_load_zone(file, &apex, first ? log_warning : NULL, (void *)title, &image, &inner);
+    int err =
+        dns_load_zone(file, &apex, first ? log_warning : NULL, (void *)title, &image, NULL, &inner);
     if (err)
         return keel_conf_error(section, "file", diag, "%s", inner.text);
     if (first)
