@@ -17,6 +17,7 @@
 #define REQUESTS 64
 /* How long workers may take to answer. */
 #define ASK_TIMEOUT (5 * KEEL_NS_PER_S)
+#define SLOW_TIMEOUT (600 * KEEL_NS_PER_S)
 
 struct keel_control_client {
     struct keel_stream stream;
@@ -321,6 +322,8 @@ void keel_control_ask_workers(struct keel_control_client *client,
 {
     struct keel_control *control = client->control;
     struct keel_generation *g = control->master->serving;
+    uint64_t timeout = scope & KEEL_COMMAND_SLOW ? SLOW_TIMEOUT : ASK_TIMEOUT;
+    scope &= ~KEEL_COMMAND_SLOW;
     char *text = json_dumps(request->root, JSON_COMPACT);
     struct ask *ask = g ? keel_calloc(1, sizeof *ask + g->total * sizeof(struct ask_part)) : NULL;
     if (!ask || !text || strlen(text) > KEEL_MESSAGE_MAX) {
@@ -341,7 +344,7 @@ void keel_control_ask_workers(struct keel_control_client *client,
             ask_process(ask, &g->processes[i], text);
     }
     free(text);
-    keel_timer_start(&ask->timeout, ask->waiting ? ASK_TIMEOUT : 1, 0);
+    keel_timer_start(&ask->timeout, ask->waiting ? timeout : 1, 0);
 }
 
 static void part_finish(struct ask *ask, struct ask_part *part)

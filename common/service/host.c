@@ -34,6 +34,7 @@ struct keel_host {
     uint64_t drain_until_ns;
     void (*on_drained)(void *arg);
     void *on_drained_arg;
+    struct keel_running *running;
 };
 
 /* How often a drain looks whether everything ended. */
@@ -62,6 +63,16 @@ struct keel_instance *keel_host_instance(struct keel_host *host)
 unsigned keel_host_connections(const struct keel_host *host)
 {
     return (unsigned)host->slab.live;
+}
+
+struct keel_running *keel_host_running(const struct keel_host *host)
+{
+    return host->running;
+}
+
+void keel_host_set_running(struct keel_host *host, struct keel_running *running)
+{
+    host->running = running;
 }
 
 void keel_instance_each_connection(struct keel_instance *instance,

@@ -64,4 +64,9 @@ void keel_host_drain(struct keel_host *host, uint64_t deadline_ns, void (*on_dra
                      void *arg);
 unsigned keel_host_connections(const struct keel_host *host);
 
+/* The control command that runs now (worker_command.c); NULL: none. */
+struct keel_running;
+struct keel_running *keel_host_running(const struct keel_host *host);
+void keel_host_set_running(struct keel_host *host, struct keel_running *running);
+
 #endif

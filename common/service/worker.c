@@ -29,6 +29,7 @@ struct worker {
     struct keel_loop *loop;
     struct keel_channel channel;
     struct keel_host *host;
+    struct keel_replier replier;
     struct keel_timer heartbeat;
     unsigned beats;
     bool said_ready;
@@ -78,18 +79,17 @@ static void activate(struct worker *w)
     keel_loop_stop(w->loop);
 }
 
-static void run_command(struct worker *w, const struct keel_message *message)
+static void send_reply(void *arg, uint32_t id, const char *text)
 {
-    char *reply = keel_worker_command(w->host, w->loop, w->sandbox, message->bytes, message->size);
-    const char *p = reply ? reply : "{\"ok\":false,\"error\":\"no memory\"}";
+    struct worker *w = arg;
+    const char *p = text ? text : "{\"ok\":false,\"error\":\"no memory\"}";
     size_t left = strlen(p);
     do {
         size_t n = left < KEEL_MESSAGE_MAX ? left : KEEL_MESSAGE_MAX;
         left -= n;
-        keel_channel_send(&w->channel, KEEL_MSG_REPLY, message->a, left > 0, p, n, NULL, 0);
+        keel_channel_send(&w->channel, KEEL_MSG_REPLY, id, left > 0, p, n, NULL, 0);
         p += n;
     } while (left > 0);
-    free(reply);
 }
 
 static void on_message(struct keel_channel *channel, struct keel_message *message)
@@ -118,7 +118,8 @@ static void on_message(struct keel_channel *channel, struct keel_message *messag
         keel_host_drain(w->host, (uint64_t)message->a * KEEL_NS_PER_MS, worker_drained, w);
         break;
     case KEEL_MSG_COMMAND:
-        run_command(w, message);
+        keel_worker_command(w->host, w->loop, w->sandbox, &w->replier, message->a, message->bytes,
+                            message->size);
         break;
     case KEEL_MSG_LOG_FD:
         if (message->fd_count == 1) {
@@ -299,6 +300,7 @@ static int start_host(struct worker *w, struct keel_diag *diag)
     int err = attach_segment(w, &metrics, diag);
     if (err)
         return err;
+    w->replier = (struct keel_replier){send_reply, w};
     const struct keel_host_options options = {
         .loop = w->loop,
         .protocol = w->protocol,

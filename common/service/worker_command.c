@@ -1,5 +1,8 @@
 #include "common/service/worker_command.h"
 
+#include "common/base/mem.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 /* Most rows of `connections`; the rest is counted. */
@@ -63,41 +66,85 @@ static const struct keel_command *find_command(const struct keel_protocol *proto
     return NULL;
 }
 
-static json_t *run(struct keel_host *host, struct keel_loop *loop, const char *sandbox,
-                   const char *name, json_t *args)
+struct keel_deferred {
+    const struct keel_replier *replier;
+    uint32_t id;
+};
+
+/* Which request is being run: for keel_command_defer inside of it. */
+struct keel_running {
+    const struct keel_replier *replier;
+    uint32_t id;
+    bool deferred;
+};
+
+struct keel_deferred *keel_command_defer(struct keel_instance *instance)
 {
-    struct keel_instance *instance = keel_host_instance(host);
-    struct keel_diag diag = {""};
-    json_t *result = NULL;
-    int err = 0;
-    const struct keel_command *command = find_command(instance->protocol, name);
-    if (strcmp(name, "lag") == 0)
-        result = command_lag(loop);
-    else if (strcmp(name, "connections") == 0)
-        result = command_connections(host, loop);
-    else if (strcmp(name, "sandbox") == 0)
-        result = json_string(sandbox);
-    else if (command)
-        err = command->run(instance, args, &result, &diag);
-    else
-        err = keel_diag_set(&diag, KEEL_ENOENT, "there is no command \"%s\"", name);
-    if (err)
-        return json_pack("{s:b s:s}", "ok", 0, "error",
-                         diag.text[0] ? diag.text : keel_strerror(err));
-    return json_pack("{s:b s:o}", "ok", 1, "result", result ? result : json_null());
+    struct keel_running *running = keel_host_running(instance->host);
+    KEEL_ASSERT(running && !running->deferred, "a reply is put off outside of a command");
+    struct keel_deferred *deferred = keel_malloc(sizeof *deferred);
+    if (!deferred)
+        return NULL;
+    *deferred = (struct keel_deferred){running->replier, running->id};
+    running->deferred = true;
+    return deferred;
 }
 
-char *keel_worker_command(struct keel_host *host, struct keel_loop *loop, const char *sandbox,
-                          const void *request, size_t size)
+static void send_reply(const struct keel_replier *replier, uint32_t id, json_t *reply)
 {
-    json_t *root = json_loadb(request, size, 0, NULL);
+    char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+    replier->send(replier->arg, id, text);
+    json_decref(reply);
+    free(text);
+}
+
+/* Takes result. */
+static json_t *make_reply(int err, json_t *result, const char *text)
+{
+    if (err == 0)
+        return json_pack("{s:b s:o}", "ok", 1, "result", result ? result : json_null());
+    json_decref(result);
+    return json_pack("{s:b s:s}", "ok", 0, "error", text && text[0] ? text : keel_strerror(err));
+}
+
+void keel_command_reply(struct keel_deferred *deferred, int err, json_t *result, const char *text)
+{
+    send_reply(deferred->replier, deferred->id, make_reply(err, result, text));
+    keel_free(deferred);
+}
+
+static int run(struct keel_host *host, struct keel_loop *loop, const char *sandbox,
+               const char *name, json_t *args, json_t **result, struct keel_diag *diag)
+{
+    struct keel_instance *instance = keel_host_instance(host);
+    const struct keel_command *command = find_command(instance->protocol, name);
+    if (strcmp(name, "lag") == 0)
+        *result = command_lag(loop);
+    else if (strcmp(name, "connections") == 0)
+        *result = command_connections(host, loop);
+    else if (strcmp(name, "sandbox") == 0)
+        *result = json_string(sandbox);
+    else if (command)
+        return command->run(instance, args, result, diag);
+    else
+        return keel_diag_set(diag, KEEL_ENOENT, "there is no command \"%s\"", name);
+    return 0;
+}
+
+void keel_worker_command(struct keel_host *host, struct keel_loop *loop, const char *sandbox,
+                         const struct keel_replier *replier, uint32_t id, const void *request,
+                         size_t size)
+{
+    struct keel_running running = {replier, id, false};
+    struct keel_diag diag = {""};
+    json_t *root = json_loadb(request, size, 0, NULL), *none = json_array(), *result = NULL;
     const char *name = json_string_value(json_object_get(root, "command"));
     json_t *args = json_object_get(root, "args");
-    json_t *none = json_array();
-    json_t *reply = run(host, loop, sandbox, name ? name : "", args ? args : none);
-    char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
-    json_decref(reply);
+    keel_host_set_running(host, &running);
+    int err = run(host, loop, sandbox, name ? name : "", args ? args : none, &result, &diag);
+    keel_host_set_running(host, NULL);
+    if (!running.deferred)
+        send_reply(replier, id, make_reply(err, result, diag.text));
     json_decref(none);
     json_decref(root);
-    return text;
 }

@@ -6,9 +6,16 @@
 
 #include "common/service/host.h"
 
-/* Runs one request ({"command": ..., "args": [...]}) and returns the reply as new JSON text (for
- * free(3)); NULL when memory is out. */
-char *keel_worker_command(struct keel_host *host, struct keel_loop *loop, const char *sandbox,
-                          const void *request, size_t size);
+/* Where replies go: text is JSON, borrowed; NULL when memory is out. */
+struct keel_replier {
+    void (*send)(void *arg, uint32_t id, const char *text);
+    void *arg;
+};
+
+/* Runs one request ({"command": ..., "args": [...]}) and sends the reply, now or later. The replier
+ * is borrowed for the host's life. */
+void keel_worker_command(struct keel_host *host, struct keel_loop *loop, const char *sandbox,
+                         const struct keel_replier *replier, uint32_t id, const void *request,
+                         size_t size);
 
 #endif

@@ -16,8 +16,9 @@ enum { PENDING_MAX = 1024 };
 
 struct counter {
     struct keel_instance *instance;
-    struct keel_timer handover;
-    int file; /* -1: not active yet, or retired */
+    struct keel_timer handover, late;
+    struct keel_deferred *owed; /* the reply to `later` */
+    int file;                   /* -1: not active yet, or retired */
     bool retired;
     uint32_t last;
     struct {
@@ -34,6 +35,19 @@ static void give(struct keel_instance *instance, unsigned worker, uint32_t id)
     int n = snprintf(text, sizeof text, "%010u", ++c->last);
     if (pwrite(c->file, text, (size_t)n, 0) == n)
         keel_instance_send(instance, worker, MSG_NUMBER, id, c->last, NULL, 0, NULL, 0);
+}
+
+static void pay(struct counter *c, int err)
+{
+    struct keel_deferred *owed = c->owed;
+    c->owed = NULL;
+    if (owed)
+        keel_command_reply(owed, err, err ? NULL : json_integer(c->last), "it stops");
+}
+
+static void on_late(struct keel_timer *timer)
+{
+    pay(KEEL_CONTAINER(timer, struct counter, late), 0);
 }
 
 static void on_handover(struct keel_timer *timer)
@@ -57,6 +71,7 @@ static int counter_start(struct keel_instance *instance, struct keel_diag *diag)
     struct counter *c = keel_calloc(1, sizeof *c);
     c->file = -1;
     c->instance = instance;
+    keel_timer_init(&c->late, instance->loop, "late", on_late);
     keel_timer_init(&c->handover, instance->loop, "handover", on_handover);
     instance->state = c;
     return 0;
@@ -83,6 +98,8 @@ static void counter_stop(struct keel_instance *instance)
 {
     struct counter *c = instance->state;
     keel_timer_stop(&c->handover);
+    keel_timer_stop(&c->late);
+    pay(c, KEEL_ECANCELED);
     if (c->file >= 0)
         close(c->file);
     keel_free(c);
@@ -199,6 +216,21 @@ static int show_last(struct keel_instance *instance, json_t *args, json_t **resu
     return 0;
 }
 
+/* The same, as many seconds later as it says. */
+static int show_later(struct keel_instance *instance, json_t *args, json_t **result,
+                      struct keel_diag *diag)
+{
+    struct counter *c = instance->state;
+    const char *seconds = json_string_value(json_array_get(args, 0));
+    if (!seconds || c->owed)
+        return keel_diag_set(diag, KEEL_EINVAL, "later SECONDS, one at a time");
+    c->owed = keel_command_defer(instance);
+    if (!c->owed)
+        return KEEL_ENOMEM;
+    keel_timer_start(&c->late, strtoul(seconds, NULL, 10) * KEEL_NS_PER_S, 0);
+    return KEEL_EAGAIN;
+}
+
 static int configure(const struct keel_conf *conf, void **settings,
                      struct keel_endpoints *endpoints, struct keel_access *access,
                      struct keel_diag *diag)
@@ -208,6 +240,7 @@ static int configure(const struct keel_conf *conf, void **settings,
 
 static const struct keel_command commands[] = {
     {"last", "", "the last number given", KEEL_COMMAND_HELPER, show_last},
+    {"later", "SECONDS", "the same, later", KEEL_COMMAND_HELPER + KEEL_COMMAND_SLOW, show_later},
     {0},
 };
 static const struct keel_stream_ops ops = {

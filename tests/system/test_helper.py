@@ -8,7 +8,7 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from core import upgrade
-from keel import Daemon, program, run, until
+from keel import Daemon, Refused, program, run, until
 
 LISTEN = 'listen = { "127.0.0.1:0" }\nrespawn-budget = 0\n'
 
@@ -115,7 +115,26 @@ def handed_over():
         assert 'another owner' not in daemon.log()
 
 
+def late():
+    """A reply that comes later than any command may take, while others are answered; or the helper
+    goes first."""
+    with teller(workers=1) as daemon:
+        address = daemon.address('tcp')
+        number(address)
+        owed = daemon.ask('later', '6')
+        assert number(address) == 2 and daemon.ctl('last') == 2
+        assert owed() == 2
+        owed = daemon.ask('later', '600')
+        assert daemon.ctl('last') == 2
+        daemon.ctl('reload')
+        try:
+            raise AssertionError('it was told %s' % owed())
+        except Refused as error:
+            assert 'stops' in str(error) or 'gone' in str(error), error
+
+
 run(('numbers from one helper', numbers),
     ('a helper that dies is replaced and asked again', killed),
     ('reloads and upgrades: never two active', reloaded),
-    ('an old generation that lingers has handed over', handed_over))
+    ('an old generation that lingers has handed over', handed_over),
+    ('a reply that comes later', late))
