@@ -6,11 +6,13 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/wire/message.c dnsd/wire/message.h \
 	dnsd/wire/name.c dnsd/wire/name.h \
 	dnsd/wire/rdata.c dnsd/wire/rdata.h \
+	dnsd/wire/soa.c dnsd/wire/soa.h \
 	dnsd/wire/tsig.c dnsd/wire/tsig.h \
 	dnsd/wire/type.c dnsd/wire/type.h \
 	dnsd/zone/compile.c dnsd/zone/compile.h \
 	dnsd/zone/denial.c dnsd/zone/denial.h \
 	dnsd/zone/denial_build.c dnsd/zone/denial_build.h \
+	dnsd/zone/diff.c dnsd/zone/diff.h \
 	dnsd/zone/generate.c dnsd/zone/generate.h \
 	dnsd/zone/image.c dnsd/zone/image.h \
 	dnsd/zone/image_file.h \

@@ -11,6 +11,11 @@ static bool read_option(struct dns_edns *edns, uint16_t code, const uint8_t *byt
     case DNS_OPTION_NSID: /* RFC 5001, 2.1: a query's must be empty, and is ignored otherwise */
         edns->nsid = true;
         return true;
+    case DNS_OPTION_EXPIRE: /* RFC 7314, 2: empty in a query, a number in an answer */
+        edns->expire = true;
+        edns->expire_size = (uint8_t)size;
+        edns->expire_after = size == 4 ? keel_get_u32(bytes) : 0;
+        return size == 0 || size == 4;
     case DNS_OPTION_COOKIE: /* RFC 7873, 5.2.2 */
         if (size != DNS_COOKIE_CLIENT && (size < 2 * DNS_COOKIE_CLIENT || size > DNS_COOKIE_MAX))
             return false;

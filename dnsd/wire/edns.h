@@ -11,6 +11,7 @@
 
 enum {
     DNS_OPTION_NSID = 3,       /* RFC 5001 */
+    DNS_OPTION_EXPIRE = 9,     /* RFC 7314 */
     DNS_OPTION_COOKIE = 10,    /* RFC 7873 */
     DNS_OPTION_KEEPALIVE = 11, /* RFC 7828 */
     DNS_OPTION_PADDING = 12,   /* RFC 7830 */
@@ -33,8 +34,11 @@ struct dns_edns {
     uint8_t version;
     uint8_t extended_rcode; /* upper 8 bits of the rcode; 0 in a query */
     uint16_t udp_size;      /* as the peer said it; below 512 counts as 512 */
-    /* Options of a query. */
+    /* Options; but for EXPIRE those of a query. */
     bool nsid, keepalive, padding;
+    bool expire; /* asked for (RFC 7314), or said: then expire_size is 4 */
+    uint8_t expire_size;
+    uint32_t expire_after; /* seconds */
     uint8_t cookie_size;   /* 0: none */
     const uint8_t *cookie; /* borrowed from the message */
 };

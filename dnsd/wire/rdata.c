@@ -100,6 +100,60 @@ int dns_rdata_check(uint16_t type, const uint8_t *rdata, size_t size)
     return keel_reader_left(&r) == 0 ? 0 : KEEL_EINVAL;
 }
 
+/* The types whose names a sender may have compressed: those of RFC 1035, and of those that came
+ * later the ones that a receiver is to put up with (RFC 3597, 4). */
+static bool may_be_compressed(char field, uint16_t type)
+{
+    return field == 'n' || type == DNS_TYPE_RP || type == DNS_TYPE_AFSDB || type == DNS_TYPE_RT ||
+           type == DNS_TYPE_SRV;
+}
+
+/* Copies one field; a name with its pointers followed. */
+static bool flatten_field(char field, uint16_t type, const uint8_t *message, struct keel_reader *r,
+                          struct keel_writer *w)
+{
+    const uint8_t *start = r->next;
+    struct dns_name name;
+
+    if ((field == 'n' || field == 'N') && may_be_compressed(field, type)) {
+        size_t at = (size_t)(r->next - message);
+        /* pointers lead backwards only, so that nothing behind the rdata is read */
+        if (dns_name_parse_compressed(&name, message, (size_t)(r->end - message), &at) != 0)
+            return false;
+        r->next = message + at;
+        keel_write_bytes(w, name.bytes, name.size);
+        return true;
+    }
+    if (!skip_field(field, r))
+        return false;
+    keel_write_bytes(w, start, (size_t)(r->next - start));
+    return true;
+}
+
+int dns_rdata_parse(uint16_t type, const uint8_t *message, const uint8_t *rdata, size_t size,
+                    uint8_t *out, size_t *out_size)
+{
+    const char *layout = dns_type_layout(type);
+    struct keel_reader r;
+    struct keel_writer w;
+
+    if (!layout) {
+        *out_size = size;
+        if (dns_rdata_check(type, rdata, size) != 0)
+            return KEEL_EINVAL;
+        if (size > 0)
+            memcpy(out, rdata, size);
+        return 0;
+    }
+    keel_reader_init(&r, rdata, size);
+    keel_writer_init(&w, out, UINT16_MAX);
+    for (; *layout; layout++)
+        if (!flatten_field(*layout, type, message, &r, &w))
+            return KEEL_EINVAL;
+    *out_size = keel_writer_offset(&w);
+    return keel_reader_left(&r) == 0 && !w.bad ? 0 : KEEL_EINVAL;
+}
+
 unsigned dns_rdata_names(uint16_t type, const uint8_t *rdata, size_t size,
                          struct dns_rdata_name names[DNS_RDATA_NAMES])
 {

@@ -10,6 +10,11 @@
 /* Checks flat rdata (names uncompressed) against the layout of its type; types that nobody here
  * looks into pass. 0 or KEEL_EINVAL. */
 int dns_rdata_check(uint16_t type, const uint8_t *rdata, size_t size);
+/* Reads rdata that stands in a message, where names may be compressed if the type allows it (RFC
+ * 3597, 4), checks it as above and writes it flat to out, which has UINT16_MAX bytes. 0 or
+ * KEEL_EINVAL. */
+int dns_rdata_parse(uint16_t type, const uint8_t *message, const uint8_t *rdata, size_t size,
+                    uint8_t *out, size_t *out_size);
 
 /* A name inside rdata. */
 struct dns_rdata_name {

@@ -209,9 +209,10 @@ static void update_variables(const struct dns_tsig_session *session, const struc
 }
 
 /* Of a message whose TSIG record stands at `at` and is counted in the header, or is none of both
- * yet. mac has KEEL_DIGEST_MAX bytes. */
-static int compute(const struct dns_tsig_session *session, const uint8_t *message, size_t at,
-                   uint16_t id, bool counted, const struct variables *v, uint8_t *mac)
+ * yet. before: unsigned messages that come with it. mac has KEEL_DIGEST_MAX bytes. */
+static int compute(const struct dns_tsig_session *session, struct keel_str before,
+                   const uint8_t *message, size_t at, uint16_t id, bool counted,
+                   const struct variables *v, uint8_t *mac)
 {
     struct keel_hmac_key *hmac = session->key->hmac;
     uint8_t header[DNS_HEADER_SIZE];
@@ -221,6 +222,7 @@ static int compute(const struct dns_tsig_session *session, const uint8_t *messag
         update_u16(hmac, session->last_size);
         keel_hmac_update(hmac, session->last, session->last_size);
     }
+    keel_hmac_update(hmac, before.p, before.n);
     memcpy(header, message, sizeof header);
     keel_put_u16(header, id);
     keel_put_u16(header + 10, (uint16_t)(keel_get_u16(message + 10) - (counted ? 1 : 0)));
@@ -292,7 +294,7 @@ enum dns_rcode dns_tsig_accept(struct dns_tsig_session *session, const struct dn
     }
     const struct variables v = {tsig.time, tsig.fudge, tsig.error, tsig.other_size, tsig.other};
     session->key = key;
-    if (compute(session, message, at, tsig.original_id, true, &v, mac) != 0 ||
+    if (compute(session, KEEL_STR(""), message, at, tsig.original_id, true, &v, mac) != 0 ||
         !keel_equal_secret(mac, tsig.mac, tsig.mac_size))
         return refuse(session, &tsig, DNS_TSIG_BADSIG);
     keep_mac(session, tsig.mac, tsig.mac_size);
@@ -363,7 +365,8 @@ int dns_tsig_sign(struct dns_tsig_session *session, struct keel_writer *w, uint6
         v.other_size = sizeof time;
         v.time = session->time;
     }
-    if (compute(session, w->start, keel_writer_offset(w), keel_get_u16(w->start), false, &v, mac))
+    if (compute(session, KEEL_STR(""), w->start, keel_writer_offset(w), keel_get_u16(w->start),
+                false, &v, mac))
         return KEEL_ENOTSUP;
     write_record(w, key->name.bytes, key->name.size, algorithms[key->algorithm].name,
                  algorithms[key->algorithm].name_size, &v, mac, session->mac_size);
@@ -391,6 +394,12 @@ static int reject(unsigned *error, unsigned why)
 int dns_tsig_verify(struct dns_tsig_session *session, const uint8_t *message, size_t size,
                     uint64_t now, unsigned *error)
 {
+    return dns_tsig_verify_all(session, KEEL_STR(""), message, size, now, error);
+}
+
+int dns_tsig_verify_all(struct dns_tsig_session *session, struct keel_str unsigned_,
+                        const uint8_t *message, size_t size, uint64_t now, unsigned *error)
+{
     const struct dns_tsig_key *key = session->key;
     uint8_t mac[KEEL_DIGEST_MAX];
     struct dns_tsig tsig;
@@ -410,7 +419,7 @@ int dns_tsig_verify(struct dns_tsig_session *session, const uint8_t *message, si
     if (tsig.mac_size > dns_tsig_mac_size(key->algorithm) || tsig.mac_size < key->mac_size)
         return reject(error, DNS_TSIG_BADTRUNC);
     const struct variables v = {tsig.time, tsig.fudge, tsig.error, tsig.other_size, tsig.other};
-    if (compute(session, message, at, tsig.original_id, true, &v, mac) != 0 ||
+    if (compute(session, unsigned_, message, at, tsig.original_id, true, &v, mac) != 0 ||
         !keel_equal_secret(mac, tsig.mac, tsig.mac_size))
         return reject(error, DNS_TSIG_BADSIG);
     if (tsig.error != 0)

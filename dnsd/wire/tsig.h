@@ -120,5 +120,10 @@ int dns_tsig_sign(struct dns_tsig_session *session, struct keel_writer *w, uint6
  * server said (unproven) or what we say. */
 int dns_tsig_verify(struct dns_tsig_session *session, const uint8_t *message, size_t size,
                     uint64_t now, unsigned *error);
+/* The same for a message of a stream in which not all are signed (RFC 8945, 5.3.1): `unsigned_` are
+ * the whole messages since the last signed one, one behind the other, which this one proves too. */
+int dns_tsig_verify_all(struct dns_tsig_session *session, struct keel_str unsigned_,
+                        const uint8_t *message, size_t size, uint64_t now, unsigned *error);
+#define DNS_TSIG_UNSIGNED_MAX 99 /* messages between two signed ones */
 
 #endif

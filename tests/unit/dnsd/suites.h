@@ -34,5 +34,6 @@ Suite *signed_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);
 Suite *journal_suite(void);
+Suite *diff_suite(void);
 
 #endif
