@@ -216,7 +216,8 @@ static int check_only(const struct keel_protocol *p, const struct keel_conf_sour
     struct keel_conf *conf = NULL;
     struct keel_endpoints endpoints = {0};
     struct keel_option *rows = keel_options_join(p);
-    int err = rows ? keel_configuration_load(p, rows, source, &conf, &core, &endpoints, NULL, &diag)
+    int err = rows ? keel_configuration_load(p, rows, source, &conf, &core, &endpoints, NULL,
+                                             !print, &diag)
                    : KEEL_ENOMEM;
     if (!err && print) {
         struct keel_buf out;

@@ -51,7 +51,7 @@ static int load(struct keel_generation *g, struct keel_diag *diag)
 {
     const struct keel_conf_source source = {g->master->conf_file, g->text, g->master->overrides};
     return keel_configuration_load(g->master->protocol, g->master->rows, &source, &g->conf,
-                                   &g->core, &g->endpoints, &g->access, diag);
+                                   &g->core, &g->endpoints, &g->access, false, diag);
 }
 
 /* Numbers of an endpoint's descriptors; an absent interface will have one. */
@@ -361,12 +361,19 @@ void keel_generation_lost(struct keel_process *p, const char *why)
     struct keel_generation *g = p->generation;
     struct keel_master *master = g->master;
     if (g->state == KEEL_GENERATION_STARTING) {
-        char text[640];
-        snprintf(text, sizeof text, "worker %u: %s", p->index, p->failure[0] ? p->failure : why);
+        char text[1152];
+        const char *said = p->failure[0] ? p->failure : why;
+        if (p->helper)
+            snprintf(text, sizeof text, "%s: %s", p->helper->name, said);
+        else
+            snprintf(text, sizeof text, "worker %u: %s", p->index, said);
         keel_error("master", g->first ? "cannot start" : "the new generation is undone",
                    "generation=%u reason=%s", g->number, text);
-        if (g->first)
-            keel_master_stop(master, true, EXIT_FAILURE);
+        if (g->first) {
+            if (p->failure_status == KEEL_EXIT_USAGE)
+                fprintf(stderr, "%s: %s\n", master->protocol->name, said);
+            keel_master_stop(master, true, p->failure_status ? p->failure_status : EXIT_FAILURE);
+        }
         else
             undo(g, text);
         return;

@@ -50,7 +50,8 @@ struct keel_process {
     unsigned deaths; /* in a row, for the respawn delay */
     struct keel_timer respawn;
     char sandbox[256]; /* what it said with READY */
-    char failure[512]; /* what it said with FAILED */
+    char failure[1024]; /* what it said with FAILED */
+    int failure_status; /* and the exit status for the daemon; 0: it said nothing */
 };
 
 enum keel_generation_state {

@@ -79,13 +79,16 @@ static inline struct keel_connection *keel_connection_of(struct keel_stream *s)
     return KEEL_CONTAINER(s, struct keel_connection, stream);
 }
 
+struct keel_access; /* below */
+
 /* A helper: one process beside the workers with one job of its own (a writer of shared state, a
  * starter of programs), of the same binary and configuration. Workers and helpers of a generation
  * are joined by channels; the master makes them anew when either side was replaced. */
 struct keel_helper {
     const char *name; /* "keeper": in logs, status, ps */
     bool allow_exec;  /* it starts programs: a wider sandbox */
-    /* As those of the protocol. `activate` comes when no helper of this name of an older generation
+    /* As those of the protocol. A start that fails with KEEL_ECONF ends a daemon that has just
+     * begun with exit status 2. `activate` comes when no helper of this name of an older generation
      * or binary lives any more: what may have one owner only is opened there. May be NULL. */
     int (*start)(struct keel_instance *instance, struct keel_diag *diag);
     int (*activate)(struct keel_instance *instance, struct keel_diag *diag);
@@ -103,6 +106,8 @@ struct keel_helper {
      * this one serves its own workers to their end. NULL: the newer one waits until this process is
      * gone. */
     void (*retire)(struct keel_instance *instance);
+    /* Adds the file-system rights that this helper alone keeps. May be NULL. */
+    int (*access)(const void *settings, struct keel_access *access);
 };
 
 /* From a worker to helper number `peer`, or from a helper to worker `peer`. type is the protocol's.
@@ -220,6 +225,11 @@ struct keel_protocol {
     /* In a worker: log file number `index` of configure's access, opened (takes fd). Lines go there
      * from now on. May be NULL when none was asked for. */
     void (*on_log_file)(struct keel_instance *instance, unsigned index, int fd);
+
+    /* Version 1.2: */
+    /* For --check alone, after configure: what a start would find wrong later, in a helper. An
+     * error with diag. May be NULL. */
+    int (*check)(void *settings, struct keel_diag *diag);
 };
 /* True when the record is new enough to have the member. */
 #define KEEL_PROTOCOL_HAS(record, member)                                                          \

@@ -276,7 +276,7 @@ static int check_tls(const struct keel_conf *conf, const struct keel_protocol *p
 int keel_configuration_load(const struct keel_protocol *protocol, const struct keel_option *rows,
                             const struct keel_conf_source *source, struct keel_conf **conf,
                             struct keel_core *core, struct keel_endpoints *endpoints,
-                            struct keel_access *access, struct keel_diag *diag)
+                            struct keel_access *access, bool whole, struct keel_diag *diag)
 {
     void *settings = NULL;
     int err = keel_conf_load(rows, source, conf, diag);
@@ -289,6 +289,8 @@ int keel_configuration_load(const struct keel_protocol *protocol, const struct k
     if (!err && endpoints->count == 0)
         err = keel_diag_set(diag, KEEL_ECONF,
                             "nothing to serve: give listen = { \"ADDRESS:PORT\" } or --listen");
+    if (!err && whole && KEEL_PROTOCOL_HAS(protocol, check) && protocol->check)
+        err = protocol->check(settings, diag);
     if (settings && protocol->free_settings)
         protocol->free_settings(settings);
     return err;

@@ -37,10 +37,10 @@ int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *pro
 
 /* All that --check does: parse, the core's values, the protocol's, and what would be served. The
  * tree is new in *conf (also on error: free it); the protocol's settings are made and freed.
- * access may be NULL. */
+ * whole: what helpers would find out too. access may be NULL. */
 int keel_configuration_load(const struct keel_protocol *protocol, const struct keel_option *rows,
                             const struct keel_conf_source *source, struct keel_conf **conf,
                             struct keel_core *core, struct keel_endpoints *endpoints,
-                            struct keel_access *access, struct keel_diag *diag);
+                            struct keel_access *access, bool whole, struct keel_diag *diag);
 
 #endif

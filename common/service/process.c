@@ -204,6 +204,7 @@ int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *di
     p->hung = p->warned = p->aborted = false;
     p->passed = 0;
     p->failure[0] = '\0';
+    p->failure_status = 0;
     p->spawned_ns = keel_clock_monotonic();
     introduce(p);
     return 0;
@@ -226,6 +227,7 @@ void keel_process_message(struct keel_channel *channel, struct keel_message *mes
         n = n < sizeof p->failure ? n : sizeof p->failure - 1;
         memcpy(p->failure, message->bytes, n);
         p->failure[n] = '\0';
+        p->failure_status = (int)message->a;
         break;
     case KEEL_MSG_ACTIVATED:
         keel_notice("master", "worker is active", "worker=%u pid=%d", p->index, (int)p->pid);

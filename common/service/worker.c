@@ -226,7 +226,8 @@ static int open_log_files(struct worker *w, struct keel_diag *diag)
 static int enter_sandbox(struct worker *w, struct keel_diag *diag)
 {
     struct keel_sandbox_report report = {0};
-    if (keel_access_add(&w->access, w->core.state_dir, true) != 0)
+    if (keel_access_add(&w->access, w->core.state_dir, true) != 0 ||
+        (w->helper && w->helper->access && w->helper->access(w->settings, &w->access) != 0))
         return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     bool root = geteuid() == 0; /* nobody else can become another user */
     const struct keel_sandbox_options options = {
@@ -345,10 +346,11 @@ static int start_loop(struct worker *w, struct keel_diag *diag)
     return 0;
 }
 
-static void say_failed(struct worker *w, const char *text)
+static void say_failed(struct worker *w, int err, const char *text)
 {
+    uint32_t status = err == KEEL_ECONF ? KEEL_EXIT_USAGE : EXIT_FAILURE;
     if (w->channel_up) {
-        keel_channel_send(&w->channel, KEEL_MSG_FAILED, 1, 0, text, strlen(text), NULL, 0);
+        keel_channel_send(&w->channel, KEEL_MSG_FAILED, status, 0, text, strlen(text), NULL, 0);
         keel_channel_flush(&w->channel, 1000);
     } else {
         keel_error("worker", "cannot start", "reason=%s", text);
@@ -416,8 +418,9 @@ int keel_worker_run(const struct keel_protocol *protocol, struct keel_manifest *
     int status = EXIT_SUCCESS;
     ignore_group_signals();
     name_process(&w, argc, argv);
-    if (worker_start(&w, &diag) != 0) {
-        say_failed(&w, diag.text);
+    int err = worker_start(&w, &diag);
+    if (err) {
+        say_failed(&w, err, diag.text);
         status = KEEL_EXIT_FAILED;
     } else {
         if (keel_host_ready(w.host) && !w.said_ready)

@@ -16,5 +16,7 @@ unsigned keel_helper_count(const struct keel_protocol *protocol);
 
 /* Exit status of a worker that said FAILED: it will not get better by itself. */
 #define KEEL_EXIT_FAILED 3
+/* Of the daemon when its configuration is wrong. */
+#define KEEL_EXIT_USAGE 2
 
 #endif
