@@ -38,6 +38,10 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/secret.c dnsd/serve/secret.h \
 	dnsd/serve/serve.c dnsd/serve/serve.h \
 	dnsd/serve/notifier.c dnsd/serve/notifier.h \
+	dnsd/serve/keeper.c dnsd/serve/keeper.h dnsd/serve/keeper_private.h \
+	dnsd/serve/messages.h \
+	dnsd/serve/publish.c dnsd/serve/publish.h \
+	dnsd/serve/versions.c dnsd/serve/versions.h \
 	dnsd/serve/settings.c dnsd/serve/settings.h \
 	dnsd/serve/tcp.c dnsd/serve/tcp.h \
 	dnsd/serve/transfer.c dnsd/serve/transfer.h \

@@ -3,6 +3,7 @@
  */
 #include "common/service/daemon.h"
 #include "dnsd/options.h"
+#include "dnsd/serve/keeper.h"
 #include "dnsd/serve/serve.h"
 #include "dnsd/serve/settings.h"
 #include "dnsd/serve/tcp.h"
@@ -23,6 +24,7 @@ int main(int argc, char **argv)
         .configure = dns_settings_configure,
         .free_settings = dns_settings_free,
         .tls = dns_settings_tls,
+        .check = dns_keeper_check,
         .start = dns_serve_start,
         .drain = dns_serve_drain,
         .stop = dns_serve_stop,
@@ -30,6 +32,9 @@ int main(int argc, char **argv)
         .stream = &dns_tcp_stream,
         .on_connect = dns_tcp_connect,
         .on_batch = dns_udp_batch,
+        .helpers = dns_helpers,
+        .on_helper = dns_serve_on_helper,
+        .on_helper_message = dns_serve_on_helper_message,
         .dgram = {.receive_size = DNS_UDP_RECEIVE, .send_size = DNS_UDP_SEND},
     };
     return keel_main(argc, argv, &dnsd);

@@ -77,8 +77,8 @@ static void choose_zone(struct dns_query *query, const struct dns_answer_context
         query->denied = DNS_DENIED_QUERY;
         return;
     }
-    query->rcode = DNS_NOERROR;
-    query->zone = zone;
+    query->rcode = zone->image ? DNS_NOERROR : DNS_SERVFAIL; /* no data yet, or it has expired */
+    query->zone = zone->image ? zone : NULL;
 }
 
 void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,

@@ -47,4 +47,8 @@ int dns_keeper_replace(struct dns_kept *kept, struct dns_image *image, struct dn
 /* Serve it no more (SERVFAIL), or again. */
 void dns_keeper_expire(struct dns_kept *kept, bool expired);
 
+/* For struct keel_protocol: its one helper; and the hook that compiles all zones for --check. */
+extern const struct keel_helper *const dns_helpers[];
+int dns_keeper_check(void *settings, struct keel_diag *diag);
+
 #endif

@@ -207,9 +207,29 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     }
     if (err == 0)
         err = dns_notifying_start(instance, &serve->notifying, diag);
-    if (err)
+    if (err == 0) {
+        /* the zones come from the keeper, and change what answers see from one turn to the next */
+        serve->versions = dns_versions_new(instance, (struct dns_zones *)&settings->zones);
+        err = serve->versions ? KEEL_EAGAIN
+                              : keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    }
+    if (err && err != KEEL_EAGAIN)
         dns_serve_stop(instance);
     return err;
+}
+
+void dns_serve_on_helper(struct keel_instance *instance, unsigned helper, bool up)
+{
+    struct dns_serve *serve = instance->state;
+    if (up)
+        dns_versions_restart(serve->versions);
+}
+
+void dns_serve_on_helper_message(struct keel_instance *instance, unsigned helper,
+                                 struct keel_message *message)
+{
+    struct dns_serve *serve = instance->state;
+    dns_versions_message(serve->versions, helper, message);
 }
 
 void dns_serve_drain(struct keel_instance *instance)
@@ -228,6 +248,7 @@ void dns_serve_stop(struct keel_instance *instance)
     dns_rrl_free(serve->rrl);
     dns_notifying_stop(serve->notifying);
     dns_turns_fini(&serve->turns);
+    dns_versions_free(serve->versions);
     keel_free(serve);
     instance->state = NULL;
 }
@@ -255,6 +276,8 @@ static int run_zones(struct keel_instance *instance, json_t *args, json_t **resu
 
     for (unsigned i = 0; list && i < settings->zones.count; i++) {
         const struct dns_zone *zone = settings->zones.items[i];
+        if (!zone->image)
+            continue;
         dns_name_to_text(name, zone->apex.bytes);
         json_t *row = json_pack(
             "{s:s, s:I, s:I, s:I, s:s, s:s}", "name", name, "serial",

@@ -7,6 +7,7 @@
 #include "common/service/module.h"
 #include "dnsd/answer/rrl.h"
 #include "dnsd/serve/notifier.h"
+#include "dnsd/serve/versions.h"
 
 /* Zone transfers that wait for the loop to go round (dnsd/serve/transfer.h). */
 struct dns_turns {
@@ -27,6 +28,7 @@ struct dns_serve {
     uint32_t transfers, most_transfers;
     uint64_t transfer_timeout_ns;
     struct dns_turns turns;
+    struct dns_versions *versions;
     struct dns_query batch[KEEL_DGRAM_BATCH];
     uint8_t reply[2 + UINT16_MAX]; /* over TCP, with its length */
 };
@@ -73,6 +75,10 @@ extern const struct keel_command dns_commands[];
 int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag);
 void dns_serve_drain(struct keel_instance *instance);
 void dns_serve_stop(struct keel_instance *instance);
+/* See struct keel_protocol. */
+void dns_serve_on_helper(struct keel_instance *instance, unsigned helper, bool up);
+void dns_serve_on_helper_message(struct keel_instance *instance, unsigned helper,
+                                 struct keel_message *message);
 
 /* Queries that were answered (or not) since the last dns_tally_add, kept beside the hot loop. */
 struct dns_tally {

@@ -1,11 +1,12 @@
 #include "dnsd/serve/settings.h"
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/rand.h"
-#include "common/service/log.h"
 #include "dnsd/answer/query.h"
-#include "dnsd/serve/load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #define SECRET_MAX 512 /* bytes; longer than any block is hashed first and gains nothing */
 
@@ -84,40 +85,31 @@ static int read_access(struct dns_zone *zone, struct dns_settings *s,
     return err;
 }
 
-static void log_warning(void *arg, const char *text)
+/* What is in it the keeper looks at. */
+static int check_file(const struct keel_conf *section, const char *file, struct keel_diag *diag)
 {
-    keel_log(KEEL_LOG_WARNING, "zone", "a zone is served, but not as it should be",
-             "zone=%s what=%s", (const char *)arg, text);
-}
-
-static void check_expiration(const struct dns_image *image, const char *title)
-{
-    uint32_t now = (uint32_t)(keel_clock_realtime() / KEEL_NS_PER_S);
-    if (image->signatures > 0 && (int32_t)(image->signed_until - now) <= 0)
-        log_warning((void *)title, "signatures have expired");
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return keel_conf_error(section, "file", diag, "cannot open \"%s\": %s", file,
+                               strerror(errno));
+    close(fd);
+    return 0;
 }
 
 static int read_zone(struct dns_settings *s, const struct keel_conf *section, bool first,
                      struct keel_diag *diag)
 {
     const char *title = keel_conf_title(section), *file = keel_conf_str(section, "file");
-    struct dns_image *image;
     struct dns_name apex;
-    struct keel_diag inner;
 
     if (dns_name_from_text(&apex, keel_str(title), NULL) != 0)
         return keel_conf_error(section, NULL, diag, "the title is not a domain name");
-    /* the master reads zones first; its workers would only say it again */
-    int err =
-        dns_load_zone(file, &apex, first ? log_warning : NULL, (void *)title, &image, NULL, &inner);
+    int err = first ? check_file(section, file, diag) : 0; /* by the master alone */
     if (err)
-        return keel_conf_error(section, "file", diag, "%s", inner.text);
-    if (first)
-        check_expiration(image, title);
-    err = dns_zones_add(&s->zones, &apex, image, file);
+        return err;
+    err = dns_zones_add(&s->zones, &apex, NULL, file);
     if (err == 0)
         return read_access(s->zones.items[s->zones.count - 1], s, section, diag);
-    keel_free(image);
     return err == KEEL_EEXIST ? keel_conf_error(section, NULL, diag, "the zone stands there twice")
                               : keel_diag_set(diag, err, "%s", keel_strerror(err));
 }

@@ -1,5 +1,5 @@
 /*
- * dnsd's configuration, read and checked: the zones, loaded, and a few numbers.
+ * dnsd's configuration, read and checked: the zones, without their data, and a few numbers.
  */
 #ifndef DNSD_SERVE_SETTINGS_H
 #define DNSD_SERVE_SETTINGS_H

@@ -28,6 +28,7 @@ struct dns_transfer_out {
     size_t sent;
     uint64_t began_ns; /* monotonic */
     bool whole;        /* the last message is queued */
+    struct dns_version *version;
     struct dns_axfr axfr;
 };
 
@@ -98,6 +99,7 @@ struct dns_transfer_out *dns_transfer_new(struct dns_serve *serve, struct keel_s
     transfer->loop = stream->io.loop;
     transfer->began_ns = keel_loop_now(transfer->loop);
     transfer->whole = false;
+    transfer->version = dns_version_hold(query->zone->version);
     transfer->on_turn = on_turn;
     transfer->turn_ns = 0;
     transfer->sent = 0;
@@ -114,6 +116,8 @@ int dns_transfer_run(struct dns_transfer_out *transfer, uint64_t now)
     uint8_t *message = transfer->serve->reply;
     size_t size;
 
+    if (transfer->version->revoked)
+        return KEEL_ECANCELED; /* slower than two changes of the zone */
     keel_stream_deadline(transfer->stream, transfer->serve->transfer_timeout_ns);
     if (transfer->turn_ns != keel_loop_now(transfer->loop)) {
         transfer->turn_ns = keel_loop_now(transfer->loop);
@@ -159,5 +163,6 @@ void dns_transfer_free(struct dns_transfer_out *transfer)
               (unsigned long long)axfr->records, (unsigned long long)axfr->bytes,
               (unsigned long long)(took / KEEL_NS_PER_MS));
     keel_stream_watermarks(transfer->stream, USUAL_HIGH, USUAL_LOW);
+    dns_version_release(transfer->version);
     keel_free(transfer);
 }

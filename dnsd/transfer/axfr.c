@@ -49,6 +49,10 @@ void dns_axfr_judge(struct dns_query *query, const struct dns_answer_context *co
         dns_tsig_none(&query->tsig);
         return;
     }
+    if (!zone->image) {
+        query->rcode = DNS_SERVFAIL; /* no data yet, or it has expired */
+        return;
+    }
     query->zone = zone;
     bool current = m->qtype == DNS_TYPE_IXFR &&
                    (!query->tcp || dns_serial_reached(serial, zone->image->serial));

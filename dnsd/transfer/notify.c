@@ -127,7 +127,8 @@ void dns_notifier_begin(struct dns_notifier *n)
 {
     for (unsigned i = 0; i < n->count; i++) {
         struct dns_notice *notice = n->items[i];
-        if (notice->told && notice->serial == notice->target.zone->image->serial)
+        const struct dns_image *image = notice->target.zone->image;
+        if (!image || (notice->told && notice->serial == image->serial))
             continue;
         notice->tries = 0;
         keel_list_remove(&notice->node);

@@ -8,9 +8,37 @@ void dns_zones_init(struct dns_zones *zones, struct keel_hash_key key)
     keel_table_init(&zones->by_name);
 }
 
+void dns_version_release(struct dns_version *version)
+{
+    if (version && --version->refs == 0)
+        version->release(version);
+}
+
+static void free_image(struct dns_version *version)
+{
+    keel_free((void *)version->view.base);
+    keel_free(version);
+}
+
+struct dns_version *dns_version_new(struct dns_image *image)
+{
+    struct dns_version *version = keel_calloc(1, sizeof *version);
+    if (version)
+        *version = (struct dns_version){.view = {.base = image}, .refs = 1, .release = free_image};
+    return version;
+}
+
+void dns_zone_set_version(struct dns_zone *zone, struct dns_version *version)
+{
+    struct dns_version *old = zone->version;
+    zone->version = version;
+    zone->image = version && !version->expired ? version->view.base : NULL;
+    dns_version_release(old);
+}
+
 static void zone_free(struct dns_zone *zone)
 {
-    keel_free(zone->image);
+    dns_version_release(zone->version);
     keel_free(zone->file);
     dns_acl_fini(&zone->allow_query);
     dns_acl_fini(&zone->allow_transfer);
@@ -37,6 +65,11 @@ static struct dns_zone *find_exact(const struct dns_zones *zones, const uint8_t 
                            zone_equal);
 }
 
+struct dns_zone *dns_zones_get(const struct dns_zones *zones, const uint8_t *apex, size_t size)
+{
+    return find_exact(zones, apex, size);
+}
+
 int dns_zones_add(struct dns_zones *zones, const struct dns_name *apex, struct dns_image *image,
                   const char *file)
 {
@@ -54,12 +87,16 @@ int dns_zones_add(struct dns_zones *zones, const struct dns_name *apex, struct d
         return KEEL_ENOMEM;
     zone->apex = lower;
     zone->file = keel_strdup(file);
-    if (!zone->file ||
+    struct dns_version *version = image ? dns_version_new(image) : NULL;
+    if (!zone->file || (image && !version) ||
         keel_table_add(&zones->by_name, keel_hash(&zones->key, lower.bytes, lower.size), zone)) {
+        if (version)
+            version->view.base = NULL; /* it is still the caller's */
+        dns_version_release(version);
         zone_free(zone);
         return KEEL_ENOMEM;
     }
-    zone->image = image;
+    dns_zone_set_version(zone, version);
     zone->allow_query.any = true;
     zones->items[zones->count++] = zone;
     zones->label_counts[lower.labels / 64] |= 1ull << lower.labels % 64;

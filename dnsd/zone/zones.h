@@ -5,12 +5,31 @@
 #define DNSD_ZONE_ZONES_H
 
 #include "dnsd/answer/acl.h"
-#include "dnsd/zone/image.h"
+#include "dnsd/zone/view.h"
+
+/* A version of a zone and what keeps its memory; counted, within one process. Embedded by its
+ * owner. Who reads one over more than a turn of the loop (a transfer) holds it. */
+struct dns_version {
+    struct dns_view view;
+    unsigned refs;
+    bool expired; /* RFC 1035, 3.3.13: it may not be served */
+    bool revoked; /* the memory of its delta has become another's: it may not be read any more */
+    void (*release)(struct dns_version *version); /* the last reference is gone */
+};
+static inline struct dns_version *dns_version_hold(struct dns_version *version)
+{
+    version->refs++;
+    return version;
+}
+void dns_version_release(struct dns_version *version); /* NULL: nothing */
+/* Takes image (keel_free) on success. Returns new with one reference, or NULL. */
+struct dns_version *dns_version_new(struct dns_image *image);
 
 struct dns_zone {
-    struct dns_name apex; /* lower-cased */
-    struct dns_image *image;
-    char *file; /* where it came from, for people */
+    struct dns_name apex;          /* lower-cased */
+    struct dns_version *version;   /* what is served; NULL: nothing yet */
+    const struct dns_image *image; /* its base; NULL: nothing, or it may not be served */
+    char *file;                    /* where it came from, for people */
     struct dns_acl allow_query, allow_transfer;
 };
 
@@ -24,10 +43,15 @@ struct dns_zones {
 
 void dns_zones_init(struct dns_zones *zones, struct keel_hash_key key);
 void dns_zones_fini(struct dns_zones *zones);
-/* Takes image (keel_free) on success; copies the rest. Anybody may query it, nobody transfer it:
- * its lists are the caller's to fill, in the last of items. KEEL_EEXIST, KEEL_ENOMEM. */
+/* Takes image (keel_free; NULL: there is no data yet) on success; copies the rest. Anybody may
+ * query it, nobody transfer it: its lists are the caller's to fill, in the last of items.
+ * KEEL_EEXIST, KEEL_ENOMEM. */
 int dns_zones_add(struct dns_zones *zones, const struct dns_name *apex, struct dns_image *image,
                   const char *file);
+/* The zone with this very apex (flat, lower-cased), or NULL. */
+struct dns_zone *dns_zones_get(const struct dns_zones *zones, const uint8_t *apex, size_t size);
+/* Another version is served from now on (takes the reference; NULL: none). */
+void dns_zone_set_version(struct dns_zone *zone, struct dns_version *version);
 /* The zone with the longest apex at or above name (lower-cased) that has at most max_labels
  * labels; NULL: none is served. */
 const struct dns_zone *dns_zones_find(const struct dns_zones *zones, const struct dns_name *name,

@@ -266,6 +266,20 @@ def wrong_configurations():
     assert complaint(listen + 'zone "z" { file = "z" }\n', {'z': zone}) == (0, '')
 
 
+def broken_at_start():
+    """What only the keeper finds out ends the start as a wrong configuration does."""
+    folder = tempfile.mkdtemp(dir=directory())
+    with open(os.path.join(folder, 'z'), 'w') as f:
+        f.write('$TTL 1\n@ SOA a b 1 2 3 4 5\n@ NS ns\nns A nonsense\n')
+    said = subprocess.run(
+        [program('dnsd'), '--listen', '127.0.0.1:0', '--state-dir', os.path.join(folder, 'state'),
+         '--control', os.path.join(folder, 'control'), '--zone', 'z=' + os.path.join(folder, 'z')],
+        capture_output=True, text=True, timeout=20, check=False)
+    assert said.returncode == 2, said
+    assert 'dnsd: zone "z.": %s/z:4: A: "nonsense" is not an IPv4 address\n' % folder \
+        in said.stderr, said.stderr
+
+
 def one_liner():
     with Daemon('dnsd', ['--zone', 'example.org=' + os.path.join(DATA, 'example.org.zone'),
                          '--zone', 'odd=' + os.path.join(DATA, 'odd.zone')]) as ours:
@@ -287,4 +301,5 @@ run(('dig gets right answers over UDP and TCP', plain_answers),
     ('reload with open connections', reload_with_connections),
     ('control and metrics', control_and_metrics),
     ('wrong configurations', wrong_configurations),
+    ('a broken zone at the start', broken_at_start),
     ('the one-liner', one_liner))

@@ -213,9 +213,9 @@ def slow_reader():
     """Little waits in memory for one that does not read; it is given up, and others are served."""
     zones = {'big': (wide_zone(WIDE), 'allow-transfer = { "any" }')}
     with dnsd(zones, 'transfer-timeout = 1s\n', workers=1) as ours:
-        def resident():
+        def resident():  # of its own: the zone is mapped
             with open('/proc/%d/status' % ours.children()[0], encoding='ascii') as f:
-                return int(re.search(r'VmRSS:\s+(\d+) kB', f.read()).group(1))
+                return int(re.search(r'RssAnon:\s+(\d+) kB', f.read()).group(1))
         before = resident()
         with tcp(ours.address('tcp')) as s, tcp(ours.address('tcp')) as quick:
             s.sendall(framed(query('big', AXFR)))
