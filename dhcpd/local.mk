@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += dhcpd/libdhcpd.la
 dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/wire/message.c dhcpd/wire/message.h \
-	dhcpd/wire/option.c dhcpd/wire/option.h \
+	dhcpd/wire/option.c dhcpd/wire/option.h dhcpd/wire/option_encode.c \
 	dhcpd/wire/relay.c dhcpd/wire/relay.h \
 	dhcpd/lease/bitmap.c dhcpd/lease/bitmap.h \
 	dhcpd/lease/lease.c dhcpd/lease/lease.h \
@@ -13,12 +13,15 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/engine/config.c dhcpd/engine/config.h \
 	dhcpd/engine/engine.c dhcpd/engine/engine.h \
 	dhcpd/engine/event.c dhcpd/engine/event.h dhcpd/engine/settle.c \
+	dhcpd/engine/expression.c dhcpd/engine/expression.h dhcpd/engine/expression_parse.c \
+	dhcpd/engine/policy.c dhcpd/engine/policy.h \
 	dhcpd/engine/reply.c dhcpd/engine/reply.h \
 	dhcpd/engine/state.c dhcpd/engine/state.h \
 	dhcpd/serve/durable.c dhcpd/serve/durable.h \
 	dhcpd/serve/link.c dhcpd/serve/link.h \
 	dhcpd/serve/serve.c dhcpd/serve/serve.h \
-	dhcpd/serve/settings.c dhcpd/serve/settings.h \
+	dhcpd/serve/settings.c dhcpd/serve/settings.h dhcpd/serve/settings_read.h \
+	dhcpd/serve/settings_policy.c dhcpd/serve/settings_subnet.c \
 	dhcpd/serve/status.c dhcpd/serve/status.h \
 	dhcpd/options.c dhcpd/options.h
 dhcpd_libdhcpd_la_LIBADD = common/libkeel.la $(JANSSON_LIBS)

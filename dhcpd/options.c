@@ -43,72 +43,149 @@ static const struct keel_option definition_rows[] = {
     {.name = "type",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_REQUIRED,
-     .help = "How its value is written: flag, uint8, uint16, uint32, int32, address, address-pair, "
-             "route, text, name or binary."},
+     .help = "How its value is written: flag, uint8, uint16, uint32, int8, int16, int32, address, "
+             "ipv6-address, address-pair, route, text, text8 and text16 (with their length before "
+             "them in one octet or two), name, sip-server, binary, empty or record."},
+    {.name = "fields",
+     .type = KEEL_OPT_STRING,
+     .help = "The types of a record's fields, \"uint8 address text\". Its value is written with "
+             "blanks between."},
     {.name = "list",
      .type = KEEL_OPT_BOOL,
      .def = "false",
-     .help = "It has one or more such values."},
+     .help = "It has one or more such values; a record's last field has."},
+    {.name = "vendor",
+     .type = KEEL_OPT_STRING,
+     .help = "It is a part of option 43 for clients whose vendor class begins with this text, and "
+             "code counts there."},
+    {.name = "enterprise",
+     .type = KEEL_OPT_INT,
+     .min = 1,
+     .max = UINT32_MAX,
+     .help = "It is a part of option 125 under this enterprise number, and code counts there."},
     {.type = KEEL_OPT_END},
 };
 
+/* What every level can say of its clients. */
+#define POLICY_ROWS                                                                                \
+    {.name = "lease-time",                                                                         \
+     .type = KEEL_OPT_DURATION,                                                                    \
+     .min = SECONDS(1),                                                                            \
+     .max = TIME_MAX,                                                                              \
+     .help = "How long a lease lasts when the client asks for no time of its own; 12h when no "    \
+             "level says it."},                                                                    \
+        {.name = "lease-time-min",                                                                 \
+         .type = KEEL_OPT_DURATION,                                                                \
+         .min = SECONDS(1),                                                                        \
+         .max = TIME_MAX,                                                                          \
+         .help = "The shortest lease that a client can ask for; when no level says it 5m, or "     \
+                 "lease-time if that is shorter."},                                                \
+        {.name = "lease-time-max",                                                                 \
+         .type = KEEL_OPT_DURATION,                                                                \
+         .min = SECONDS(1),                                                                        \
+         .max = TIME_MAX,                                                                          \
+         .help = "The longest lease that a client can ask for; when no level says it 7d, or "      \
+                 "lease-time if that is longer."},                                                 \
+        {.name = "next-server",                                                                    \
+         .type = KEEL_OPT_STRING,                                                                  \
+         .help = "Address of the server that a client loads its boot file from."},                 \
+        {.name = "server-name",                                                                    \
+         .type = KEEL_OPT_STRING,                                                                  \
+         .help = "Name of that server, in the field sname, and as option 66 when asked for."},     \
+        {.name = "boot-file",                                                                      \
+         .type = KEEL_OPT_STRING,                                                                  \
+         .help = "What to load: a path for TFTP or a URL, in the field file, and as option 67 "    \
+                 "when asked for or too long for the field."},                                     \
+        {.name = "options",                                                                        \
+         .type = KEEL_OPT_FREE,                                                                    \
+         .lookup = find_option,                                                                    \
+         .help = "DHCP options by name: domain-name, routers and so on. Those that a client asks " \
+                 "for are sent."},                                                                 \
+    {                                                                                              \
+        .name = "always-send", .type = KEEL_OPT_STRING, .flags = KEEL_OPT_LIST,                    \
+        .help = "Names of options that are sent also to clients that do not ask for them."         \
+    }
+
 static const struct keel_option pool_rows[] = {
-    UNSUPPORTED("allow-class", KEEL_OPT_LIST),
+    {.name = "allow-class",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Only clients of one of these classes get addresses of this pool; known and unknown "
+             "are those with and without a reservation."},
+    {.name = "deny-class",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Clients of these classes get none of it, whatever allow-class says."},
+    POLICY_ROWS,
+    {.type = KEEL_OPT_END},
+};
+
+static const struct keel_option class_rows[] = {
+    {.name = "match",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_REQUIRED,
+     .help = "An expression: the client is in the class when it holds. See EXPRESSIONS."},
+    POLICY_ROWS,
     {.type = KEEL_OPT_END},
 };
 
 static const struct keel_option reservation_rows[] = {
     {.name = "hardware",
      .type = KEEL_OPT_STRING,
-     .flags = KEEL_OPT_REQUIRED,
-     .help = "Hardware address of the client, \"02:00:00:00:00:07\"."},
+     .flags = KEEL_OPT_LIST,
+     .help = "Hardware address of the client, \"02:00:00:00:00:07\"; several for one that may come "
+             "with any of them."},
+    {.name = "client-id",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Its client identifier (option 61): octets like \"01:02:00:0a\", or else the text "
+             "itself."},
+    {.name = "circuit-id",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "The circuit that a relay says it is at, written likewise: for whatever is plugged in "
+             "there."},
+    {.name = "match",
+     .type = KEEL_OPT_STRING,
+     .help = "Instead of these, an expression; see EXPRESSIONS."},
     {.name = "address",
      .type = KEEL_OPT_STRING,
-     .flags = KEEL_OPT_REQUIRED,
-     .help = "The address that is kept for it, inside or outside of the pools."},
+     .help = "The address that is kept for it, inside or outside of the pools. Without one the "
+             "client gets an address like any other, and what else stands here."},
     {.name = "hostname", .type = KEEL_OPT_STRING, .help = "The host name that it is told."},
+    POLICY_ROWS,
     {.type = KEEL_OPT_END},
 };
-
-#define TIME_ROWS                                                                                  \
-    {.name = "lease-time",                                                                         \
-     .type = KEEL_OPT_DURATION,                                                                    \
-     .min = SECONDS(1),                                                                            \
-     .max = TIME_MAX,                                                                              \
-     .help = "How long a lease lasts when the client asks for no time of its own; 12h when not "   \
-             "given. A subnet's own time goes before the global one."},                            \
-        {.name = "lease-time-min",                                                                 \
-         .type = KEEL_OPT_DURATION,                                                                \
-         .min = SECONDS(1),                                                                        \
-         .max = TIME_MAX,                                                                          \
-         .help = "The shortest lease that a client can ask for; when not given 5m, or lease-time " \
-                 "if that is shorter."},                                                           \
-    {                                                                                              \
-        .name = "lease-time-max", .type = KEEL_OPT_DURATION, .min = SECONDS(1), .max = TIME_MAX,   \
-        .help = "The longest lease that a client can ask for; when not given 7d, or lease-time "   \
-                "if that is longer."                                                               \
-    }
 
 static const struct keel_option subnet_rows[] = {
     {.name = "interface",
      .type = KEEL_OPT_STRING,
      .help = "The link that the subnet is on, one of interfaces. Without it the subnet is on the "
              "link where the server has an address of it, or behind relays."},
-    TIME_ROWS,
+    POLICY_ROWS,
     {.name = "pool",
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
      .sub = pool_rows,
      .help = "Addresses to lease: the title is \"FIRST-LAST\"."},
-    {.name = "options",
-     .type = KEEL_OPT_FREE,
-     .lookup = find_option,
-     .help = "DHCP options for clients of this subnet; they go before the global ones."},
     {.name = "reservation",
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
      .sub = reservation_rows,
      .help = "An address kept for one client; the title is for people."},
+    {.type = KEEL_OPT_END},
+};
+
+static const struct keel_option shared_rows[] = {
+    {.name = "interface",
+     .type = KEEL_OPT_STRING,
+     .help = "The link that these subnets are on, as in a subnet."},
+    POLICY_ROWS,
+    {.name = "subnet",
+     .type = KEEL_OPT_SECTION,
+     .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
+     .sub = subnet_rows,
+     .help = "One of the subnets of the link."},
     {.type = KEEL_OPT_END},
 };
 
@@ -118,7 +195,13 @@ const struct keel_option dhcp_options_rows[] = {
      .flags = KEEL_OPT_LIST,
      .help = "Links whose clients are served directly, on port 67. One that does not exist yet is "
              "waited for. Addresses of listen are for relays."},
-    TIME_ROWS,
+    {.name = "option-definition",
+     .type = KEEL_OPT_SECTION,
+     .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
+     .sub = definition_rows,
+     .help = "A DHCP option that has no name yet; the title is its name in options sections that "
+             "follow."},
+    POLICY_ROWS,
     {.name = "authoritative",
      .type = KEEL_OPT_BOOL,
      .def = "true",
@@ -141,23 +224,23 @@ const struct keel_option dhcp_options_rows[] = {
      .def = "0s",
      .help = "How long to wait for an answer from an address before it is offered. This version "
              "does not probe: 0s."},
-    {.name = "options",
-     .type = KEEL_OPT_FREE,
-     .lookup = find_option,
-     .help = "DHCP options for all clients, by name: domain-name, routers and so on. Those that a "
-             "client asks for are sent."},
-    {.name = "option-definition",
+    {.name = "class",
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
-     .sub = definition_rows,
-     .help = "A DHCP option that has no name yet; the title is its name in options sections that "
-             "follow."},
+     .sub = class_rows,
+     .help = "A kind of clients, and what it is told; of two that match, what the first one says "
+             "counts. The title is its name for allow-class and member()."},
+    {.name = "shared-network",
+     .type = KEEL_OPT_SECTION,
+     .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
+     .sub = shared_rows,
+     .help = "Several subnets on one link: a client there gets an address of any of them. The "
+             "title is for people."},
     {.name = "subnet",
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
      .sub = subnet_rows,
      .help = "A network with clients; the title is its prefix, \"192.0.2.0/24\"."},
-    UNSUPPORTED("class", KEEL_OPT_TITLE | KEEL_OPT_MULTI),
     UNSUPPORTED("ddns", 0),
     {.type = KEEL_OPT_END},
 };

@@ -12,18 +12,6 @@ const char *dhcp_address_text(uint32_t address, char *out)
     return out;
 }
 
-void dhcp_options_set(struct dhcp_options *set, uint8_t code, struct dhcp_bytes value)
-{
-    if (!set->index[code])
-        set->index[code] = (uint8_t)++set->count;
-    set->items[set->index[code] - 1] = (struct dhcp_option_value){code, value};
-}
-
-const struct dhcp_option_value *dhcp_options_get(const struct dhcp_options *set, uint8_t code)
-{
-    return set->index[code] ? &set->items[set->index[code] - 1] : NULL;
-}
-
 static int compare_u32(uint32_t a, uint32_t b)
 {
     return a < b ? -1 : a > b;
@@ -38,24 +26,18 @@ static int compare_ranges(const void *a, const void *b)
     return compare_u32(((const struct dhcp_range *)a)->first,
                        ((const struct dhcp_range *)b)->first);
 }
-static int compare_hardware(const struct dhcp_reservation *r, const uint8_t *chaddr, uint8_t hlen)
+static int compare_key(const struct dhcp_key *key, enum dhcp_key_kind kind, struct dhcp_bytes value)
 {
-    return r->hlen != hlen ? r->hlen - hlen : memcmp(r->chaddr, chaddr, hlen);
+    if (key->kind != kind)
+        return key->kind < kind ? -1 : 1;
+    if (key->value.n != value.n)
+        return key->value.n < value.n ? -1 : 1;
+    return value.n ? memcmp(key->value.p, value.p, value.n) : 0;
 }
-static int compare_reservations(const void *a, const void *b)
+static int compare_keys(const void *a, const void *b)
 {
-    const struct dhcp_reservation *other = b;
-    return compare_hardware(a, other->chaddr, other->hlen);
-}
-
-static int check_times(const struct dhcp_times *t, struct keel_diag *diag)
-{
-    if (t->min == 0 || t->min > t->lease || t->lease > t->max)
-        return keel_diag_set(diag, KEEL_ECONF,
-                             "lease-time (%us) must lie within lease-time-min (%us) and "
-                             "lease-time-max (%us)",
-                             t->lease, t->min, t->max);
-    return 0;
+    const struct dhcp_key *other = b;
+    return compare_key(a, other->kind, other->value);
 }
 
 static int check_range(const struct dhcp_subnet *s, unsigned i, struct keel_diag *diag)
@@ -83,37 +65,41 @@ static int check_reservation(const struct dhcp_subnet *s, unsigned i, struct kee
 {
     const struct dhcp_reservation *r = &s->reservations[i];
     char text[16];
-    if (!dhcp_subnet_has(s, r->address))
+    if (r->address && !dhcp_subnet_has(s, r->address))
         return keel_diag_set(diag, KEEL_ECONF, "%s is not in the subnet",
                              dhcp_address_text(r->address, text));
-    for (unsigned k = 0; k < i; k++) {
+    for (unsigned k = 0; r->address && k < i; k++)
         if (s->reservations[k].address == r->address)
-            return keel_diag_set(diag, KEEL_ECONF, "%s is reserved twice",
-                                 dhcp_address_text(r->address, text));
-        if (compare_hardware(r, s->reservations[k].chaddr, s->reservations[k].hlen) == 0)
             return keel_diag_set(diag, KEEL_ECONF,
-                                 "its hardware address has another reservation here");
+                                 "%s is reserved twice; one reservation can have several keys",
+                                 dhcp_address_text(r->address, text));
+    return r->policy ? dhcp_policy_check(r->policy, diag) : 0;
+}
+
+/* After sorting: a key stands for one reservation. */
+static int check_keys(const struct dhcp_subnet *s, struct dhcp_config_fault *fault,
+                      struct keel_diag *diag)
+{
+    static const char *const names[] = {"client-id", "hardware", "circuit-id", "match"};
+    for (unsigned i = 1; i < s->key_count; i++) {
+        const struct dhcp_key *k = &s->keys[i];
+        if (compare_keys(k, k - 1) != 0)
+            continue;
+        unsigned later = k->reservation > k[-1].reservation ? k->reservation : k[-1].reservation;
+        fault->reservation = (int)later;
+        return keel_diag_set(diag, KEEL_ECONF, "its %s has another reservation here: \"%s\"",
+                             names[k->kind],
+                             s->reservations[k->reservation + k[-1].reservation - later].name);
     }
     return 0;
 }
 
-/* The global options with the subnet's own over them. */
-static int merge_options(struct dhcp_subnet *s, const struct dhcp_options *global,
-                         struct keel_arena *arena)
+static void finish_range(struct dhcp_range *range)
 {
-    struct dhcp_options own = s->options;
-    s->options = (struct dhcp_options){.count = 0};
-    if (own.count + global->count == 0)
-        return 0;
-    s->options.items =
-        keel_arena_calloc(arena, (own.count + global->count) * sizeof *s->options.items);
-    if (!s->options.items)
-        return KEEL_ENOMEM;
-    for (unsigned i = 0; i < global->count; i++)
-        dhcp_options_set(&s->options, global->items[i].code, global->items[i].value);
-    for (unsigned i = 0; i < own.count; i++)
-        dhcp_options_set(&s->options, own.items[i].code, own.items[i].value);
-    return 0;
+    struct dhcp_access *a = &range->access;
+    a->restricted = a->allow_known || a->allow_unknown;
+    for (unsigned i = 0; i < DHCP_CLASSES_MAX / 64; i++)
+        a->restricted = a->restricted || a->allow.bits[i];
 }
 
 static int check_subnet(const struct dhcp_config *config, unsigned n,
@@ -121,7 +107,7 @@ static int check_subnet(const struct dhcp_config *config, unsigned n,
 {
     const struct dhcp_subnet *s = &config->subnets[n];
     *fault = (struct dhcp_config_fault){n, -1, -1};
-    int err = check_times(&s->times, diag);
+    int err = dhcp_policy_check(&s->policy, diag);
     for (unsigned k = 0; !err && k < n; k++) {
         const struct dhcp_subnet *o = &config->subnets[k];
         if (dhcp_subnet_has(o, s->network) || dhcp_subnet_has(s, o->network))
@@ -141,27 +127,46 @@ static int check_subnet(const struct dhcp_config *config, unsigned n,
     return err;
 }
 
-int dhcp_config_finish(struct dhcp_config *config, struct keel_arena *arena,
-                       struct dhcp_config_fault *fault, struct keel_diag *diag)
+/* Sorting has moved them: subnets of one shared network become a ring, in their order. */
+static void link_subnets(struct dhcp_config *config)
 {
     for (unsigned n = 0; n < config->subnet_count; n++) {
+        struct dhcp_subnet *s = &config->subnets[n];
+        s->next = s;
+        s->link = s->shared ? &config->shared[s->shared - 1].policy : NULL;
+        for (unsigned k = n; s->shared && k-- > 0;) {
+            struct dhcp_subnet *before = &config->subnets[k];
+            if (before->shared == s->shared) {
+                s->next = before->next;
+                before->next = s;
+                break;
+            }
+        }
+    }
+}
+
+int dhcp_config_finish(struct dhcp_config *config, struct dhcp_config_fault *fault,
+                       struct keel_diag *diag)
+{
+    for (unsigned n = 0; n < config->subnet_count; n++) {
+        struct dhcp_subnet *s = &config->subnets[n];
         int err = check_subnet(config, n, fault, diag);
         if (err)
             return err;
-    }
-    for (unsigned n = 0; n < config->subnet_count; n++) {
-        struct dhcp_subnet *s = &config->subnets[n];
+        for (unsigned i = 0; i < s->range_count; i++)
+            finish_range(&s->ranges[i]);
         if (s->range_count > 1)
             qsort(s->ranges, s->range_count, sizeof *s->ranges, compare_ranges);
-        if (s->reservation_count > 1)
-            qsort(s->reservations, s->reservation_count, sizeof *s->reservations,
-                  compare_reservations);
-        int err = merge_options(s, &config->options, arena);
+        if (s->key_count > 1)
+            qsort(s->keys, s->key_count, sizeof *s->keys, compare_keys);
+        *fault = (struct dhcp_config_fault){n, -1, -1};
+        err = check_keys(s, fault, diag);
         if (err)
             return err;
     }
     if (config->subnet_count > 1)
         qsort(config->subnets, config->subnet_count, sizeof *config->subnets, compare_subnets);
+    link_subnets(config);
     return 0;
 }
 
@@ -201,19 +206,74 @@ const struct dhcp_subnet *dhcp_config_by_interface(const struct dhcp_config *con
     return s && !s->interface[0] ? s : NULL;
 }
 
-const struct dhcp_reservation *dhcp_subnet_reservation(const struct dhcp_subnet *subnet,
-                                                       const uint8_t *chaddr, uint8_t hlen)
+void dhcp_config_classify(const struct dhcp_config *config, struct dhcp_facts *facts)
 {
-    unsigned low = 0, high = subnet->reservation_count;
+    for (unsigned i = 0; i < config->class_count; i++)
+        if (dhcp_expression_holds(&config->classes[i].match, facts))
+            dhcp_class_add(&facts->classes, i);
+}
+
+const struct dhcp_subnet *dhcp_subnet_on_link(const struct dhcp_subnet *subnet, uint32_t address)
+{
+    const struct dhcp_subnet *s = subnet;
+    do {
+        if (dhcp_subnet_has(s, address))
+            return s;
+        s = s->next;
+    } while (s != subnet);
+    return NULL;
+}
+
+/* The key, NULL when there is none. */
+static const struct dhcp_key *find_key(const struct dhcp_subnet *subnet, enum dhcp_key_kind kind,
+                                       struct dhcp_bytes value)
+{
+    unsigned low = 0, high = subnet->key_count;
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
-        int order = compare_hardware(&subnet->reservations[middle], chaddr, hlen);
+        int order = compare_key(&subnet->keys[middle], kind, value);
         if (order == 0)
-            return &subnet->reservations[middle];
+            return &subnet->keys[middle];
         if (order < 0)
             low = middle + 1;
         else
             high = middle;
     }
     return NULL;
+}
+
+const struct dhcp_reservation *dhcp_subnet_reservation(const struct dhcp_subnet *subnet,
+                                                       enum dhcp_key_kind kind,
+                                                       struct dhcp_bytes value)
+{
+    const struct dhcp_key *key = value.n ? find_key(subnet, kind, value) : NULL;
+    return key ? &subnet->reservations[key->reservation] : NULL;
+}
+
+bool dhcp_reservation_has_key(const struct dhcp_subnet *subnet,
+                              const struct dhcp_reservation *reservation, enum dhcp_key_kind kind,
+                              struct dhcp_bytes value)
+{
+    return value.n > 0 && dhcp_subnet_reservation(subnet, kind, value) == reservation;
+}
+
+const struct dhcp_reservation *dhcp_subnet_match(const struct dhcp_subnet *subnet,
+                                                 const struct dhcp_facts *facts)
+{
+    for (unsigned i = 0; i < subnet->reservation_count; i++) {
+        const struct dhcp_reservation *r = &subnet->reservations[i];
+        if (r->match.count && dhcp_expression_holds(&r->match, facts))
+            return r;
+    }
+    return NULL;
+}
+
+bool dhcp_access_allows(const struct dhcp_access *access, const struct dhcp_class_set *classes,
+                        bool known)
+{
+    if ((known ? access->deny_known : access->deny_unknown) ||
+        dhcp_class_intersects(&access->deny, classes))
+        return false;
+    return !access->restricted || (known ? access->allow_known : access->allow_unknown) ||
+           dhcp_class_intersects(&access->allow, classes);
 }

@@ -1,66 +1,93 @@
 /*
- * What the engine is told: subnets, their pools, options and reservations. Plain data, filled by
- * the daemon from its configuration file and by the tests by hand, then checked and ordered once.
+ * What the engine is told: subnets, their pools, classes, options and reservations. Plain data,
+ * filled by the daemon from its configuration file and by the tests by hand, then checked and
+ * ordered once.
  */
 #ifndef DHCPD_ENGINE_CONFIG_H
 #define DHCPD_ENGINE_CONFIG_H
 
-#include "common/base/mem.h"
-#include "dhcpd/wire/message.h"
+#include "dhcpd/engine/policy.h"
 
-/* An option to send, in wire form. */
-struct dhcp_option_value {
-    uint8_t code;
-    struct dhcp_bytes value;
-};
-/* A set of them: each code at most once. */
-struct dhcp_options {
-    struct dhcp_option_value *items;
-    unsigned count;
-    uint8_t index[256]; /* code -> position + 1; 0: not there */
+/* Clients for which an expression holds. */
+struct dhcp_class {
+    const char *name;
+    struct dhcp_expression match;
+    struct dhcp_policy policy;
 };
 
-/* Seconds. */
-struct dhcp_times {
-    uint32_t lease, min, max;
+/* Whom a pool serves. Nobody is excluded when all is empty; who is denied is out in any case. */
+struct dhcp_access {
+    struct dhcp_class_set allow, deny;
+    bool allow_known, allow_unknown; /* with and without a reservation */
+    bool deny_known, deny_unknown;
+    bool restricted; /* something of `allow` is set; by dhcp_config_finish */
 };
 
+/* A pool. */
 struct dhcp_range {
     uint32_t first, last; /* host order, both within */
+    struct dhcp_access access;
+    struct dhcp_policy *policy; /* NULL: says nothing of its own */
 };
 
+/* How a client is told to be the one that something is reserved for, in the order of looking. */
+enum dhcp_key_kind {
+    DHCP_KEY_CLIENT_ID,
+    DHCP_KEY_HARDWARE, /* the address; its kind of hardware is not asked for */
+    DHCP_KEY_CIRCUIT_ID,
+    DHCP_KEY_MATCH, /* by expression */
+};
 struct dhcp_reservation {
-    uint8_t hlen, chaddr[16];
-    uint32_t address;
-    struct dhcp_bytes hostname; /* option 12 for it; empty: none */
-    const char *name;           /* for messages */
+    uint32_t address;             /* 0: none, only what the policy says */
+    struct dhcp_bytes hostname;   /* option 12 for it; empty: none */
+    struct dhcp_policy *policy;   /* NULL: says nothing of its own */
+    struct dhcp_expression match; /* of DHCP_KEY_MATCH; count 0: none */
+    const char *name;             /* for messages */
+};
+/* One of the keys of a reservation, which may have several: an address for whoever of them comes.
+ */
+struct dhcp_key {
+    enum dhcp_key_kind kind;
+    struct dhcp_bytes value;
+    unsigned reservation; /* index */
 };
 
+struct dhcp_shared;
 struct dhcp_subnet {
     uint32_t network, mask; /* host order */
     uint8_t length;
-    char interface[16]; /* clients on this link without a relay; "": relays only */
-    struct dhcp_range *ranges;
+    char interface[16];        /* clients on this link without a relay; "": relays only */
+    struct dhcp_range *ranges; /* sorted by dhcp_config_finish, like keys */
     unsigned range_count;
-    struct dhcp_reservation *reservations; /* sorted by dhcp_config_finish */
+    struct dhcp_reservation *reservations;
     unsigned reservation_count;
-    struct dhcp_options options; /* its own; with the global ones after dhcp_config_finish */
-    struct dhcp_times times;
+    struct dhcp_key *keys;
+    unsigned key_count;
+    struct dhcp_policy policy;
+    unsigned shared; /* index + 1 of the shared network that it is in; 0: alone on its link */
+    /* The next subnet of the same link, going round; itself when alone. By dhcp_config_finish. */
+    struct dhcp_subnet *next;
+    const struct dhcp_policy *link; /* of the shared network; NULL: none. Likewise. */
+};
+
+/* Several subnets on one link. */
+struct dhcp_shared {
+    const char *name;
+    struct dhcp_policy policy;
 };
 
 struct dhcp_config {
     struct dhcp_subnet *subnets; /* sorted by dhcp_config_finish */
     unsigned subnet_count;
-    struct dhcp_options options;
-    bool authoritative;    /* NAK what is wrong here, also from clients never seen */
-    uint32_t decline_time; /* seconds that a declined address rests */
-    uint32_t offer_time;   /* seconds that an offered address is held */
+    struct dhcp_shared *shared;
+    unsigned shared_count;
+    struct dhcp_class *classes; /* each sees those before it */
+    unsigned class_count;
+    struct dhcp_policy policy; /* global */
+    bool authoritative;        /* NAK what is wrong here, also from clients never seen */
+    uint32_t decline_time;     /* seconds that a declined address rests */
+    uint32_t offer_time;       /* seconds that an offered address is held */
 };
-
-/* Adds to a set with room for it; a code that is there already is replaced. */
-void dhcp_options_set(struct dhcp_options *set, uint8_t code, struct dhcp_bytes value);
-/* NULL when it is not there. */
-const struct dhcp_option_value *dhcp_options_get(const struct dhcp_options *set, uint8_t code);
 
 /* What is wrong, in words a person can act on; in the configuration's own order. */
 struct dhcp_config_fault {
@@ -68,10 +95,9 @@ struct dhcp_config_fault {
     int range;       /* index, or -1 */
     int reservation; /* index, or -1 */
 };
-/* Checks it all, sorts subnets, ranges and reservations, merges the options. New memory is of the
- * arena. 0, KEEL_ENOMEM, or KEEL_ECONF with fault and diag. */
-int dhcp_config_finish(struct dhcp_config *config, struct keel_arena *arena,
-                       struct dhcp_config_fault *fault, struct keel_diag *diag);
+/* Checks it all, sorts subnets, pools and keys. 0, or KEEL_ECONF with fault and diag. */
+int dhcp_config_finish(struct dhcp_config *config, struct dhcp_config_fault *fault,
+                       struct keel_diag *diag);
 
 /* The subnet that an address belongs to, or that a link carries; NULL when there is none. `near`
  * is the server's own address there: it decides between several subnets of one link. */
@@ -79,8 +105,24 @@ const struct dhcp_subnet *dhcp_config_by_address(const struct dhcp_config *confi
                                                  uint32_t address);
 const struct dhcp_subnet *dhcp_config_by_interface(const struct dhcp_config *config,
                                                    const char *interface, uint32_t near);
+/* The classes of a message: those before may be asked for by those behind. */
+void dhcp_config_classify(const struct dhcp_config *config, struct dhcp_facts *facts);
+/* The subnet of this link (see `next`) that an address belongs to, NULL when it is not there. */
+const struct dhcp_subnet *dhcp_subnet_on_link(const struct dhcp_subnet *subnet, uint32_t address);
+/* The reservation with this key; NULL when there is none. */
 const struct dhcp_reservation *dhcp_subnet_reservation(const struct dhcp_subnet *subnet,
-                                                       const uint8_t *chaddr, uint8_t hlen);
+                                                       enum dhcp_key_kind kind,
+                                                       struct dhcp_bytes value);
+/* True when one of the reservation's own keys is this. */
+bool dhcp_reservation_has_key(const struct dhcp_subnet *subnet,
+                              const struct dhcp_reservation *reservation, enum dhcp_key_kind kind,
+                              struct dhcp_bytes value);
+/* The first reservation whose expression holds. */
+const struct dhcp_reservation *dhcp_subnet_match(const struct dhcp_subnet *subnet,
+                                                 const struct dhcp_facts *facts);
+/* Whether a pool is for a client of these classes. */
+bool dhcp_access_allows(const struct dhcp_access *access, const struct dhcp_class_set *classes,
+                        bool known);
 static inline bool dhcp_subnet_has(const struct dhcp_subnet *subnet, uint32_t address)
 {
     return (address & subnet->mask) == subnet->network;

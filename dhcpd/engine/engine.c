@@ -61,15 +61,17 @@ static enum dhcp_outcome nak(struct dhcp_exchange *x, const char *why)
                     });
 }
 
+/* How long, for the levels that were collected. */
 static uint32_t lease_time(const struct dhcp_exchange *x)
 {
-    const struct dhcp_times *t = &x->subnet->times;
+    struct dhcp_times t = dhcp_levels_times(&x->levels);
     if (!dhcp_message_has(x->request, DHCP_OPTION_LEASE_TIME))
-        return t->lease;
+        return t.lease;
     uint32_t wanted = dhcp_message_u32(x->request, DHCP_OPTION_LEASE_TIME);
-    return wanted < t->min ? t->min : wanted > t->max ? t->max : wanted;
+    return wanted < t.min ? t.min : wanted > t.max ? t.max : wanted;
 }
 
+/* An OFFER or ACK, for the levels that were collected. */
 static enum dhcp_outcome promise(struct dhcp_exchange *x, enum dhcp_type type, uint32_t address)
 {
     return reply(x, &(struct dhcp_reply){
@@ -78,6 +80,7 @@ static enum dhcp_outcome promise(struct dhcp_exchange *x, enum dhcp_type type, u
                         .address = address,
                         .lease_time = lease_time(x),
                         .subnet = x->subnet,
+                        .levels = &x->levels,
                         .reservation = x->reservation,
                     });
 }
@@ -90,11 +93,13 @@ static enum dhcp_outcome on_discover(struct dhcp_exchange *x)
         return end(x, err == KEEL_ENOENT ? DHCP_NO_ADDRESS : DHCP_STORE_FAILED);
     dhcp_engine_offer(x->engine, x->hash, address);
     x->decision->lease = address;
+    dhcp_exchange_levels(x, address);
     return promise(x, DHCP_OFFER, address);
 }
 
 static enum dhcp_outcome acknowledge(struct dhcp_exchange *x, uint32_t address)
 {
+    dhcp_exchange_levels(x, address);
     if (dhcp_lease_grant(x, address, lease_time(x)) != 0)
         return end(x, DHCP_STORE_FAILED);
     return promise(x, DHCP_ACK, address);
@@ -123,6 +128,22 @@ static enum dhcp_outcome on_selecting(struct dhcp_exchange *x, uint32_t address)
     return end(x, DHCP_STORE_FAILED);
 }
 
+/* 1 when the client has or had an address on its link, 0 when not, or an error of the store. */
+static int is_known_here(struct dhcp_exchange *x)
+{
+    struct dhcp_store *store = x->engine->env.store;
+    const struct dhcp_subnet *s = x->link;
+    uint32_t address;
+    do {
+        dhcp_enter(x, s);
+        int err = store->find(store, &x->client, &address);
+        if (err != KEEL_ENOENT)
+            return err ? err : 1;
+        s = s->next;
+    } while (s != x->link);
+    return 0;
+}
+
 /* INIT-REBOOT, RENEWING and REBINDING: the client believes that it has the address. */
 static enum dhcp_outcome on_verify(struct dhcp_exchange *x, uint32_t address)
 {
@@ -136,11 +157,9 @@ static enum dhcp_outcome on_verify(struct dhcp_exchange *x, uint32_t address)
                       : c == DHCP_CLAIM_TAKEN ? "address in use"
                                               : "lease not known");
     /* not the only server here: speak only about a client that we know */
-    struct dhcp_store *store = x->engine->env.store;
-    uint32_t known;
-    int err = store->find(store, &x->client, &known);
-    if (err)
-        return end(x, err == KEEL_ENOENT ? DHCP_NOT_KNOWN : DHCP_STORE_FAILED);
+    int known = is_known_here(x);
+    if (known <= 0)
+        return end(x, known == 0 ? DHCP_NOT_KNOWN : DHCP_STORE_FAILED);
     return nak(x, "not the address of this client");
 }
 
@@ -194,6 +213,7 @@ static enum dhcp_outcome on_decline(struct dhcp_exchange *x)
     if (c != DHCP_CLAIM_MINE) /* only who has an address can say that it is bad */
         return end(x, DHCP_NOT_KNOWN);
     dhcp_engine_withdraw(x->engine, x->hash);
+    dhcp_enter(x, dhcp_subnet_on_link(x->link, address));
     int err = dhcp_lease_end(x, address, DHCP_LEASE_DECLINED,
                              x->now + x->engine->env.config->decline_time);
     if (!err)
@@ -208,10 +228,12 @@ static enum dhcp_outcome on_inform(struct dhcp_exchange *x)
 {
     if (!x->request->ciaddr)
         return end(x, DHCP_MALFORMED);
+    dhcp_exchange_levels(x, x->request->ciaddr);
     return reply(x, &(struct dhcp_reply){
                         .type = DHCP_ACK,
                         .server = x->server,
                         .subnet = x->subnet,
+                        .levels = &x->levels,
                         .reservation = x->reservation,
                     });
 }
@@ -234,16 +256,47 @@ static const struct dhcp_subnet *locate(const struct dhcp_exchange *x)
     return s;
 }
 
+/* One reservation for the client, by its strongest key in any subnet of the link. */
+static void find_reservation(struct dhcp_exchange *x)
+{
+    const struct dhcp_message *m = x->request;
+    const struct dhcp_bytes keys[] = {
+        [DHCP_KEY_CLIENT_ID] = dhcp_message_option(m, DHCP_OPTION_CLIENT_ID),
+        [DHCP_KEY_HARDWARE] = {m->chaddr, m->hlen},
+        [DHCP_KEY_CIRCUIT_ID] = x->relay.circuit_id,
+    };
+    for (enum dhcp_key_kind kind = DHCP_KEY_CLIENT_ID; kind <= DHCP_KEY_MATCH; kind++) {
+        const struct dhcp_subnet *s = x->link;
+        do {
+            x->reserved = s;
+            x->reservation = kind == DHCP_KEY_MATCH ? dhcp_subnet_match(s, &x->facts)
+                                                    : dhcp_subnet_reservation(s, kind, keys[kind]);
+            if (x->reservation)
+                return;
+            s = s->next;
+        } while (s != x->link);
+    }
+}
+
+/* Who the client is on its link: known by the same on all its subnets, for offers. */
+static void identify(struct dhcp_exchange *x, unsigned size)
+{
+    const struct dhcp_subnet *first = x->link;
+    for (const struct dhcp_subnet *s = x->link->next; s != x->link; s = s->next)
+        if (s < first)
+            first = s;
+    x->client.identity = (struct dhcp_bytes){x->identity, (uint16_t)size};
+    dhcp_enter(x, first);
+    x->hash = dhcp_engine_client_hash(x->engine, &x->client);
+    dhcp_enter(x, x->link);
+}
+
 /* All that is the same for every kind of message. */
 static bool prepare(struct dhcp_exchange *x)
 {
     const struct dhcp_message *m = x->request;
-    if (dhcp_relay_parse(&x->relay, dhcp_message_option(m, DHCP_OPTION_RELAY_INFO)) != 0) {
-        end(x, DHCP_MALFORMED);
-        return false;
-    }
     int n = dhcp_identity(m, x->identity);
-    if (n < 0) {
+    if (n < 0 || dhcp_relay_parse(&x->relay, dhcp_message_option(m, DHCP_OPTION_RELAY_INFO)) != 0) {
         end(x, DHCP_MALFORMED);
         return false;
     }
@@ -252,18 +305,15 @@ static bool prepare(struct dhcp_exchange *x)
         end(x, DHCP_NO_SERVER_ID);
         return false;
     }
-    x->subnet = locate(x);
-    if (!x->subnet) {
+    x->link = locate(x);
+    if (!x->link) {
         end(x, DHCP_NO_SUBNET);
         return false;
     }
-    x->reservation = dhcp_subnet_reservation(x->subnet, m->chaddr, m->hlen);
-    x->client = (struct dhcp_client){
-        .network = x->subnet->network,
-        .length = x->subnet->length,
-        .identity = {x->identity, (uint16_t)n},
-    };
-    x->hash = dhcp_engine_client_hash(x->engine, &x->client);
+    identify(x, (unsigned)n);
+    x->facts = (struct dhcp_facts){.message = m, .interface = x->input->interface};
+    dhcp_config_classify(x->engine->env.config, &x->facts);
+    find_reservation(x);
     return true;
 }
 

@@ -58,7 +58,7 @@ enum dhcp_outcome {
 /* "replied", "no-address"; static. */
 const char *dhcp_outcome_name(enum dhcp_outcome outcome);
 
-#define DHCP_CHANGES_MAX 2
+#define DHCP_CHANGES_MAX 4
 struct dhcp_decision {
     enum dhcp_outcome outcome;
     enum dhcp_type received, sent; /* DHCP_NONE: unreadable, or no reply */

@@ -34,8 +34,9 @@ struct dhcp_events {
     struct dhcp_event *items;
     unsigned count, capacity;
 };
-/* A message makes no more than this: an old holder's end, the client's other address, its grant. */
-#define DHCP_EVENTS_PER_MESSAGE 3
+/* A message makes no more than this: an old holder's end, the client's other addresses (as many as
+ * a decision can change beside its own), its grant. */
+#define DHCP_EVENTS_PER_MESSAGE 5
 
 /* 0 or KEEL_ENOMEM. */
 int dhcp_events_init(struct dhcp_events *events, unsigned capacity);

@@ -12,17 +12,32 @@ struct dhcp_exchange {
     const struct dhcp_input *input;
     const struct dhcp_message *request;
     struct dhcp_relay relay;
-    const struct dhcp_subnet *subnet;
-    const struct dhcp_reservation *reservation; /* of this hardware address; NULL: none */
+    struct dhcp_facts facts;            /* the message, and the classes that it is in */
+    const struct dhcp_subnet *link;     /* where the client is; one of several on its link */
+    const struct dhcp_subnet *subnet;   /* of the address in question; see dhcp_enter */
+    const struct dhcp_subnet *reserved; /* where the reservation stands */
+    const struct dhcp_reservation *reservation; /* of this client; NULL: none */
     uint8_t identity[DHCP_IDENTITY_MAX];
-    struct dhcp_client client;
-    uint64_t hash;   /* of the client, for offers */
-    uint64_t now;    /* seconds since 1970 */
-    uint32_t server; /* our identifier towards this client */
+    struct dhcp_client client; /* in `subnet` */
+    uint64_t hash;             /* of the client on its link, for offers */
+    uint64_t now;              /* seconds since 1970 */
+    uint32_t server;           /* our identifier towards this client */
+    struct dhcp_levels levels; /* what applies to the client; by dhcp_exchange_levels */
     uint8_t *reply;
     size_t room;
     struct dhcp_decision *decision;
 };
+
+/* From here on it is about this subnet, which is one of the link's. */
+static inline void dhcp_enter(struct dhcp_exchange *x, const struct dhcp_subnet *subnet)
+{
+    x->subnet = subnet;
+    x->client.network = subnet->network;
+    x->client.length = subnet->length;
+}
+/* Enters the subnet of an address, if it is on the link, and collects the levels that apply there:
+ * its pool's among them. */
+void dhcp_exchange_levels(struct dhcp_exchange *x, uint32_t address);
 
 /* True when the record is of this client. The address says the subnet: its prefix may have been
  * changed since. */
@@ -54,7 +69,7 @@ enum dhcp_claim dhcp_claim_as_client(struct dhcp_exchange *x, uint32_t address);
 int dhcp_choose(struct dhcp_exchange *x, uint32_t *address);
 
 /* Writes the lease of an address that dhcp_claim found usable, and ends another one that the client
- * had in this subnet. 0 or an error of the store. */
+ * had on this link. 0 or an error of the store. */
 int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds);
 /* Ends the lease of an address that the client does not use any more: RELEASED, or DECLINED until
  * `expires`. 0 or an error of the store. */

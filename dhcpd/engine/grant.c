@@ -82,32 +82,48 @@ int dhcp_lease_end(struct dhcp_exchange *x, uint32_t address, enum dhcp_lease_st
     return 0;
 }
 
-/* The client table points to `address` afterwards; another address that the client had in this
- * subnet is given back. */
-static int bind_client(struct dhcp_exchange *x, uint32_t address)
+/* Gives back an address that the client has in the subnet that was entered. */
+static int end_other(struct dhcp_exchange *x, uint32_t address)
 {
     struct dhcp_store *store = x->engine->env.store;
     uint32_t before;
+    struct dhcp_lease old;
     int err = store->find(store, &x->client, &before);
+    if (!err && before != address)
+        err = store->get(store, before, &old);
+    if (err || before == address)
+        return err == KEEL_ENOENT ? 0 : err;
+    if (!dhcp_same_identity(x, &old) || old.state != DHCP_LEASE_ACTIVE ||
+        x->decision->changes == DHCP_CHANGES_MAX)
+        return 0;
+    return dhcp_lease_end(x, before, DHCP_LEASE_RELEASED, x->now);
+}
+
+/* The client table points to `address` afterwards; what else it had on this link is given back. */
+static int bind_client(struct dhcp_exchange *x, uint32_t address)
+{
+    struct dhcp_store *store = x->engine->env.store;
+    const struct dhcp_subnet *own = x->subnet, *s = own;
+    int err = 0;
+    do {
+        dhcp_enter(x, s);
+        err = end_other(x, address);
+        s = s->next;
+    } while (!err && s != own);
+    dhcp_enter(x, own);
+    uint32_t before;
+    if (!err)
+        err = store->find(store, &x->client, &before);
     if (err == 0 && before == address)
         return 0;
-    if (err && err != KEEL_ENOENT)
-        return err;
-    if (err == 0) {
-        struct dhcp_lease old;
-        err = store->get(store, before, &old);
-        if (err == 0 && dhcp_same_identity(x, &old) && old.state == DHCP_LEASE_ACTIVE)
-            err = dhcp_lease_end(x, before, DHCP_LEASE_RELEASED, x->now);
-        if (err && err != KEEL_ENOENT)
-            return err;
-    }
-    return store->bind(store, &x->client, address);
+    return err && err != KEEL_ENOENT ? err : store->bind(store, &x->client, address);
 }
 
 int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds)
 {
     struct dhcp_store *store = x->engine->env.store;
     const struct dhcp_message *m = x->request;
+    dhcp_enter(x, dhcp_subnet_on_link(x->link, address));
     struct dhcp_lease lease = {
         .address = address,
         .state = DHCP_LEASE_ACTIVE,

@@ -11,7 +11,8 @@ struct dhcp_reply {
     uint32_t server;                            /* identifier, host order */
     uint32_t address;                           /* yiaddr; 0 for NAK and the ACK to an INFORM */
     uint32_t lease_time;                        /* seconds; 0: no lease in it */
-    const struct dhcp_subnet *subnet;           /* its options; NULL for NAK */
+    const struct dhcp_subnet *subnet;           /* NULL for NAK */
+    const struct dhcp_levels *levels;           /* what applies; NULL for NAK */
     const struct dhcp_reservation *reservation; /* NULL: none */
     const char *message;                        /* NAK: why; NULL: none */
 };

@@ -49,7 +49,7 @@ static int init_pools(struct dhcp_engine *e)
         e->first_pool[i + 1] = e->pool_count;
         for (unsigned k = 0; k < s->reservation_count; k++) {
             uint32_t address = s->reservations[k].address;
-            struct dhcp_pool *pool = dhcp_engine_find_pool(e, s, address);
+            struct dhcp_pool *pool = address ? dhcp_engine_find_pool(e, s, address) : NULL;
             if (pool)
                 dhcp_pool_reserve(pool, address);
         }
@@ -153,21 +153,23 @@ void dhcp_engine_offer(struct dhcp_engine *e, uint64_t client, uint32_t address)
 }
 
 int dhcp_engine_pick(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
-                     const struct dhcp_client *client, uint32_t *address)
+                     const struct dhcp_pick *pick, uint32_t *address)
 {
     /* not secret: a client finds its address again although its record was lost */
     static const struct keel_hash_key stable = {0x6b65656c2d646863ull, 0x702d61646472ull};
     uint8_t key[DHCP_CLIENT_KEY_MAX];
-    uint64_t hash = keel_hash(&stable, key, dhcp_client_key(client, key));
-    unsigned i = (unsigned)(subnet - e->env.config->subnets);
-    unsigned first = e->first_pool[i], last = e->first_pool[i + 1];
-    for (unsigned p = first; p < last; p++)
-        if (dhcp_pool_pick_free(&e->pools[p], (uint32_t)(hash % e->pools[p].size), address) == 0)
-            return 0;
+    uint64_t hash = keel_hash(&stable, key, dhcp_client_key(pick->client, key));
+    struct dhcp_pool *pools = &e->pools[e->first_pool[subnet - e->env.config->subnets]];
     uint64_t now = dhcp_engine_now(e);
-    for (unsigned p = first; p < last; p++)
-        if (dhcp_pool_pick_expired(&e->pools[p], now, address) == 0)
+    for (unsigned i = 0; i < subnet->range_count; i++) {
+        if (!dhcp_access_allows(&subnet->ranges[i].access, pick->classes, pick->known))
+            continue;
+        int err = pick->expired
+                      ? dhcp_pool_pick_expired(&pools[i], now, address)
+                      : dhcp_pool_pick_free(&pools[i], (uint32_t)(hash % pools[i].size), address);
+        if (!err)
             return 0;
+    }
     return KEEL_ENOENT;
 }
 

@@ -39,9 +39,23 @@ uint64_t dhcp_engine_client_hash(const struct dhcp_engine *e, const struct dhcp_
 uint32_t dhcp_engine_offered(const struct dhcp_engine *e, uint64_t client);
 void dhcp_engine_offer(struct dhcp_engine *e, uint64_t client, uint32_t address);
 void dhcp_engine_withdraw(struct dhcp_engine *e, uint64_t client);
-/* Picks an address for a client new to the subnet: free ones of all its pools, then expired ones.
- * KEEL_ENOENT when there is none. */
+/* The range of the configuration that a pool of this subnet was made from. */
+static inline const struct dhcp_range *dhcp_engine_range(const struct dhcp_engine *e,
+                                                         const struct dhcp_subnet *subnet,
+                                                         const struct dhcp_pool *pool)
+{
+    return &subnet->ranges[pool - &e->pools[e->first_pool[subnet - e->env.config->subnets]]];
+}
+/* Picks an address for somebody new to the subnet, from its pools that are for these classes: a
+ * free one, or with `expired` the one that has been over for longest. KEEL_ENOENT: there is none.
+ */
+struct dhcp_pick {
+    const struct dhcp_client *client;
+    const struct dhcp_class_set *classes;
+    bool known; /* it has a reservation */
+    bool expired;
+};
 int dhcp_engine_pick(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
-                     const struct dhcp_client *client, uint32_t *address);
+                     const struct dhcp_pick *pick, uint32_t *address);
 
 #endif

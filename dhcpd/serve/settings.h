@@ -12,6 +12,7 @@ struct dhcp_settings {
     struct dhcp_config config;
     struct dhcp_option_def *definitions; /* the file's own options */
     unsigned definition_count;
+    const struct keel_conf **sections; /* where subnet i was read; only while configuring */
 };
 
 /* For struct keel_protocol. */

@@ -1,9 +1,7 @@
 #include "dhcpd/wire/message.h"
 
 #define SNAME_AT 44
-#define SNAME_SIZE 64
 #define FILE_AT 108
-#define FILE_SIZE 128
 
 const char *dhcp_type_name(enum dhcp_type type)
 {
@@ -87,11 +85,11 @@ static int parse_options(struct dhcp_message *m, const uint8_t *bytes, size_t si
     }
     if (overload & 1) {
         m->file.n = 0;
-        areas.list[areas.count++] = (struct dhcp_bytes){bytes + FILE_AT, FILE_SIZE};
+        areas.list[areas.count++] = (struct dhcp_bytes){bytes + FILE_AT, DHCP_FILE_SIZE};
     }
     if (overload & 2) {
         m->sname.n = 0;
-        areas.list[areas.count++] = (struct dhcp_bytes){bytes + SNAME_AT, SNAME_SIZE};
+        areas.list[areas.count++] = (struct dhcp_bytes){bytes + SNAME_AT, DHCP_SNAME_SIZE};
     }
     for (unsigned a = 1; a < areas.count; a++)
         if ((err = walk(m, areas.list[a], split)) != 0)
@@ -155,8 +153,8 @@ int dhcp_message_parse(struct dhcp_message *m, const void *bytes, size_t size)
     m->siaddr = keel_read_u32(&r);
     m->giaddr = keel_read_u32(&r);
     const uint8_t *chaddr = keel_read_bytes(&r, 16);
-    const uint8_t *sname = keel_read_bytes(&r, SNAME_SIZE);
-    const uint8_t *file = keel_read_bytes(&r, FILE_SIZE);
+    const uint8_t *sname = keel_read_bytes(&r, DHCP_SNAME_SIZE);
+    const uint8_t *file = keel_read_bytes(&r, DHCP_FILE_SIZE);
     uint32_t magic = keel_read_u32(&r);
     if (r.bad || (m->op != DHCP_REQUEST_OP && m->op != DHCP_REPLY_OP) || m->hlen > 16)
         return KEEL_EINVAL;
@@ -164,8 +162,8 @@ int dhcp_message_parse(struct dhcp_message *m, const void *bytes, size_t size)
         return KEEL_ENOTSUP;
     memset(m->chaddr, 0, sizeof m->chaddr);
     memcpy(m->chaddr, chaddr, m->hlen);
-    m->sname = text_field(sname, SNAME_SIZE);
-    m->file = text_field(file, FILE_SIZE);
+    m->sname = text_field(sname, DHCP_SNAME_SIZE);
+    m->file = text_field(file, DHCP_FILE_SIZE);
     memset(m->present, 0, sizeof m->present);
     m->joined_size = 0;
     m->type = DHCP_NONE;
@@ -200,6 +198,15 @@ static void area_init(struct dhcp_area *area, uint8_t *start, size_t size)
     area->end = start + size;
 }
 
+/* A field of text ends with a NUL and has no room for options. */
+static void field_init(struct dhcp_area *area, uint8_t *start, size_t size, struct dhcp_bytes text)
+{
+    KEEL_ASSERT(text.n < size, "the text fits its field");
+    if (text.n > 0)
+        memcpy(start, text.p, text.n);
+    area_init(area, start, text.n ? 0 : size);
+}
+
 void dhcp_builder_init(struct dhcp_builder *b, void *bytes, size_t size,
                        const struct dhcp_header *header, size_t last)
 {
@@ -218,13 +225,13 @@ void dhcp_builder_init(struct dhcp_builder *b, void *bytes, size_t size,
     keel_write_u32(&w, header->siaddr);
     keel_write_u32(&w, header->giaddr);
     keel_write_bytes(&w, header->chaddr, 16);
-    memset(w.next, 0, SNAME_SIZE + FILE_SIZE);
-    w.next += SNAME_SIZE + FILE_SIZE;
+    memset(w.next, 0, DHCP_SNAME_SIZE + DHCP_FILE_SIZE);
+    w.next += DHCP_SNAME_SIZE + DHCP_FILE_SIZE;
     keel_write_u32(&w, DHCP_MAGIC);
     b->bytes = bytes;
     area_init(&b->options, w.next, size - DHCP_OPTIONS_AT);
-    area_init(&b->file, b->bytes + FILE_AT, FILE_SIZE);
-    area_init(&b->sname, b->bytes + SNAME_AT, SNAME_SIZE);
+    field_init(&b->file, b->bytes + FILE_AT, DHCP_FILE_SIZE, header->file);
+    field_init(&b->sname, b->bytes + SNAME_AT, DHCP_SNAME_SIZE, header->sname);
     /* END, the overload option, and what stands last */
     b->reserved = 1 + 3 + (last ? 2 + last : 0);
 }

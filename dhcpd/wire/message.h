@@ -9,7 +9,9 @@
 #include "common/base/wire.h"
 #include "dhcpd/wire/option.h"
 
-#define DHCP_HEADER_SIZE 236  /* op .. file */
+#define DHCP_HEADER_SIZE 236 /* op .. file */
+#define DHCP_SNAME_SIZE 64
+#define DHCP_FILE_SIZE 128
 #define DHCP_OPTIONS_AT 240   /* behind the magic cookie */
 #define DHCP_MESSAGE_MAX 4096 /* longest message taken */
 #define DHCP_MESSAGE_MIN 300  /* shortest sent: RFC 1542, 2.1 */
@@ -87,6 +89,7 @@ struct dhcp_header {
     uint16_t secs, flags;
     uint32_t ciaddr, yiaddr, siaddr, giaddr;
     uint8_t chaddr[16];
+    struct dhcp_bytes sname, file; /* shorter than the field; empty: room for options */
 };
 
 /* Writes the header into bytes[0..size). size >= DHCP_MESSAGE_MIN. `last` is the size of the value

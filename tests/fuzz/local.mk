@@ -71,6 +71,11 @@ tests_fuzz_fuzz_dns_zone_SOURCES = tests/fuzz/fuzz_dns_zone.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_zone_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_dns_zone_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_dhcp_expression
+tests_fuzz_fuzz_dhcp_expression_SOURCES = tests/fuzz/fuzz_dhcp_expression.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dhcp_expression_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dhcp_expression_LDADD = dhcpd/libdhcpd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_dhcp_message
 tests_fuzz_fuzz_dhcp_message_SOURCES = tests/fuzz/fuzz_dhcp_message.c $(FUZZ_MAIN) \
 	tests/support/dhcp_lab.c tests/support/dhcp_lab.h \

@@ -21,9 +21,9 @@ static void configure(struct lab *lab)
         .decline_time = 600,
         .offer_time = 60,
     };
-    c->options.items = keel_arena_calloc(a, 4 * sizeof *c->options.items);
-    dhcp_options_set(&c->options, 6, bytes(dns, 8));
-    dhcp_options_set(&c->options, 15, bytes("lan.example", 11));
+    c->policy.options.items = keel_arena_calloc(a, 4 * sizeof *c->policy.options.items);
+    dhcp_options_set(&c->policy.options, 6, bytes(dns, 8));
+    dhcp_options_set(&c->policy.options, 15, bytes("lan.example", 11));
     struct dhcp_subnet *s = &c->subnets[0];
     *s = (struct dhcp_subnet){
         .network = IP(192, 0, 2, 0),
@@ -34,20 +34,18 @@ static void configure(struct lab *lab)
         .range_count = 1,
         .reservations = keel_arena_calloc(a, 2 * sizeof *s->reservations),
         .reservation_count = 2,
-        .times = times,
+        .keys = keel_arena_calloc(a, 2 * sizeof *s->keys),
+        .key_count = 2,
+        .policy = {.times = times},
     };
-    s->ranges[0] = (struct dhcp_range){IP(192, 0, 2, 100), IP(192, 0, 2, 103)};
-    s->reservations[0] = (struct dhcp_reservation){
-        .hlen = 6, .chaddr = {2, 0, 0, 0, 0, 9}, .address = IP(192, 0, 2, 103), .name = "nine"};
+    s->ranges[0] = (struct dhcp_range){.first = IP(192, 0, 2, 100), .last = IP(192, 0, 2, 103)};
+    s->reservations[0] = (struct dhcp_reservation){.address = IP(192, 0, 2, 103), .name = "nine"};
     s->reservations[1] = (struct dhcp_reservation){
-        .hlen = 6,
-        .chaddr = {2, 0, 0, 0, 0, 7},
-        .address = IP(192, 0, 2, 7),
-        .hostname = bytes("printer", 7),
-        .name = "printer",
-    };
-    s->options.items = keel_arena_calloc(a, 4 * sizeof *s->options.items);
-    dhcp_options_set(&s->options, 3, bytes(router, 4));
+        .address = IP(192, 0, 2, 7), .hostname = bytes("printer", 7), .name = "printer"};
+    s->keys[0] = (struct dhcp_key){DHCP_KEY_HARDWARE, bytes("\2\0\0\0\0\11", 6), 0};
+    s->keys[1] = (struct dhcp_key){DHCP_KEY_HARDWARE, bytes("\2\0\0\0\0\7", 6), 1};
+    s->policy.options.items = keel_arena_calloc(a, 4 * sizeof *s->policy.options.items);
+    dhcp_options_set(&s->policy.options, 3, bytes(router, 4));
     s = &c->subnets[1];
     *s = (struct dhcp_subnet){
         .network = IP(10, 0, 0, 0),
@@ -55,11 +53,11 @@ static void configure(struct lab *lab)
         .length = 8,
         .ranges = keel_arena_calloc(a, sizeof *s->ranges),
         .range_count = 1,
-        .times = times,
+        .policy = {.times = times},
     };
-    s->ranges[0] = (struct dhcp_range){IP(10, 1, 0, 1), IP(10, 1, 0, 200)};
-    s->options.items = keel_arena_calloc(a, 4 * sizeof *s->options.items);
-    dhcp_options_set(&s->options, 3, bytes(router10, 4));
+    s->ranges[0] = (struct dhcp_range){.first = IP(10, 1, 0, 1), .last = IP(10, 1, 0, 200)};
+    s->policy.options.items = keel_arena_calloc(a, 4 * sizeof *s->policy.options.items);
+    dhcp_options_set(&s->policy.options, 3, bytes(router10, 4));
 }
 
 int lab_restart(struct lab *lab)
@@ -92,7 +90,7 @@ void lab_init(struct lab *lab)
     configure(lab);
     struct dhcp_config_fault fault;
     struct keel_diag diag;
-    if (dhcp_config_finish(&lab->config, &lab->arena, &fault, &diag) != 0 || lab_restart(lab) != 0)
+    if (dhcp_config_finish(&lab->config, &fault, &diag) != 0 || lab_restart(lab) != 0)
         abort();
 }
 

@@ -10,10 +10,12 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/unit/dhcpd/test_durable.c \
 	tests/unit/dhcpd/test_engine.c \
 	tests/unit/dhcpd/test_event.c \
+	tests/unit/dhcpd/test_expression.c \
 	tests/unit/dhcpd/test_lease.c \
 	tests/unit/dhcpd/test_message.c \
 	tests/unit/dhcpd/test_offer.c \
 	tests/unit/dhcpd/test_option.c \
+	tests/unit/dhcpd/test_policy.c \
 	tests/unit/dhcpd/test_pool.c \
 	tests/unit/dhcpd/test_relay.c \
 	tests/unit/dhcpd/test_reply.c \

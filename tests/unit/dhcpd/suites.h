@@ -14,6 +14,8 @@ Suite *lease_suite(void);
 Suite *pool_suite(void);
 Suite *offer_suite(void);
 Suite *config_suite(void);
+Suite *expression_suite(void);
+Suite *policy_suite(void);
 Suite *reply_suite(void);
 Suite *state_suite(void);
 Suite *engine_suite(void);

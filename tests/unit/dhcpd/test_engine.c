@@ -256,11 +256,11 @@ END_TEST
  */
 START_TEST(test_reservation_moves_client)
 {
-    lab.config.subnets[1].reservation_count = 0;
+    lab.config.subnets[1].reservation_count = lab.config.subnets[1].key_count = 0;
     ck_assert_int_eq(lab_restart(&lab), 0);
     uint32_t before = lab_lease(&lab, 7);
     ck_assert(before && before != IP(192, 0, 2, 7));
-    lab.config.subnets[1].reservation_count = 2;
+    lab.config.subnets[1].reservation_count = lab.config.subnets[1].key_count = 2;
     ck_assert_int_eq(lab_restart(&lab), 0);
     ck_assert_int_eq(SEND(.type = DHCP_REQUEST, .client = 7, .ciaddr = before), DHCP_NAK);
     ck_assert_uint_eq(lab_lease(&lab, 7), IP(192, 0, 2, 7));

@@ -74,7 +74,7 @@ END_TEST
 START_TEST(test_size)
 {
     static uint8_t big[240], medium[100];
-    struct dhcp_options *o = &lab.config.subnets[1].options;
+    struct dhcp_options *o = &lab.config.subnets[1].policy.options;
     struct dhcp_option_value items[8];
     memcpy(items, o->items, o->count * sizeof items[0]);
     o->items = items;

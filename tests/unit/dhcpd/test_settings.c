@@ -28,7 +28,7 @@ static struct keel_conf *conf;
 static struct keel_diag diag;
 
 /* The core's option that dhcpd reads too, and its own. */
-static struct keel_option rows[32];
+static struct keel_option rows[48];
 
 static void setup(void)
 {
@@ -37,7 +37,7 @@ static void setup(void)
         .name = "listen", .type = KEEL_OPT_LISTEN, .flags = KEEL_OPT_LIST, .help = "."};
     for (const struct keel_option *r = dhcp_options_rows; r->type != KEEL_OPT_END; r++)
         rows[n++] = *r;
-    ck_assert_uint_lt(n, 32);
+    ck_assert_uint_lt(n, 48);
 }
 
 static int load(const char *file, const char *overrides, struct dhcp_settings **out,
@@ -74,17 +74,16 @@ START_TEST(test_whole)
     ck_assert_str_eq(lan->interface, "lan0");
     ck_assert_uint_eq(lan->range_count, 2);
     ck_assert_uint_eq(lan->ranges[0].first, IP(192, 0, 2, 20));
-    ck_assert_uint_eq(lan->times.lease, 7200);
-    ck_assert_uint_eq(lan->times.min, 300);
-    ck_assert_uint_eq(lan->times.max, 7 * 86400);
-    ck_assert_uint_eq(ten->times.lease, 60);
-    ck_assert_uint_eq(ten->times.min, 60);
-    ck_assert_mem_eq(dhcp_options_get(&lan->options, 224)->value.p, "lp0", 3);
-    ck_assert_mem_eq(dhcp_options_get(&lan->options, 15)->value.p, "own", 3);
-    ck_assert_mem_eq(dhcp_options_get(&ten->options, 15)->value.p, "lan", 3);
-    ck_assert_uint_eq(dhcp_options_get(&ten->options, 6)->value.n, 8);
+    ck_assert_uint_eq(c->policy.times.lease, 7200);
+    ck_assert_uint_eq(lan->policy.times.lease, 0);
+    ck_assert_uint_eq(ten->policy.times.lease, 60);
+    ck_assert_mem_eq(dhcp_options_get(&lan->policy.options, 224)->value.p, "lp0", 3);
+    ck_assert_mem_eq(dhcp_options_get(&lan->policy.options, 15)->value.p, "own", 3);
+    ck_assert_mem_eq(dhcp_options_get(&c->policy.options, 15)->value.p, "lan", 3);
+    ck_assert_uint_eq(dhcp_options_get(&c->policy.options, 6)->value.n, 8);
     ck_assert_uint_eq(lan->reservations[0].address, IP(192, 0, 2, 7));
-    ck_assert_uint_eq(lan->reservations[0].hlen, 6);
+    ck_assert_uint_eq(lan->key_count, 1);
+    ck_assert_uint_eq(lan->keys[0].value.n, 6);
     /* two links, the packet socket that serves both, the port for relays */
     ck_assert_uint_eq(e.count, 4);
     ck_assert_int_eq(e.items[0].kind, KEEL_ENDPOINT_UDP);
