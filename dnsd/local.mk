@@ -31,6 +31,8 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/answer/resolve.c dnsd/answer/resolve.h \
 	dnsd/answer/rrl.c dnsd/answer/rrl.h \
 	dnsd/transfer/axfr.c dnsd/transfer/axfr.h \
+	dnsd/transfer/fetch.c dnsd/transfer/fetch.h \
+	dnsd/transfer/ixfr.c dnsd/transfer/ixfr.h \
 	dnsd/transfer/notify.c dnsd/transfer/notify.h \
 	dnsd/serve/journal.c dnsd/serve/journal.h \
 	dnsd/serve/images.h \

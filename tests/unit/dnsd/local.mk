@@ -21,8 +21,10 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_denial.c \
 	tests/unit/dnsd/test_diff.c \
 	tests/unit/dnsd/test_edns.c \
+	tests/unit/dnsd/test_fetch.c \
 	tests/unit/dnsd/test_generate.c \
 	tests/unit/dnsd/test_image.c \
+	tests/unit/dnsd/test_ixfr.c \
 	tests/unit/dnsd/test_journal.c \
 	tests/unit/dnsd/test_message.c \
 	tests/unit/dnsd/test_name.c \

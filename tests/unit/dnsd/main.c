@@ -10,7 +10,8 @@ int main(void)
         scan_suite,   compile_suite, image_suite,    set_suite,        zones_suite,
         reply_suite,  resolve_suite, query_suite,    denial_suite,     signed_suite,
         cookie_suite, opt_suite,     rrl_suite,      acl_suite,        axfr_suite,
-        notify_suite, tcp_suite,     journal_suite,  diff_suite,
+        notify_suite, tcp_suite,     journal_suite,  diff_suite,       fetch_suite,
+        ixfr_suite,
     };
     return unit_main(suites, sizeof suites / sizeof suites[0]);
 }

@@ -2,6 +2,8 @@
 #include "dnsd/wire/type.h"
 #include "suites.h"
 
+#include <stdlib.h>
+
 static const struct {
     uint16_t type;
     const char *bytes;
@@ -67,6 +69,53 @@ START_TEST(refuses_every_cut)
 }
 END_TEST
 
+/* A message of which only the name at offset 12 counts: example.org. */
+START_TEST(reads_out_of_messages)
+{
+    static const struct {
+        uint16_t type;
+        const char *bytes;
+        size_t size;
+        const char *flat;
+        size_t flat_size; /* 0: malformed */
+    } rows[] = {
+        {DNS_TYPE_A, "\300\0\2\1", 4, "\300\0\2\1", 4},
+        {DNS_TYPE_A, "\300\0\2", 3, "", 0},
+        {DNS_TYPE_NS, "\2ns\300\014", 5, "\2ns\7example\3org\0", 16},
+        {DNS_TYPE_NS, "\2ns\300\014\0", 6, "", 0},
+        {DNS_TYPE_NS, "\2ns\300", 4, "", 0},
+        {DNS_TYPE_NS, "\2ns\300\031", 5, "", 0}, /* to itself */
+        {DNS_TYPE_NS, "\2ns\300\377", 5, "", 0}, /* forward */
+        {DNS_TYPE_MX, "\0\12\300\014", 4, "\0\12\7example\3org\0", 15},
+        {DNS_TYPE_SRV, "\0\1\0\2\0\3\300\014", 8, "\0\1\0\2\0\3\7example\3org\0", 19},
+        {DNS_TYPE_SOA, "\300\014\1a\300\014aaaabbbbccccddddeeee", 26,
+         "\7example\3org\0\1a\7example\3org\0aaaabbbbccccddddeeee", 48},
+        {DNS_TYPE_SOA, "\300\014\1a\300\014aaaabbbbccccddddeee", 25, "", 0},
+        {DNS_TYPE_DNAME, "\300\014", 2, "", 0}, /* RFC 6672, 2.1 */
+        {DNS_TYPE_DNAME, "\1a\0", 3, "\1a\0", 3},
+        {DNS_TYPE_HTTPS, "\0\1\300\014", 4, "", 0},
+        {DNS_TYPE_TXT, "\2ab\0", 4, "\2ab\0", 4},
+        {DNS_TYPE_TXT, "\2a", 2, "", 0},
+        {65400, "\300\014", 2, "\300\014", 2},
+    };
+    static uint8_t out[UINT16_MAX];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t size = 25 + rows[i].size, n = 0;
+        uint8_t *message = malloc(size); /* of its very size, for the sanitizer */
+        memset(message, 0, 12);
+        memcpy(message + 12, "\7example\3org\0", 13);
+        memcpy(message + 25, rows[i].bytes, rows[i].size);
+        int err = dns_rdata_parse(rows[i].type, message, message + 25, rows[i].size, out, &n);
+        ck_assert_msg(err == (rows[i].flat_size ? 0 : KEEL_EINVAL), "%zu: %d", i, err);
+        if (err == 0) {
+            ck_assert_msg(n == rows[i].flat_size, "%zu: %zu bytes", i, n);
+            ck_assert_mem_eq(out, rows[i].flat, n);
+        }
+        free(message);
+    }
+}
+END_TEST
+
 START_TEST(finds_names)
 {
     struct dns_rdata_name names[DNS_RDATA_NAMES];
@@ -92,6 +141,7 @@ Suite *rdata_suite(void)
     TCase *t = tcase_create("rdata");
     tcase_add_loop_test(t, checks_layouts, 0, sizeof cases / sizeof cases[0]);
     tcase_add_test(t, refuses_every_cut);
+    tcase_add_test(t, reads_out_of_messages);
     tcase_add_test(t, finds_names);
     suite_add_tcase(s, t);
     return s;
