@@ -30,6 +30,7 @@
 #include "common/service/log.h"
 #include "common/service/metric.h"
 #include "common/service/module.h"
+#include "common/service/trace.h"
 #include "common/store/store.h"
 
 #endif

@@ -5,6 +5,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/wire/edns.c dnsd/wire/edns.h \
 	dnsd/wire/message.c dnsd/wire/message.h \
 	dnsd/wire/name.c dnsd/wire/name.h \
+	dnsd/wire/rcode.c dnsd/wire/rcode.h \
 	dnsd/wire/rdata.c dnsd/wire/rdata.h \
 	dnsd/wire/soa.c dnsd/wire/soa.h \
 	dnsd/wire/tsig.c dnsd/wire/tsig.h \
@@ -30,6 +31,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/answer/reply.c dnsd/answer/reply.h \
 	dnsd/answer/resolve.c dnsd/answer/resolve.h \
 	dnsd/answer/rrl.c dnsd/answer/rrl.h \
+	dnsd/answer/top.c dnsd/answer/top.h \
 	dnsd/transfer/axfr.c dnsd/transfer/axfr.h \
 	dnsd/transfer/fetch.c dnsd/transfer/fetch.h \
 	dnsd/transfer/ixfr.c dnsd/transfer/ixfr.h \
@@ -48,6 +50,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/tcp.c dnsd/serve/tcp.h \
 	dnsd/serve/transfer.c dnsd/serve/transfer.h \
 	dnsd/serve/udp.c dnsd/serve/udp.h \
+	dnsd/serve/watch.c dnsd/serve/watch.h \
 	dnsd/options.c dnsd/options.h
 dnsd_libdnsd_la_LIBADD = $(LDNS_LIBS) $(JANSSON_LIBS) common/libkeel.la
 

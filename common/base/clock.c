@@ -2,6 +2,7 @@
 
 #include "common/base/list.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static uint64_t clock_read(clockid_t id)
@@ -19,6 +20,17 @@ uint64_t keel_clock_monotonic(void)
 uint64_t keel_clock_realtime(void)
 {
     return clock_read(CLOCK_REALTIME);
+}
+
+char *keel_time_text(char *out, uint64_t realtime_ns)
+{
+    time_t seconds = (time_t)(realtime_ns / KEEL_NS_PER_S);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    size_t n = strftime(out, KEEL_TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + n, KEEL_TIME_TEXT - n, ".%03uZ",
+             (unsigned)(realtime_ns % KEEL_NS_PER_S / KEEL_NS_PER_MS));
+    return out;
 }
 
 static uint64_t system_monotonic(const struct keel_clock *clock)

@@ -15,6 +15,11 @@ uint64_t keel_clock_monotonic(void);
 /* Nanoseconds since 1970 (UTC); jumps when the date is set. */
 uint64_t keel_clock_realtime(void);
 
+/* A moment as RFC 3339 has it, in UTC: "2026-11-20T22:30:01.123Z". Returns out, KEEL_TIME_TEXT
+ * bytes. */
+#define KEEL_TIME_TEXT 32
+char *keel_time_text(char *out, uint64_t realtime_ns);
+
 /* What an engine is lent; the functions get the clock that they stand in. */
 struct keel_clock {
     uint64_t (*monotonic)(const struct keel_clock *clock);

@@ -7,6 +7,7 @@
 #include "common/keelctl/client.h"
 #include "common/keelctl/console.h"
 #include "common/keelctl/print.h"
+#include "common/keelctl/watch.h"
 
 #include <getopt.h>
 #include <jansson.h>
@@ -36,16 +37,13 @@ static int show(const struct keel_buf *text)
 }
 
 /* A reply that promises "ok" but does not keep to the form is no answer. */
-static int show_reply(const struct keelctl_options *options, struct keel_buf *line)
+static int show_reply(const struct keelctl_options *options, struct keel_buf *line, json_t *reply)
 {
-    json_error_t error;
-    json_t *reply = json_loadb((const char *)keel_buf_bytes(line), keel_buf_size(line), 0, &error);
     const json_t *ok = json_object_get(reply, "ok");
     const char *text = json_string_value(json_object_get(reply, "error"));
     int status = json_is_true(ok) ? KEELCTL_OK : KEELCTL_REFUSED;
     if (!json_is_boolean(ok) || (status == KEELCTL_REFUSED && !text)) {
         complain("the answer is not one");
-        json_decref(reply);
         return KEELCTL_UNREACHABLE;
     }
     struct keel_buf out = {0};
@@ -59,8 +57,17 @@ static int show_reply(const struct keelctl_options *options, struct keel_buf *li
         complain(text);
     int failed = out.failed ? KEELCTL_UNREACHABLE : show(&out);
     keel_buf_fini(&out);
-    json_decref(reply);
     return failed ? failed : status;
+}
+
+static int follow(const struct keelctl_options *options, const char *path, const char *const *words,
+                  int count)
+{
+    struct keel_diag diag;
+    int status = keelctl_watch(options, path, words, count, &diag);
+    if (status)
+        complain(diag.text);
+    return status;
 }
 
 int keelctl_command(const struct keelctl_options *options, const char *daemon,
@@ -75,10 +82,15 @@ int keelctl_command(const struct keelctl_options *options, const char *daemon,
     if (!err)
         err = keelctl_ask(path, words, count, options->timeout_ns, &line, &diag);
     int status = KEELCTL_UNREACHABLE;
-    if (err)
+    if (err) {
         complain(diag.text);
-    else
-        status = show_reply(options, &line);
+    } else {
+        json_t *reply =
+            json_loadb((const char *)keel_buf_bytes(&line), keel_buf_size(&line), 0, NULL);
+        status = keelctl_is_watch(reply) ? follow(options, path, words, count)
+                                         : show_reply(options, &line, reply);
+        json_decref(reply);
+    }
     keel_buf_fini(&line);
     return status;
 }

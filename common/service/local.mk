@@ -6,7 +6,8 @@ nobase_keelinclude_HEADERS += \
 	common/service/daemon.h \
 	common/service/log.h \
 	common/service/metric.h \
-	common/service/module.h
+	common/service/module.h \
+	common/service/trace.h
 common_libkeel_la_SOURCES += common/service/metric.c common/service/module.c
 common_libkeel_la_SOURCES += \
 	common/service/conf.c \
@@ -57,6 +58,7 @@ common_libkeel_la_SOURCES += \
 	common/service/sockets.h \
 	common/service/supervise.c \
 	common/service/totals.c \
+	common/service/trace.c \
 	common/service/upgrade.c \
 	common/service/worker.c \
 	common/service/worker.h \

@@ -41,17 +41,10 @@ static bool keep_or_undo(struct writer *w, size_t mark)
     return !w->cut;
 }
 
-/* "2026-11-20T22:30:01.123Z", RFC 3339. */
 static void put_time(struct writer *w, uint64_t time_ns)
 {
-    char text[40];
-    struct tm tm;
-    time_t seconds = (time_t)(time_ns / KEEL_NS_PER_S);
-    gmtime_r(&seconds, &tm);
-    size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    n += (size_t)snprintf(text + n, sizeof text - n, ".%03uZ",
-                          (unsigned)(time_ns % KEEL_NS_PER_S / KEEL_NS_PER_MS));
-    put(w, text, n);
+    char text[KEEL_TIME_TEXT];
+    puts_(w, keel_time_text(text, time_ns));
 }
 
 static bool needs_quotes(const char *value, size_t n)

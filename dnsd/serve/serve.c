@@ -190,6 +190,7 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     serve->most_transfers = settings->transfers;
     serve->transfer_timeout_ns = settings->transfer_timeout_ns;
     keel_list_init(&serve->connections);
+    dns_watch_init(&serve->watch, instance->loop);
     if (dns_turns_init(&serve->turns, instance->loop) != 0) {
         keel_free(serve);
         return keel_diag_set(diag, KEEL_ESYS, "cannot make an event descriptor: %s",
@@ -249,6 +250,7 @@ void dns_serve_stop(struct keel_instance *instance)
     dns_notifying_stop(serve->notifying);
     dns_turns_fini(&serve->turns);
     dns_versions_free(serve->versions);
+    dns_watch_fini(&serve->watch);
     keel_free(serve);
     instance->state = NULL;
 }
@@ -294,8 +296,23 @@ static int run_zones(struct keel_instance *instance, json_t *args, json_t **resu
     return 0;
 }
 
+static int run_trace(struct keel_instance *instance, json_t *args, json_t **result,
+                     struct keel_diag *diag)
+{
+    return dns_watch_trace(&((struct dns_serve *)instance->state)->watch, args, result, diag);
+}
+
+static int run_top(struct keel_instance *instance, json_t *args, json_t **result,
+                   struct keel_diag *diag)
+{
+    return dns_watch_top(&((struct dns_serve *)instance->state)->watch, instance, args, diag);
+}
+
 const struct keel_command dns_commands[] = {
     {"zones", "", "The zones that are served: serial, records, memory, file", KEEL_COMMAND_ONE,
      run_zones},
+    {"trace", DNS_TRACE_USAGE, "Follow questions and answers, live", KEEL_COMMAND_ALL, run_trace},
+    {"top", DNS_TOP_USAGE, "Count for some seconds what is asked most",
+     KEEL_COMMAND_ALL + KEEL_COMMAND_SLOW, run_top},
     {0},
 };

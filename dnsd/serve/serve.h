@@ -8,6 +8,7 @@
 #include "dnsd/answer/rrl.h"
 #include "dnsd/serve/notifier.h"
 #include "dnsd/serve/versions.h"
+#include "dnsd/serve/watch.h"
 
 /* Zone transfers that wait for the loop to go round (dnsd/serve/transfer.h). */
 struct dns_turns {
@@ -29,6 +30,7 @@ struct dns_serve {
     uint64_t transfer_timeout_ns;
     struct dns_turns turns;
     struct dns_versions *versions;
+    struct dns_watch watch;
     struct dns_query batch[KEEL_DGRAM_BATCH];
     uint8_t reply[2 + UINT16_MAX]; /* over TCP, with its length */
 };

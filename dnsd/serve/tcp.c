@@ -47,10 +47,15 @@ static int answer(struct tcp_connection *c, struct dns_tally *tally, const uint8
         c->transfer = dns_transfer_new(serve, s, query, on_drained);
     if (c->transfer) {
         dns_tally_query(tally, query, size);
+        if (dns_watch_on(&serve->watch))
+            dns_watch_query(&serve->watch, query, query->encrypted ? "tls" : "tcp", NULL, 0);
         return go_on(c);
     }
     size_t n = dns_query_answer(query, &serve->context, serve->reply + LENGTH, UINT16_MAX);
     dns_tally_query(tally, query, n);
+    if (dns_watch_on(&serve->watch))
+        dns_watch_query(&serve->watch, query, query->encrypted ? "tls" : "tcp",
+                        serve->reply + LENGTH, n);
     if (n == 0) /* no query: nothing that follows can be trusted either */
         return KEEL_EPROTO;
     keel_put_u16(serve->reply, (uint16_t)n);

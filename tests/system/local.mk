@@ -19,6 +19,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_dns_edns.py \
 	tests/system/test_dnsd.py \
 	tests/system/test_dnsd_transfer.py \
+	tests/system/test_dnsd_watch.py \
 	tests/system/test_dnssec.py \
 	tests/system/test_hang.py \
 	tests/system/test_helper.py \

@@ -36,6 +36,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_reply.c \
 	tests/unit/dnsd/test_resolve.c \
 	tests/unit/dnsd/test_rrl.c \
+	tests/unit/dnsd/test_top.c \
 	tests/unit/dnsd/test_scan.c \
 	tests/unit/dnsd/test_set.c \
 	tests/unit/dnsd/test_signed.c \

@@ -5,13 +5,40 @@
 int main(void)
 {
     static Suite *(*const suites[])(void) = {
-        name_suite,   type_suite,    rdata_suite,    message_suite,    edns_suite,
-        tsig_suite,   token_suite,   generate_suite, rdata_text_suite, svcb_text_suite,
-        scan_suite,   compile_suite, image_suite,    set_suite,        zones_suite,
-        reply_suite,  resolve_suite, query_suite,    denial_suite,     signed_suite,
-        cookie_suite, opt_suite,     rrl_suite,      acl_suite,        axfr_suite,
-        notify_suite, tcp_suite,     journal_suite,  diff_suite,       fetch_suite,
+        /* clang-format off: one a line, so that two who add one do not meet */
+        name_suite,
+        type_suite,
+        rdata_suite,
+        message_suite,
+        edns_suite,
+        tsig_suite,
+        token_suite,
+        generate_suite,
+        rdata_text_suite,
+        svcb_text_suite,
+        scan_suite,
+        compile_suite,
+        image_suite,
+        set_suite,
+        zones_suite,
+        reply_suite,
+        resolve_suite,
+        query_suite,
+        denial_suite,
+        signed_suite,
+        cookie_suite,
+        opt_suite,
+        rrl_suite,
+        acl_suite,
+        axfr_suite,
+        notify_suite,
+        tcp_suite,
+        journal_suite,
+        diff_suite,
+        fetch_suite,
         ixfr_suite,
+        top_suite,
+        /* clang-format on */
     };
     return unit_main(suites, sizeof suites / sizeof suites[0]);
 }

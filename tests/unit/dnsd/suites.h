@@ -30,6 +30,7 @@ Suite *denial_suite(void);
 Suite *cookie_suite(void);
 Suite *opt_suite(void);
 Suite *rrl_suite(void);
+Suite *top_suite(void);
 Suite *signed_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);

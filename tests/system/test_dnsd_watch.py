@@ -1,0 +1,120 @@
+"""What an operator sees of single questions: `keelctl dnsd trace` and `top`, while dig asks."""
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from dns import dig, zone_text
+from keel import Daemon, Refused, run, until
+
+KEELCTL = os.path.join(os.environ.get('KEEL_BUILDDIR', '.'), 'common', 'keelctl', 'keelctl')
+
+
+def dnsd(**more):
+    return Daemon('dnsd', conf='zone "example.org" { file = "the.zone" }\n',
+                  files={'the.zone': zone_text('example.org.zone')}, **more)
+
+
+class Follow:
+    """keelctl that follows, in a process of its own; its lines so far."""
+
+    def __init__(self, daemon, *words, options=()):
+        self.process = subprocess.Popen([KEELCTL, *options, daemon.socket, 'trace', *words],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lines = []
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout))
+        self.reader.start()
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        self.reader.join()
+        status, errors = self.process.wait(20), self.process.stderr.read()
+        self.process.stderr.close()
+        self.process.stdout.close()
+        assert status == 0, (status, errors)
+        return self.lines
+
+
+def traced():
+    with dnsd(workers=2) as daemon:
+        address = daemon.address('udp')
+        follow = Follow(daemon, 'name=ns1.example.org', 'client=127.0.0.0/8')
+        other = Follow(daemon, 'rcode=NXDOMAIN', 'type=AAAA', options=('--json',))
+        # until both are heard of: a line each
+        until(lambda: dig(address, ['ns1.example.org A', 'no.example.org AAAA']) and
+              follow.process.poll() is None and len(seen(daemon)) == 0 and
+              (follow.lines and other.lines), 'lines of both')
+        dig(address, ['example.org A', 'ns2.example.org A', 'no.example.org A'])
+        count = len(follow.lines)
+        dig(address, ['ns1.example.org AAAA'], '+tcp', '+dnssec')
+        until(lambda: len(follow.lines) > count, 'the line of TCP')
+        lines, others = follow.end(), other.end()
+        assert all('ns1.example.org.' in line and '127.0.0.1' in line for line in lines), lines
+        assert any(' udp ' in line and '-> NOERROR aa' in line for line in lines), lines
+        assert ' tcp ' in lines[-1] and '+do' in lines[-1], lines
+        assert lines == sorted(lines)
+        assert all('NXDOMAIN' in line and '"worker"' in line for line in others), others
+        for wrong in ('nix=1', 'client=x', 'type=NOPE9', 'rcode=NOPE', 'name=a..b', 'naked'):
+            try:
+                raise AssertionError(daemon.ctl('trace', wrong))
+            except Refused:
+                pass
+
+
+def seen(daemon):
+    """Nothing of it stands in the log."""
+    return [line for line in daemon.log().splitlines() if 'ns1.example.org' in line]
+
+
+def forgotten():
+    """A session that nobody asks for ends by itself, so that others find room."""
+    with dnsd(workers=1) as daemon:
+        for i in range(8):
+            daemon.ctl('trace', 'session=%d' % i)
+        try:
+            raise AssertionError(daemon.ctl('trace', 'session=8'))
+        except Refused:
+            pass
+
+        def free():
+            try:
+                return daemon.ctl('trace', 'session=9') is not None
+            except Refused:
+                return False
+        until(free, 'a session ends', patience=60)
+
+
+def topped():
+    with dnsd(workers=1) as daemon:
+        address = daemon.address('udp')
+        for subject, key in (('name', 'ns1.example.org.'), ('type', 'A'), ('zone', 'example.org.'),
+                             ('client', '127.0.0.1')):
+            owed = daemon.ask('top', subject, '2', '1')
+            for _ in range(5):
+                dig(address, ['ns1.example.org A'] * 3 + ['ns2.example.org AAAA'])
+            [answer] = owed()
+            rows = answer['result']
+            assert len(rows) == 1 and rows[0]['key'] == key, (subject, answer)
+            assert rows[0]['questions'] >= 3 and rows[0]['too_high_by'] == 0, answer
+        for wrong in ((), ('nix',), ('name', '0'), ('name', '9999'), ('name', '1', '1', '1')):
+            try:
+                raise AssertionError(daemon.ctl('top', *wrong))
+            except Refused:
+                pass
+        owed = daemon.ask('top', 'name', '300')
+        assert 'counts already' in refusal(daemon, 'top', 'name')
+        # stopping the daemon does not wait for it
+
+
+def refusal(daemon, *words):
+    try:
+        return 'not refused: %s' % daemon.ctl(*words)
+    except Refused as error:
+        return str(error)
+
+
+run(('questions of a name, live', traced),
+    ('a session nobody asks for', forgotten),
+    ('what is asked most', topped))
