@@ -5,7 +5,8 @@
 int main(void)
 {
     static Suite *(*const suites[])(void) = {
-        /* clang-format off: one a line, so that two who add one do not meet */
+        /* one a line, so that two who add one do not meet */
+        /* clang-format off */
         name_suite,
         type_suite,
         rdata_suite,
