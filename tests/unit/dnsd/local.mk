@@ -33,6 +33,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_query.c \
 	tests/unit/dnsd/test_rdata.c \
 	tests/unit/dnsd/test_rdata_text.c \
+	tests/unit/dnsd/test_refresh.c \
 	tests/unit/dnsd/test_reply.c \
 	tests/unit/dnsd/test_resolve.c \
 	tests/unit/dnsd/test_rrl.c \

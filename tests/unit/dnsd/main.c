@@ -38,6 +38,7 @@ int main(void)
         diff_suite,
         fetch_suite,
         ixfr_suite,
+        refresh_suite,
         top_suite,
         /* clang-format on */
     };
