@@ -6,6 +6,7 @@
 
 #include "common/base/addr.h"
 #include "common/base/buf.h"
+#include "common/base/clients.h"
 #include "common/base/clock.h"
 #include "common/base/digest.h"
 #include "common/base/err.h"

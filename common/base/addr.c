@@ -337,3 +337,13 @@ bool keel_prefix_contains(const struct keel_prefix *p, const struct keel_addr *a
         return false;
     return p->length % 8 == 0 || ((p->bytes[full] ^ bytes[full]) & last_mask(p->length)) == 0;
 }
+
+const struct keel_addr *keel_addr_unmapped(const struct keel_addr *a, struct keel_addr *space)
+{
+    if (keel_addr_family(a) != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
+        return a;
+    uint32_t host;
+    memcpy(&host, a->in6.sin6_addr.s6_addr + 12, sizeof host);
+    keel_addr_set4(space, ntohl(host), keel_addr_port(a));
+    return space;
+}

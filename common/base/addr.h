@@ -63,6 +63,8 @@ struct keel_prefix {
  */
 int keel_prefix_parse(struct keel_prefix *p, struct keel_str text, struct keel_diag *diag);
 size_t keel_prefix_format(char *out, size_t size, const struct keel_prefix *p);
+/* The IPv4 address that an IPv4-mapped IPv6 one means, in *space; any other as it is. */
+const struct keel_addr *keel_addr_unmapped(const struct keel_addr *a, struct keel_addr *space);
 /* False for an address of another family; an IPv4-mapped address is an IPv6 one. */
 bool keel_prefix_contains(const struct keel_prefix *p, const struct keel_addr *a);
 

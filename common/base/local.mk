@@ -4,6 +4,7 @@ nobase_keelinclude_HEADERS += \
 	common/base/clock.h \
 	common/base/digest.h \
 	common/base/err.h \
+	common/base/clients.h \
 	common/base/hash.h \
 	common/base/list.h \
 	common/base/mem.h \
@@ -16,6 +17,7 @@ common_libkeel_la_SOURCES += \
 	common/base/clock.c \
 	common/base/digest.c \
 	common/base/err.c \
+	common/base/clients.c \
 	common/base/hash.c \
 	common/base/mem.c \
 	common/base/rand.c \

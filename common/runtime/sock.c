@@ -262,30 +262,21 @@ int keel_sock_nodelay(int fd)
     return set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ? KEEL_ESYS : 0;
 }
 
-/* A dual-stack listener shows IPv4 peers as ::ffff:a.b.c.d; access lists and logs want a.b.c.d. */
-static void unmap(struct keel_addr *addr)
-{
-    if (addr->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&addr->in6.sin6_addr))
-        return;
-    struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = addr->in6.sin6_port};
-    memcpy(&in4.sin_addr, addr->in6.sin6_addr.s6_addr + 12, 4);
-    memset(addr, 0, sizeof *addr);
-    addr->in4 = in4;
-}
-
 int keel_sock_accept(int fd, struct keel_accepted *out, unsigned max)
 {
     unsigned n = 0;
     /* Connections that died in the queue are skipped, but not for ever. */
     for (unsigned tries = 0; n < max && tries < 2 * max + 8; tries++) {
         struct sockaddr_storage ss;
+        struct keel_addr plain;
         socklen_t size = sizeof ss;
         ss.ss_family = AF_UNSPEC;
         int peer = accept4(fd, (struct sockaddr *)&ss, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (peer >= 0) {
             out[n].fd = peer;
             addr_from_kernel(&out[n].peer, &ss, size);
-            unmap(&out[n].peer);
+            /* a dual-stack listener shows IPv4 peers as ::ffff:a.b.c.d */
+            out[n].peer = *keel_addr_unmapped(&out[n].peer, &plain);
             n++;
             continue;
         }

@@ -147,8 +147,9 @@ static int read_rate(struct http_access *access, const struct keel_conf *conf,
     if (!keel_str_split(&rest, '/', &number) || keel_parse_u64(number, 1000000, &n) != 0 ||
         n == 0 || rest.n != 1 || (*rest.p != 's' && *rest.p != 'm'))
         return keel_conf_error(conf, "request-rate", diag, "\"NUMBER/s\" or \"NUMBER/m\" expected");
-    access->interval_ns = (*rest.p == 's' ? 1 : 60) * KEEL_NS_PER_S / n;
-    access->burst_ns = access->interval_ns * (uint64_t)keel_conf_int(conf, "request-burst");
+    access->rate.interval_ns = (*rest.p == 's' ? 1 : 60) * KEEL_NS_PER_S / n;
+    access->rate.burst_ns =
+        access->rate.interval_ns * (uint64_t)keel_conf_int(conf, "request-burst");
     return 0;
 }
 
@@ -177,8 +178,8 @@ static int read_access(struct keel_arena *arena, struct http_location *location,
         return no_memory(diag);
     location->access = access;
     int err = read_rate(access, conf, diag);
-    if (access->interval_ns > 0)
-        access->rule = ++*limited;
+    if (access->rate.interval_ns > 0)
+        access->rate.rule = ++*limited;
     return err;
 }
 

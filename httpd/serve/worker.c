@@ -80,8 +80,8 @@ struct http_worker *http_worker_new(struct keel_instance *instance)
     http_request_init(&w->request);
     if (http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload ||
         (log.format && http_access_log_init(&w->log, &log) != 0) ||
-        (w->settings->limited && http_clients_init(&w->rates, CLIENTS) != 0) ||
-        (w->settings->client_connections && http_clients_init(&w->connections, CLIENTS) != 0)) {
+        (w->settings->limited && keel_clients_init(&w->rates, CLIENTS) != 0) ||
+        (w->settings->client_connections && keel_clients_init(&w->connections, CLIENTS) != 0)) {
         http_worker_free(w);
         return NULL;
     }
@@ -92,8 +92,8 @@ void http_worker_free(struct http_worker *w)
 {
     keel_offload_free(w->offload);
     http_access_log_fini(&w->log);
-    http_clients_fini(&w->rates);
-    http_clients_fini(&w->connections);
+    keel_clients_fini(&w->rates);
+    keel_clients_fini(&w->connections);
     http_h2_shared_fini(&w->h2);
     http_cache_fini(&w->cache);
     http_request_fini(&w->request);
@@ -151,8 +151,8 @@ static bool admit(struct http_worker *w, const struct keel_addr *peer,
         http_response_plain(response, request, 403, KEEL_STR(""));
         return false;
     }
-    if (access->interval_ns == 0 ||
-        http_clients_request(&w->rates, peer, access, w->clock.now_ns, &wait_ns))
+    if (access->rate.interval_ns == 0 ||
+        keel_clients_take(&w->rates, peer, &access->rate, w->clock.now_ns, &wait_ns))
         return true;
     keel_metric_add(&w->instance->metrics, M_LIMITED_REQUESTS, 1);
     char *field =
@@ -167,17 +167,17 @@ bool http_worker_connect(struct http_worker *w, const struct keel_addr *peer, bo
     *counted = false;
     if (!w->connections.items)
         return true;
-    enum http_admission how =
-        http_clients_enter(&w->connections, peer, w->settings->client_connections);
-    *counted = how == HTTP_ADMIT;
-    if (how == HTTP_REFUSE)
+    enum keel_admission how =
+        keel_clients_enter(&w->connections, peer, w->settings->client_connections);
+    *counted = how == KEEL_ADMIT;
+    if (how == KEEL_REFUSE)
         keel_metric_add(&w->instance->metrics, M_LIMITED_CONNECTIONS, 1);
-    return how != HTTP_REFUSE;
+    return how != KEEL_REFUSE;
 }
 
 void http_worker_disconnect(struct http_worker *w, const struct keel_addr *peer)
 {
-    http_clients_leave(&w->connections, peer);
+    keel_clients_leave(&w->connections, peer);
 }
 
 void http_worker_answer(struct http_worker *w, const struct keel_stream *stream,

@@ -17,7 +17,7 @@ struct http_worker {
     struct http_cache cache;
     struct keel_offload *offload;
     struct http_access_log log;
-    struct http_clients rates, connections; /* items NULL: nothing is limited */
+    struct keel_clients rates, connections; /* items NULL: nothing is limited */
     struct http_h2_shared h2;
     struct http_clock clock;
     struct http_request request; /* the one that is being answered */

@@ -7,6 +7,7 @@ tests_unit_base_base_SOURCES = \
 	tests/unit/base/suites.h \
 	tests/unit/base/test_addr.c \
 	tests/unit/base/test_buf.c \
+	tests/unit/base/test_clients.c \
 	tests/unit/base/test_clock.c \
 	tests/unit/base/test_digest.c \
 	tests/unit/base/test_err.c \

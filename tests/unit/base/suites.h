@@ -8,6 +8,7 @@
 
 Suite *addr_suite(void);
 Suite *buf_suite(void);
+Suite *clients_suite(void);
 Suite *clock_suite(void);
 Suite *digest_suite(void);
 Suite *err_suite(void);
