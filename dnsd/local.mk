@@ -40,6 +40,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/journal.c dnsd/serve/journal.h \
 	dnsd/serve/images.h \
 	dnsd/serve/load.c dnsd/serve/load.h \
+	dnsd/serve/quota.c dnsd/serve/quota.h \
 	dnsd/serve/secret.c dnsd/serve/secret.h \
 	dnsd/serve/serve.c dnsd/serve/serve.h \
 	dnsd/serve/notifier.c dnsd/serve/notifier.h \
@@ -50,6 +51,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/settings.c dnsd/serve/settings.h \
 	dnsd/serve/tcp.c dnsd/serve/tcp.h \
 	dnsd/serve/transfer.c dnsd/serve/transfer.h \
+	dnsd/serve/types.h \
 	dnsd/serve/udp.c dnsd/serve/udp.h \
 	dnsd/serve/watch.c dnsd/serve/watch.h \
 	dnsd/options.c dnsd/options.h

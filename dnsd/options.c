@@ -129,6 +129,21 @@ const struct keel_option dns_options[] = {
      .max = 1000000000,
      .help = "Most queries of one TCP connection; it is closed after the last answer. 0 is no "
              "limit."},
+    {.name = "client-connections",
+     .type = KEEL_OPT_INT,
+     .def = "100",
+     .min = 0,
+     .max = 1000000,
+     .help = "Most connections of one client (an IPv4 address, or the /64 of an IPv6 one) in a "
+             "worker; what is more is closed. 0 is no limit."},
+    {.name = "client-queries",
+     .type = KEEL_OPT_INT,
+     .def = "0",
+     .min = 0,
+     .max = 1000000,
+     .help = "Most questions a second of one client over UDP that a worker answers; what is more "
+             "is dropped. Clients with a good cookie or a signature have no limit. 0 is no limit "
+             "for anybody."},
     {.name = "transfers-out",
      .type = KEEL_OPT_INT,
      .def = "100",
@@ -166,6 +181,15 @@ const struct keel_option dns_options[] = {
      .def = "yes",
      .help = "Answer DNS cookies (RFC 7873, 9018), which tell clients that are where they say they "
              "are from forged ones."},
+    {.name = "cookies-required-above",
+     .type = KEEL_OPT_INT,
+     .def = "0",
+     .min = 0,
+     .max = 100000000,
+     .help =
+         "Above so many questions a second over UDP a worker answers only clients that have "
+         "shown with a cookie that they are where they say: others get a cookie (BADCOOKIE), or "
+         "are sent to TCP when they know none. 0: never."},
     {.name = "cookie-secret",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST | KEEL_OPT_SECRET,

@@ -81,6 +81,18 @@ static void choose_zone(struct dns_query *query, const struct dns_answer_context
     query->zone = zone->image ? zone : NULL;
 }
 
+/* A client that has a cookie of its own gets ours and comes again (RFC 7873, 5.2.3); one that knows
+ * no cookies has to show over TCP that it is where it says (5.2.1). */
+static void demand_cookie(struct dns_query *query)
+{
+    if (query->cookie == DNS_COOKIE_GOOD || query->tsig.key)
+        return;
+    if (query->cookie == DNS_COOKIE_NONE)
+        query->unproved = true;
+    else
+        query->rcode = DNS_BADCOOKIE;
+}
+
 void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,
                     const uint8_t *bytes, size_t size, const struct keel_addr *peer, bool tcp)
 {
@@ -95,6 +107,7 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     query->transfer = DNS_TRANSFER_NONE;
     query->denied = DNS_DENIED_NO;
     query->truncated = false;
+    query->unproved = false;
     query->cookie = DNS_COOKIE_NONE;
     query->subject = DNS_NO_NODE;
     int err = dns_message_parse_query(m, bytes, size);
@@ -112,7 +125,9 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     }
     if (m->edns.cookie_size > 0)
         query->cookie = dns_cookie_check(&context->cookies, &m->edns, peer, context->now);
-    if (query->rcode != DNS_NOERROR || m->qclass != DNS_CLASS_IN)
+    if (context->need_cookie && !tcp && query->rcode == DNS_NOERROR)
+        demand_cookie(query);
+    if (query->rcode != DNS_NOERROR || query->unproved || m->qclass != DNS_CLASS_IN)
         return;
     if (m->qtype == DNS_TYPE_AXFR || m->qtype == DNS_TYPE_IXFR)
         dns_axfr_judge(query, context);
@@ -167,7 +182,9 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
     keel_write_skip(&reply.out, DNS_HEADER_SIZE);
     if (question)
         keel_write_bytes(&reply.out, query->bytes + DNS_HEADER_SIZE, m->question_size);
-    if (query->transfer == DNS_TRANSFER_ZONE) {
+    if (query->unproved) {
+        reply.truncated = query->truncated = true;
+    } else if (query->transfer == DNS_TRANSFER_ZONE) {
         query->rcode = DNS_SERVFAIL;
     } else if (query->zone) {
         uint16_t qtype = query->transfer == DNS_TRANSFER_SOA ? DNS_TYPE_SOA : m->qtype;

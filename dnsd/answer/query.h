@@ -30,6 +30,7 @@ struct dns_answer_context {
     struct keel_str version;  /* version.bind */
     uint16_t keepalive;       /* idle TCP connections, in 100 ms (RFC 7828); 0: is not told */
     struct dns_cookie_secrets cookies;
+    bool need_cookie; /* over UDP: who has no good one has to come again */
 };
 
 /* What a zone transfer gets. */
@@ -50,6 +51,7 @@ struct dns_query {
     bool encrypted; /* set behind read: nobody else sees the answer, and padding hides its size */
     bool silent;    /* no reply: not a query */
     uint16_t rcode; /* extended; NXDOMAIN and NOERROR are set while answering */
+    bool unproved;  /* a cookie is needed, and the client knows none: it gets TC alone */
     bool truncated; /* the reply has TC */
     const struct dns_zone *zone; /* NULL: the rcode says it all */
     uint64_t hash;

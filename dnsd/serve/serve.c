@@ -13,6 +13,8 @@
 
 #define ANSWERS "dnsd_answers_total", KEEL_COUNTER
 #define ANSWERS_HELP "Answers by their code"
+#define TYPES "dnsd_questions_total", KEEL_COUNTER
+#define TYPES_HELP "Questions by their type"
 #define DENIED "dnsd_denied_total", KEEL_COUNTER
 #define DENIED_HELP "Questions that were refused because of an access list"
 #define TRANSFERS "dnsd_transfers_out_total", KEEL_COUNTER
@@ -29,7 +31,12 @@ const struct keel_metric dns_metrics[] = {
                                 "Messages that came, by transport"},
     [DNS_METRIC_QUERIES_TLS] = {"dnsd_queries_total", KEEL_COUNTER, "transport=\"tls\"",
                                 "Messages that came, by transport"},
-    [DNS_METRIC_NOERROR] = {ANSWERS, "rcode=\"NOERROR\"", ANSWERS_HELP},
+    [DNS_METRIC_TYPES + DNS_COUNTED_OTHER] = {TYPES, "type=\"other\"", TYPES_HELP},
+#define X(name, number)                                                                            \
+    [DNS_METRIC_TYPES + DNS_COUNTED_##name] = {TYPES, "type=\"" #name "\"", TYPES_HELP},
+    DNS_COUNTED_TYPES(X)
+#undef X
+        [DNS_METRIC_NOERROR] = {ANSWERS, "rcode=\"NOERROR\"", ANSWERS_HELP},
     [DNS_METRIC_FORMERR] = {ANSWERS, "rcode=\"FORMERR\"", ANSWERS_HELP},
     [DNS_METRIC_SERVFAIL] = {ANSWERS, "rcode=\"SERVFAIL\"", ANSWERS_HELP},
     [DNS_METRIC_NXDOMAIN] = {ANSWERS, "rcode=\"NXDOMAIN\"", ANSWERS_HELP},
@@ -38,6 +45,7 @@ const struct keel_metric dns_metrics[] = {
     [DNS_METRIC_YXDOMAIN] = {ANSWERS, "rcode=\"YXDOMAIN\"", ANSWERS_HELP},
     [DNS_METRIC_NOTAUTH] = {ANSWERS, "rcode=\"NOTAUTH\"", ANSWERS_HELP},
     [DNS_METRIC_BADVERS] = {ANSWERS, "rcode=\"BADVERS\"", ANSWERS_HELP},
+    [DNS_METRIC_BADCOOKIE] = {ANSWERS, "rcode=\"BADCOOKIE\"", ANSWERS_HELP},
     [DNS_METRIC_TRUNCATED] = {"dnsd_truncated_total", KEEL_COUNTER, NULL,
                               "Answers that did not fit and said so (TC)"},
     [DNS_METRIC_COOKIE_NEW] = {"dnsd_cookies_total", KEEL_COUNTER, "state=\"new\"",
@@ -50,6 +58,14 @@ const struct keel_metric dns_metrics[] = {
                                 "Of the answers those over the rate limit: cut or dropped"},
     [DNS_METRIC_LIMITED_DROPPED] = {"dnsd_rate_limited_total", KEEL_COUNTER, "action=\"dropped\"",
                                     "Of the answers those over the rate limit: cut or dropped"},
+    [DNS_METRIC_QUOTA_CONNECTIONS] = {"dnsd_quota_total", KEEL_COUNTER, "what=\"connection\"",
+                                      "Of a client above its quota: connections closed, "
+                                      "questions not answered"},
+    [DNS_METRIC_QUOTA_QUERIES] = {"dnsd_quota_total", KEEL_COUNTER, "what=\"query\"",
+                                  "Of a client above its quota: connections closed, questions "
+                                  "not answered"},
+    [DNS_METRIC_UNPROVED] = {"dnsd_unproved_total", KEEL_COUNTER, NULL,
+                             "Under load: questions without a cookie that were sent to TCP"},
     [DNS_METRIC_IGNORED] = {"dnsd_ignored_total", KEEL_COUNTER, NULL,
                             "Messages that got no answer: too short, or answers themselves"},
     [DNS_METRIC_DENIED_QUERY] = {DENIED, "list=\"allow-query\"", DENIED_HELP},
@@ -90,6 +106,8 @@ static enum dns_metric metric_of(unsigned rcode)
         return DNS_METRIC_NOTAUTH;
     case DNS_BADVERS:
         return DNS_METRIC_BADVERS;
+    case DNS_BADCOOKIE:
+        return DNS_METRIC_BADCOOKIE;
     default:
         return DNS_METRIC_REFUSED;
     }
@@ -138,11 +156,15 @@ void dns_tally_query(struct dns_tally *tally, const struct dns_query *query, siz
         tally->counts[DNS_METRIC_QUERIES_TLS]++;
     else
         tally->counts[query->tcp ? DNS_METRIC_QUERIES_TCP : DNS_METRIC_QUERIES_UDP]++;
+    if (!query->silent && query->message.question_size > 0)
+        tally->counts[DNS_METRIC_TYPES + dns_counted_type(query->message.qtype)]++;
     if (query->cookie != DNS_COOKIE_NONE)
         tally->counts[cookies[query->cookie]]++;
     tally->counts[reply_size == 0 ? DNS_METRIC_IGNORED : metric_of(query->rcode)]++;
     if (query->truncated)
         tally->counts[DNS_METRIC_TRUNCATED]++;
+    if (query->unproved)
+        tally->counts[DNS_METRIC_UNPROVED]++;
     if (query->denied)
         tally_denied(tally, query);
     if (query->tsig.signs)
@@ -201,6 +223,8 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     serve->context.version = keel_str(settings->version);
     serve->context.keepalive = keepalive_of(settings->tcp_idle_ns);
     int err = settings->cookies ? start_cookies(serve, instance, diag) : 0;
+    if (err == 0 && dns_quota_init(&serve->quota, &settings->quota) != 0)
+        err = keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
     if (err == 0 && settings->rate_limit.rate > 0) {
         serve->rrl = dns_rrl_new(&settings->rate_limit,
                                  (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
@@ -251,6 +275,7 @@ void dns_serve_stop(struct keel_instance *instance)
     dns_turns_fini(&serve->turns);
     dns_versions_free(serve->versions);
     dns_watch_fini(&serve->watch);
+    dns_quota_fini(&serve->quota);
     keel_free(serve);
     instance->state = NULL;
 }

@@ -7,6 +7,8 @@
 #include "common/service/module.h"
 #include "dnsd/answer/rrl.h"
 #include "dnsd/serve/notifier.h"
+#include "dnsd/serve/quota.h"
+#include "dnsd/serve/types.h"
 #include "dnsd/serve/versions.h"
 #include "dnsd/serve/watch.h"
 
@@ -31,6 +33,7 @@ struct dns_serve {
     struct dns_turns turns;
     struct dns_versions *versions;
     struct dns_watch watch;
+    struct dns_quota quota;
     struct dns_query batch[KEEL_DGRAM_BATCH];
     uint8_t reply[2 + UINT16_MAX]; /* over TCP, with its length */
 };
@@ -39,7 +42,8 @@ enum dns_metric {
     DNS_METRIC_QUERIES_UDP,
     DNS_METRIC_QUERIES_TCP,
     DNS_METRIC_QUERIES_TLS,
-    DNS_METRIC_NOERROR,
+    DNS_METRIC_TYPES, /* + enum dns_counted_type */
+    DNS_METRIC_NOERROR = DNS_METRIC_TYPES + DNS_COUNTED,
     DNS_METRIC_FORMERR,
     DNS_METRIC_SERVFAIL,
     DNS_METRIC_NXDOMAIN,
@@ -48,12 +52,16 @@ enum dns_metric {
     DNS_METRIC_YXDOMAIN,
     DNS_METRIC_NOTAUTH,
     DNS_METRIC_BADVERS,
+    DNS_METRIC_BADCOOKIE,
     DNS_METRIC_TRUNCATED,
     DNS_METRIC_COOKIE_NEW,
     DNS_METRIC_COOKIE_BAD,
     DNS_METRIC_COOKIE_GOOD,
     DNS_METRIC_LIMITED_CUT,
     DNS_METRIC_LIMITED_DROPPED,
+    DNS_METRIC_QUOTA_CONNECTIONS,
+    DNS_METRIC_QUOTA_QUERIES,
+    DNS_METRIC_UNPROVED,
     DNS_METRIC_IGNORED,
     DNS_METRIC_DENIED_QUERY,
     DNS_METRIC_DENIED_TRANSFER,

@@ -200,6 +200,9 @@ static int read_all(struct dns_settings *s, const struct keel_conf *conf,
     s->udp_size = (uint16_t)keel_conf_int(conf, "udp-size");
     s->tcp_idle_ns = (uint64_t)keel_conf_int(conf, "tcp-idle-timeout");
     s->tcp_queries = (uint64_t)keel_conf_int(conf, "tcp-queries");
+    s->quota.connections = (uint32_t)keel_conf_int(conf, "client-connections");
+    s->quota.queries = (uint32_t)keel_conf_int(conf, "client-queries");
+    s->quota.cookies_above = (uint32_t)keel_conf_int(conf, "cookies-required-above");
     s->transfers = (uint32_t)keel_conf_int(conf, "transfers-out");
     s->transfer_timeout_ns = (uint64_t)keel_conf_int(conf, "transfer-timeout");
     int err = read_listen(conf, endpoints, diag);

@@ -7,6 +7,7 @@
 #include "common/runtime/tls.h"
 #include "common/service/module.h"
 #include "dnsd/answer/rrl.h"
+#include "dnsd/serve/quota.h"
 #include "dnsd/transfer/notify.h"
 #include "dnsd/wire/cookie.h"
 #include "dnsd/wire/tsig.h"
@@ -26,7 +27,8 @@ struct dns_settings {
     bool cookies;
     struct dns_cookie_secrets cookie_secrets; /* none: they are in the state directory */
     struct dns_rrl_options rate_limit;        /* rate 0: none */
-    struct keel_tls_context *tls;             /* NULL: no certificate */
+    struct dns_quota_options quota;
+    struct keel_tls_context *tls; /* NULL: no certificate */
 };
 
 /* See struct keel_protocol: configure and free_settings. */

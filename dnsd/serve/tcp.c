@@ -13,6 +13,7 @@ struct tcp_connection {
     uint64_t queries;
     struct dns_transfer_out *transfer; /* a zone on its way; NULL: none */
     bool half_closed;                  /* the client asks no more */
+    bool counted;                      /* in the quota */
 };
 const size_t dns_tcp_connection_size = sizeof(struct tcp_connection);
 
@@ -145,8 +146,11 @@ static void on_deadline(struct keel_stream *s)
 static void on_close(struct keel_stream *s, enum keel_stream_end why)
 {
     struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
+    struct dns_serve *serve = c->core.instance->state;
     dns_transfer_free(c->transfer);
     keel_list_remove(&c->node);
+    if (c->counted)
+        dns_quota_disconnect(&serve->quota, &s->peer);
 }
 
 const struct keel_stream_ops dns_tcp_stream = {
@@ -162,7 +166,14 @@ void dns_tcp_connect(struct keel_connection *connection)
 {
     struct tcp_connection *c = KEEL_CONTAINER(connection, struct tcp_connection, core);
     struct dns_serve *serve = connection->instance->state;
+    enum keel_admission how = dns_quota_connect(&serve->quota, &connection->stream.peer);
     keel_list_push_back(&serve->connections, &c->node);
+    if (how == KEEL_REFUSE) {
+        keel_metric_add(serve->metrics, DNS_METRIC_QUOTA_CONNECTIONS, 1);
+        keel_stream_close(&connection->stream);
+        return;
+    }
+    c->counted = how == KEEL_ADMIT;
     /* the longest message must fit, or it would wait for ever */
     connection->stream.input_limit = LENGTH + UINT16_MAX;
     keel_stream_deadline(&connection->stream, serve->tcp_idle_ns);

@@ -28,6 +28,8 @@ void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *e
     uint64_t now = keel_loop_now(instance->loop);
 
     serve->context.now = keel_loop_realtime(instance->loop) / KEEL_NS_PER_S;
+    serve->context.need_cookie =
+        serve->context.cookies.count > 0 && dns_quota_load(&serve->quota, count, now);
     for (unsigned i = 0; i < count; i++)
         /* what was cut is not what the client said: too short, so that it is ignored */
         dns_query_read(&serve->batch[i], &serve->context, batch[i].bytes,
@@ -37,6 +39,11 @@ void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *e
     for (unsigned i = 0; i < count; i++) {
         size_t room;
         uint8_t *reply = keel_dgram_reserve(d, &room);
+        if (!dns_quota_query(&serve->quota, &serve->batch[i], now)) {
+            tally.counts[DNS_METRIC_QUERIES_UDP]++;
+            tally.counts[DNS_METRIC_QUOTA_QUERIES]++;
+            continue;
+        }
         size_t size = dns_query_answer(&serve->batch[i], &serve->context, reply, room);
         size_t sent = serve->rrl && size > 0
                           ? limit(serve, &tally, &serve->batch[i], reply, size, now)

@@ -35,6 +35,7 @@ enum dns_rcode {
     DNS_YXDOMAIN = 6,
     DNS_NOTAUTH = 9,
     DNS_BADVERS = 16,
+    DNS_BADCOOKIE = 23,
 };
 
 /* A query as it came. */

@@ -5,9 +5,11 @@ import re
 import socket
 import sys
 import tempfile
+import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import Named, query, zone_text
+from dns import Named, framed, query, read_message, zone_text
 from keel import Daemon, directory, need_program, output, run, until
 
 SECRET = 'e5e973e5a6b2a43f48e7dc849e37bfcf'
@@ -140,9 +142,84 @@ def rate_limit():
         assert '192.0.2.80' in said and '(UDP)' in said, said
 
 
+def flood(address, count, source='127.0.0.1'):
+    """So many questions from one address; how many answers came."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((source, 0))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        s.settimeout(1)
+        answers = 0
+        for i in range(count):
+            s.sendto(query('www.example.org', 1, i), address)
+            if i % 50 == 49:
+                time.sleep(0.005)
+        try:
+            while True:
+                s.recv(4096)
+                answers += 1
+        except socket.timeout:
+            return answers
+
+
+def under_load():
+    """Above a load a cookie is needed; dig and named's resolver side know what to do."""
+    with dnsd('cookies-required-above = 100\n') as ours:
+        address, stop = ours.address('udp'), threading.Event()
+
+        def keep_busy():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                while not stop.wait(0.01):
+                    for i in range(10):
+                        s.sendto(query('www.example.org', 1, i), address)
+        thread = threading.Thread(target=keep_busy)
+        thread.start()
+        try:
+            until(lambda: 'BADCOOKIE, retrying' in dig(address, 'www.example.org', 'A', '+cookie'),
+                  'a cookie is asked for')
+            said = dig(address, 'www.example.org', 'A', '+cookie')
+            assert '192.0.2.80' in said and '(UDP)' in said, said
+            until(lambda: '(TCP)' in dig(address, 'www.example.org', 'A', '+nocookie'),
+                  'a client without a cookie is sent to TCP')
+        finally:
+            stop.set()
+            thread.join()
+        assert ours.metric('dnsd_answers_total', rcode='BADCOOKIE') > 0
+        assert ours.metric('dnsd_unproved_total') > 0
+        assert ours.metric('dnsd_questions_total', type='A') > 0
+        until(lambda: '(UDP)' in dig(address, 'www.example.org', 'A', '+nocookie'), 'calm again')
+
+
+def quotas():
+    with dnsd('client-queries = 50\nclient-connections = 3\n') as ours:
+        address = ours.address('udp')
+        answers = flood(address, 400)
+        assert 40 <= answers < 300, answers
+        assert ours.metric('dnsd_quota_total', what='query') >= 100
+        # others, and who has a cookie, are answered
+        assert flood(address, 10, '127.0.0.2') == 10
+        open_ones = [socket.create_connection(ours.address('tcp'), 20) for _ in range(3)]
+        try:
+            with socket.create_connection(ours.address('tcp'), 20) as one_more:
+                assert one_more.recv(1) == b''
+            with socket.create_connection(ours.address('tcp'), 20, ('127.0.0.2', 0)) as other:
+                other.sendall(framed(query('www.example.org', 1)))
+                assert read_message(other)
+        finally:
+            for s in open_ones:
+                s.close()
+
+        def again():
+            with socket.create_connection(ours.address('tcp'), 20) as s:
+                s.sendall(framed(query('www.example.org', 1)))
+                return s.recv(2)
+        until(again, 'a place is free again')
+
+
 run(('NSID and CHAOS', nsid_and_chaos),
     ('extended errors', errors),
     ('cookies, of all workers', cookies),
     ("cookies, named's and ours", cookies_of_named),
     ('DNS over TLS', over_tls),
-    ('rate limit', rate_limit))
+    ('rate limit', rate_limit),
+    ('cookies under load', under_load),
+    ('quotas of a client', quotas))

@@ -173,6 +173,33 @@ START_TEST(tells_of_itself_in_chaos)
 }
 END_TEST
 
+/* Under load (RFC 7873, 5.2): who has no good cookie is not answered, but gets what he needs. */
+START_TEST(asks_for_cookies)
+{
+    static const uint8_t alone[] = "\0\12\0\10client!!";
+    uint8_t whole[4 + DNS_COOKIE_SIZE] = {0, 10, 0, DNS_COOKIE_SIZE};
+    size_t size, n;
+    context.need_cookie = true;
+    n = process(ask("ns.z", DNS_TYPE_A, alone, sizeof alone - 1), false, false);
+    const uint8_t *p = option(n, DNS_OPTION_COOKIE, &size);
+    ck_assert(p && size == DNS_COOKIE_SIZE);
+    memcpy(whole + 4, p, size);
+    ck_assert_uint_eq(reply[3] & 15, DNS_BADCOOKIE & 15);
+    ck_assert_uint_eq(keel_get_u16(reply + 6), 0);
+    n = process(ask("ns.z", DNS_TYPE_A, whole, sizeof whole), false, false);
+    ck_assert_uint_eq(reply[3] & 15, DNS_NOERROR);
+    ck_assert_uint_eq(keel_get_u16(reply + 6), 1);
+    n = process(ask("ns.z", DNS_TYPE_A, "", 0), false, false); /* knows none */
+    ck_assert_uint_eq(keel_get_u16(reply + 2) & DNS_FLAG_TC, DNS_FLAG_TC);
+    ck_assert_uint_eq(keel_get_u16(reply + 6), 0);
+    n = process(ask("ns.z", DNS_TYPE_A, "", 0), true, false);
+    ck_assert_uint_eq(keel_get_u16(reply + 6), 1);
+    n = process(ask("z", DNS_TYPE_MAILA, "", 0), false, false); /* errors stay what they are */
+    ck_assert_uint_eq(reply[3] & 15, DNS_NOTIMP);
+    ck_assert_uint_gt(n, 0);
+}
+END_TEST
+
 Suite *opt_suite(void)
 {
     Suite *s = suite_create("dnsd/answer/opt");
@@ -183,6 +210,7 @@ Suite *opt_suite(void)
     tcase_add_test(t, says_why);
     tcase_add_test(t, stays_within_the_limit);
     tcase_add_test(t, tells_of_itself_in_chaos);
+    tcase_add_test(t, asks_for_cookies);
     suite_add_tcase(s, t);
     return s;
 }
