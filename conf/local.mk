@@ -1,5 +1,5 @@
 # Example configurations, each loaded by a test; what ./run starts; what systemd needs.
-EXAMPLE_CONFS = conf/dnsd.conf conf/dhcpd.conf conf/httpd.conf
+EXAMPLE_CONFS = conf/dnsd.conf conf/dhcpd.conf conf/dhcpd-netboot.conf conf/httpd.conf
 QUICKSTART_FILES = conf/quickstart/dnsd.conf conf/quickstart/dhcpd.conf conf/quickstart/httpd.conf \
 	conf/quickstart/example.org.zone conf/quickstart/www/index.html
 nobase_dist_doc_DATA += $(EXAMPLE_CONFS) $(QUICKSTART_FILES)

@@ -207,6 +207,23 @@ const struct keel_option dhcp_options_rows[] = {
      .def = "true",
      .help = "Tell clients that ask for an address which is wrong here to start over, even those "
              "never seen before. Set it to false beside another DHCP server."},
+    {.name = "rapid-commit",
+     .type = KEEL_OPT_BOOL,
+     .def = "false",
+     .help = "Give a client that asks for it its address with two messages instead of four. Only "
+             "where no other DHCP server is on the link."},
+    {.name = "bootp",
+     .type = KEEL_OPT_CHOICE,
+     .choices = "off|reserved|all",
+     .def = "off",
+     .help = "Answer clients of BOOTP: those with a reservation, or all. They keep their address "
+             "for ever."},
+    {.name = "adaptive-lease-threshold",
+     .type = KEEL_OPT_INT,
+     .def = "0",
+     .max = 100,
+     .help = "When so many percent of a pool are leased, its leases last lease-time-min, so that "
+             "addresses that nobody uses come back soon. 0: never."},
     {.name = "offer-time",
      .type = KEEL_OPT_DURATION,
      .def = "60s",

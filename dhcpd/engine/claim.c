@@ -14,6 +14,8 @@ void dhcp_exchange_levels(struct dhcp_exchange *x, uint32_t address)
         if (dhcp_class_has(&x->facts.classes, i))
             dhcp_levels_add(levels, &config->classes[i].policy);
     const struct dhcp_pool *pool = s ? dhcp_engine_find_pool(x->engine, s, address) : NULL;
+    x->scarce = pool && config->adaptive &&
+                (uint64_t)pool->bound * 100 >= (uint64_t)pool->size * config->adaptive;
     if (pool)
         dhcp_levels_add(levels, dhcp_engine_range(x->engine, s, pool)->policy);
     dhcp_levels_add(levels, &x->subnet->policy);

@@ -76,6 +76,13 @@ struct dhcp_shared {
     struct dhcp_policy policy;
 };
 
+/* Whether clients of BOOTP are answered (RFC 951). They keep an address for ever. */
+enum dhcp_bootp {
+    DHCP_BOOTP_OFF,
+    DHCP_BOOTP_RESERVED, /* those with a reservation */
+    DHCP_BOOTP_ALL,
+};
+
 struct dhcp_config {
     struct dhcp_subnet *subnets; /* sorted by dhcp_config_finish */
     unsigned subnet_count;
@@ -85,8 +92,11 @@ struct dhcp_config {
     unsigned class_count;
     struct dhcp_policy policy; /* global */
     bool authoritative;        /* NAK what is wrong here, also from clients never seen */
-    uint32_t decline_time;     /* seconds that a declined address rests */
-    uint32_t offer_time;       /* seconds that an offered address is held */
+    bool rapid_commit;         /* an ACK to a DISCOVER that asks for it (RFC 4039) */
+    enum dhcp_bootp bootp;
+    unsigned adaptive;     /* percent of a pool in use from which on leases are short; 0: never */
+    uint32_t decline_time; /* seconds that a declined address rests */
+    uint32_t offer_time;   /* seconds that an offered address is held */
 };
 
 /* What is wrong, in words a person can act on; in the configuration's own order. */

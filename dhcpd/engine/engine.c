@@ -65,6 +65,10 @@ static enum dhcp_outcome nak(struct dhcp_exchange *x, const char *why)
 static uint32_t lease_time(const struct dhcp_exchange *x)
 {
     struct dhcp_times t = dhcp_levels_times(&x->levels);
+    if (x->request->type == DHCP_NONE)
+        return UINT32_MAX; /* BOOTP knows no leases */
+    if (x->scarce)
+        return t.min; /* so that what is not used comes back soon */
     if (!dhcp_message_has(x->request, DHCP_OPTION_LEASE_TIME))
         return t.lease;
     uint32_t wanted = dhcp_message_u32(x->request, DHCP_OPTION_LEASE_TIME);
@@ -82,19 +86,9 @@ static enum dhcp_outcome promise(struct dhcp_exchange *x, enum dhcp_type type, u
                         .subnet = x->subnet,
                         .levels = &x->levels,
                         .reservation = x->reservation,
+                        .rapid = type == DHCP_ACK && x->request->type == DHCP_DISCOVER,
+                        .bootp = x->request->type == DHCP_NONE,
                     });
-}
-
-static enum dhcp_outcome on_discover(struct dhcp_exchange *x)
-{
-    uint32_t address;
-    int err = dhcp_choose(x, &address);
-    if (err)
-        return end(x, err == KEEL_ENOENT ? DHCP_NO_ADDRESS : DHCP_STORE_FAILED);
-    dhcp_engine_offer(x->engine, x->hash, address);
-    x->decision->lease = address;
-    dhcp_exchange_levels(x, address);
-    return promise(x, DHCP_OFFER, address);
 }
 
 static enum dhcp_outcome acknowledge(struct dhcp_exchange *x, uint32_t address)
@@ -103,6 +97,23 @@ static enum dhcp_outcome acknowledge(struct dhcp_exchange *x, uint32_t address)
     if (dhcp_lease_grant(x, address, lease_time(x)) != 0)
         return end(x, DHCP_STORE_FAILED);
     return promise(x, DHCP_ACK, address);
+}
+
+static enum dhcp_outcome on_discover(struct dhcp_exchange *x)
+{
+    uint32_t address;
+    int err = dhcp_choose(x, &address);
+    if (err)
+        return end(x, err == KEEL_ENOENT ? DHCP_NO_ADDRESS : DHCP_STORE_FAILED);
+    if (x->engine->env.config->rapid_commit &&
+        dhcp_message_has(x->request, DHCP_OPTION_RAPID_COMMIT)) {
+        x->decision->lease = address;
+        return acknowledge(x, address);
+    }
+    dhcp_engine_offer(x->engine, x->hash, address);
+    x->decision->lease = address;
+    dhcp_exchange_levels(x, address);
+    return promise(x, DHCP_OFFER, address);
 }
 
 /* SELECTING: the answer to an OFFER, ours or another server's. */
@@ -238,14 +249,30 @@ static enum dhcp_outcome on_inform(struct dhcp_exchange *x)
                     });
 }
 
-/* The subnet of the client's link: what a relay says, then the interface, then (unicast to us from
- * behind a router) the client's own address. */
+/* RFC 951: one question, one answer, and the address is the client's for good. */
+static enum dhcp_outcome on_bootp(struct dhcp_exchange *x)
+{
+    uint32_t address;
+    bool reserved = x->reservation && x->reservation->address;
+    if (!reserved && x->engine->env.config->bootp != DHCP_BOOTP_ALL)
+        return end(x, DHCP_NOT_KNOWN);
+    int err = dhcp_choose(x, &address);
+    if (err)
+        return end(x, err == KEEL_ENOENT ? DHCP_NO_ADDRESS : DHCP_STORE_FAILED);
+    x->decision->lease = address;
+    return acknowledge(x, address);
+}
+
+/* The subnet of the client's link: what a relay or the client says, then the interface, then
+ * (unicast to us from behind a router) the client's own address. */
 static const struct dhcp_subnet *locate(const struct dhcp_exchange *x)
 {
     const struct dhcp_config *config = x->engine->env.config;
     const struct dhcp_message *m = x->request;
     if (x->relay.link_selection)
         return dhcp_config_by_address(config, x->relay.link_selection);
+    if (dhcp_message_has(m, DHCP_OPTION_SUBNET_SELECTION)) /* RFC 3011, 4 */
+        return dhcp_config_by_address(config, dhcp_message_u32(m, DHCP_OPTION_SUBNET_SELECTION));
     if (m->giaddr)
         return dhcp_config_by_address(config, m->giaddr);
     const struct dhcp_subnet *s =
@@ -322,7 +349,10 @@ void dhcp_engine_process(struct dhcp_engine *engine, const struct dhcp_input *in
 {
     struct dhcp_message *m = &engine->message;
     *decision = (struct dhcp_decision){.outcome = DHCP_MALFORMED};
-    if (dhcp_message_parse(m, input->bytes, input->size) != 0)
+    int err = dhcp_message_parse(m, input->bytes, input->size);
+    if (err == KEEL_ENOTSUP && engine->env.config->bootp != DHCP_BOOTP_OFF)
+        err = 0;
+    if (err)
         return;
     decision->received = m->type;
     decision->htype = m->htype;
@@ -356,6 +386,9 @@ void dhcp_engine_process(struct dhcp_engine *engine, const struct dhcp_input *in
         break;
     case DHCP_INFORM:
         on_inform(&x);
+        break;
+    case DHCP_NONE:
+        on_bootp(&x);
         break;
     default: /* OFFER, ACK and NAK are for servers to send */
         end(&x, DHCP_MALFORMED);

@@ -2,12 +2,13 @@
 
 #define IP_UDP_HEADERS 28
 #define MESSAGE_DEFAULT (576 - IP_UDP_HEADERS) /* what every client takes: RFC 2131, 2 */
+#define MESSAGE_BOOTP 300                      /* RFC 1542, 2.1 */
 #define MESSAGE_LIMIT (1500 - IP_UDP_HEADERS)  /* what no link cuts in pieces */
 
 /* How long the answer may be: option 57 counts the IP datagram (RFC 2132, 9.10). */
 static size_t size_limit(const struct dhcp_message *request, size_t room)
 {
-    size_t limit = MESSAGE_DEFAULT;
+    size_t limit = request->type == DHCP_NONE ? MESSAGE_BOOTP : MESSAGE_DEFAULT;
     struct dhcp_bytes v = dhcp_message_option(request, DHCP_OPTION_MAX_SIZE);
     if (v.n == 2) {
         size_t wanted = keel_get_u16(v.p);
@@ -150,6 +151,8 @@ static void add_options(struct answer *a)
     for (unsigned i = 0; i < wanted.n; i++)
         add_configured(a, wanted.p[i]);
     add_always(a);
+    if (dhcp_levels_boot_file(a->reply->levels).n >= DHCP_FILE_SIZE)
+        add_configured(a, DHCP_OPTION_BOOT_FILE); /* the field is too short for it */
     if (wanted.n == 0)
         add_all(a);
 }
@@ -165,6 +168,29 @@ static void set_boot(struct answer *a, struct dhcp_header *h)
         h->sname = name;
     if (file.n < DHCP_FILE_SIZE)
         h->file = file;
+}
+
+/* What makes it DHCP. */
+static void add_protocol(struct answer *a)
+{
+    const struct dhcp_reply *reply = a->reply;
+    struct dhcp_builder *b = &a->b;
+    uint32_t time = reply->lease_time;
+    struct dhcp_bytes id = dhcp_message_option(a->request, DHCP_OPTION_CLIENT_ID),
+                      selection = dhcp_message_option(a->request, DHCP_OPTION_SUBNET_SELECTION);
+    dhcp_builder_u8(b, DHCP_OPTION_MESSAGE_TYPE, (uint8_t)reply->type);
+    dhcp_builder_u32(b, DHCP_OPTION_SERVER_ID, reply->server);
+    if (time) {
+        dhcp_builder_u32(b, DHCP_OPTION_LEASE_TIME, time);
+        dhcp_builder_u32(b, DHCP_OPTION_RENEWAL_TIME, time / 2);
+        dhcp_builder_u32(b, DHCP_OPTION_REBINDING_TIME, time - time / 8);
+    }
+    if (reply->rapid)
+        dhcp_builder_add(b, DHCP_OPTION_RAPID_COMMIT, NULL, 0);
+    if (id.n)
+        dhcp_builder_add(b, DHCP_OPTION_CLIENT_ID, id.p, id.n); /* RFC 6842 */
+    if (selection.n && reply->levels)                           /* it was obeyed: RFC 3011, 3 */
+        dhcp_builder_add(b, DHCP_OPTION_SUBNET_SELECTION, selection.p, selection.n);
 }
 
 size_t dhcp_reply_build(const struct dhcp_reply *reply, const struct dhcp_message *request,
@@ -192,18 +218,10 @@ size_t dhcp_reply_build(const struct dhcp_reply *reply, const struct dhcp_messag
     if (reply->type == DHCP_NAK && request->giaddr)
         h.flags |= DHCP_FLAG_BROADCAST;
     struct dhcp_bytes relay = dhcp_message_option(request, DHCP_OPTION_RELAY_INFO);
-    struct dhcp_bytes id = dhcp_message_option(request, DHCP_OPTION_CLIENT_ID);
     struct dhcp_builder *b = &a.b;
     dhcp_builder_init(b, out, size_limit(request, room), &h, relay.n);
-    dhcp_builder_u8(b, DHCP_OPTION_MESSAGE_TYPE, (uint8_t)reply->type);
-    dhcp_builder_u32(b, DHCP_OPTION_SERVER_ID, reply->server);
-    if (reply->lease_time) {
-        dhcp_builder_u32(b, DHCP_OPTION_LEASE_TIME, reply->lease_time);
-        dhcp_builder_u32(b, DHCP_OPTION_RENEWAL_TIME, reply->lease_time / 2);
-        dhcp_builder_u32(b, DHCP_OPTION_REBINDING_TIME, reply->lease_time - reply->lease_time / 8);
-    }
-    if (id.n)
-        dhcp_builder_add(b, DHCP_OPTION_CLIENT_ID, id.p, id.n); /* RFC 6842 */
+    if (!reply->bootp)
+        add_protocol(&a);
     if (reply->message)
         dhcp_builder_add(b, DHCP_OPTION_MESSAGE, reply->message, strlen(reply->message));
     if (reply->levels)

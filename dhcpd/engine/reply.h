@@ -15,6 +15,8 @@ struct dhcp_reply {
     const struct dhcp_levels *levels;           /* what applies; NULL for NAK */
     const struct dhcp_reservation *reservation; /* NULL: none */
     const char *message;                        /* NAK: why; NULL: none */
+    bool rapid;                                 /* an ACK to a DISCOVER (RFC 4039) */
+    bool bootp; /* to a client of BOOTP: type and times mean nothing */
 };
 
 /* Builds the answer to a request into out[0..room), room >= DHCP_MESSAGE_MIN, no longer than the

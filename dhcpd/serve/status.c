@@ -8,7 +8,7 @@
 #define RECEIVED(type)                                                                             \
     {                                                                                              \
         "dhcpd_messages_received_total", KEEL_COUNTER, "type=\"" type "\"",                        \
-            "Messages received by type; none is what could not be read."                           \
+            "Messages received by type; none is BOOTP, and what could not be read."                \
     }
 #define SENT(type)                                                                                 \
     {                                                                                              \

@@ -118,6 +118,7 @@ static int check_options(const struct dhcp_message *m)
         {DHCP_OPTION_CLIENT_ID, 2, 254}, /* with its kind 255: one octet counts a lease's */
         {DHCP_OPTION_RELAY_INFO, 2, 255},
         {DHCP_OPTION_HOST_NAME, 1, 255},
+        {DHCP_OPTION_SUBNET_SELECTION, 4, 4},
     };
     for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct dhcp_bytes v = dhcp_message_option(m, sizes[i].code);
@@ -158,8 +159,6 @@ int dhcp_message_parse(struct dhcp_message *m, const void *bytes, size_t size)
     uint32_t magic = keel_read_u32(&r);
     if (r.bad || (m->op != DHCP_REQUEST_OP && m->op != DHCP_REPLY_OP) || m->hlen > 16)
         return KEEL_EINVAL;
-    if (magic != DHCP_MAGIC)
-        return KEEL_ENOTSUP;
     memset(m->chaddr, 0, sizeof m->chaddr);
     memcpy(m->chaddr, chaddr, m->hlen);
     m->sname = text_field(sname, DHCP_SNAME_SIZE);
@@ -167,6 +166,8 @@ int dhcp_message_parse(struct dhcp_message *m, const void *bytes, size_t size)
     memset(m->present, 0, sizeof m->present);
     m->joined_size = 0;
     m->type = DHCP_NONE;
+    if (magic != DHCP_MAGIC)
+        return KEEL_ENOTSUP;
     int err = parse_options(m, bytes, size);
     if (!err)
         err = check_options(m);

@@ -60,7 +60,8 @@ struct dhcp_message {
 };
 
 /* 0; KEEL_ETRUNC when it ends inside the header or an option, KEEL_EINVAL when a field or an option
- * that the server reads is malformed, KEEL_ENOTSUP for BOOTP (no cookie or no message type). */
+ * that the server reads is malformed, KEEL_ENOTSUP for BOOTP (no cookie or no message type): the
+ * message is whole then, with type DHCP_NONE. */
 int dhcp_message_parse(struct dhcp_message *m, const void *bytes, size_t size);
 
 static inline bool dhcp_message_has(const struct dhcp_message *m, uint8_t code)
