@@ -45,7 +45,9 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/serve.c dnsd/serve/serve.h \
 	dnsd/serve/notifier.c dnsd/serve/notifier.h \
 	dnsd/serve/keeper.c dnsd/serve/keeper.h dnsd/serve/keeper_private.h \
+	dnsd/serve/keeper_requests.c \
 	dnsd/serve/messages.h \
+	dnsd/serve/requests.c dnsd/serve/requests.h \
 	dnsd/serve/publish.c dnsd/serve/publish.h \
 	dnsd/serve/versions.c dnsd/serve/versions.h \
 	dnsd/serve/settings.c dnsd/serve/settings.h \

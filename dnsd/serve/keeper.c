@@ -2,17 +2,19 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/rand.h"
 #include "common/service/log.h"
 #include "dnsd/serve/keeper_private.h"
 #include "dnsd/serve/load.h"
 #include "dnsd/serve/messages.h"
-#include "dnsd/serve/settings.h"
 
 #include <errno.h>
 
 /* Zones with an image below this share files of at most the second. */
 #define PACK_IMAGE_MAX (64u * 1024)
 #define PACK_MAX (64u * 1024 * 1024)
+/* How long what our own workers ask may keep a newer keeper waiting. */
+#define RETIRE_TIME (500 * KEEL_NS_PER_MS)
 
 /* --- loading --- */
 
@@ -122,18 +124,71 @@ static int pack_write(struct dns_keeper *keeper, struct pack *pack)
     return err;
 }
 
+/* --- what is served --- */
+
+/* The keeper reads its own zones as a worker does: the notifier and the commands look there. */
+struct own_version {
+    struct dns_version version;
+    struct dns_publisher *publisher;
+    struct dns_shared *file;
+};
+
+static void free_own(struct dns_version *version)
+{
+    struct own_version *own = KEEL_CONTAINER(version, struct own_version, version);
+    dns_shared_release(own->publisher, own->file);
+    keel_free(own);
+}
+
+static int set_own(struct keeper_zone *zone, struct dns_shared *file, uint64_t offset)
+{
+    struct own_version *own = keel_calloc(1, sizeof *own);
+    if (!own)
+        return KEEL_ENOMEM;
+    own->publisher = zone->kept.keeper->publisher;
+    own->file = dns_shared_hold(file);
+    own->version.refs = 1;
+    own->version.release = free_own;
+    own->version.expired = zone->kept.expired;
+    own->version.view.base = (const struct dns_image *)(file->map + offset);
+    dns_zone_set_version((struct dns_zone *)zone->kept.zone, &own->version);
+    return 0;
+}
+
 int dns_keeper_serve(struct keeper_zone *zone, struct dns_shared *file, uint64_t offset)
 {
-    struct dns_publisher *publisher = zone->kept.keeper->publisher;
+    struct dns_keeper *keeper = zone->kept.keeper;
     struct dns_published *published = &zone->published;
-    struct dns_shared *old = published->file;
+    struct dns_shared *old = published->file, *delta = published->delta_file;
+    int err = set_own(zone, file, offset);
+    if (err)
+        return err;
     published->file = dns_shared_hold(file);
     published->offset = offset;
-    dns_shared_release(publisher, published->delta_file);
     published->delta_file = NULL;
-    dns_shared_release(publisher, old);
-    dns_publisher_touch(publisher, published);
+    dns_shared_release(keeper->publisher, delta);
+    dns_shared_release(keeper->publisher, old);
+    dns_publisher_touch(keeper->publisher, published);
+    keel_list_remove(&zone->news);
+    keel_list_push_back(&keeper->news, &zone->news);
+    zone->news_in = dns_publisher_next(keeper->publisher);
     return 0;
+}
+
+/* All workers serve what was published up to `number`: now the others may hear of it. */
+static void on_confirmed(void *arg, uint32_t number)
+{
+    struct dns_keeper *keeper = arg;
+    if (keeper->state == KEEPER_OWNER)
+        dns_notifying_begin(keeper->notifying);
+    while (!keel_list_empty(&keeper->news)) {
+        struct keeper_zone *zone = KEEL_CONTAINER(keeper->news.next, struct keeper_zone, news);
+        if ((int32_t)(zone->news_in - number) > 0)
+            return;
+        keel_list_remove(&zone->news);
+        if (keeper->state == KEEPER_OWNER)
+            dns_notifying_zone(keeper->notifying, zone->kept.zone);
+    }
 }
 
 static int load_zones(struct dns_keeper *keeper, struct keel_diag *diag)
@@ -165,38 +220,79 @@ static int load_zones(struct dns_keeper *keeper, struct keel_diag *diag)
 
 /* --- life --- */
 
-static void on_confirmed(void *arg, uint32_t number)
+static int apex_equal(const void *value, const void *key, size_t size)
 {
+    const struct keeper_zone *zone = value;
+    return zone->kept.apex.size == size && memcmp(zone->kept.apex.bytes, key, size) == 0;
 }
 
-static int add_zones(struct dns_keeper *keeper, const struct dns_zones *zones)
+struct keeper_zone *dns_keeper_find(const struct dns_keeper *keeper, const uint8_t *apex,
+                                    size_t size)
 {
+    return keel_table_find(&keeper->by_apex, keel_hash(&keeper->key, apex, size), apex, size,
+                           apex_equal);
+}
+
+static int add_zone(struct dns_keeper *keeper, const struct dns_zone *settings)
+{
+    struct keeper_zone *zone = keel_calloc(1, sizeof *zone);
+    if (!zone)
+        return KEEL_ENOMEM;
+    zone->kept.keeper = keeper;
+    zone->kept.index = keeper->count;
+    zone->kept.apex = settings->apex;
+    zone->kept.zone = settings;
+    zone->published.apex = &zone->kept.apex;
+    keel_list_init(&zone->news);
+    uint64_t hash = keel_hash(&keeper->key, settings->apex.bytes, settings->apex.size);
+    if (keel_table_add(&keeper->by_apex, hash, zone) != 0) {
+        keel_free(zone);
+        return KEEL_ENOMEM;
+    }
+    keeper->zones[keeper->count++] = zone;
+    dns_publisher_add(keeper->publisher, &zone->published);
+    return 0;
+}
+
+static int add_zones(struct dns_keeper *keeper, const struct dns_settings *settings)
+{
+    const struct dns_zones *zones = &settings->zones;
+    int err = 0;
     keeper->zones = keel_calloc(zones->count + 1, sizeof(struct keeper_zone *));
     if (!keeper->zones)
         return KEEL_ENOMEM;
-    for (unsigned i = 0; i < zones->count; i++) {
-        struct keeper_zone *zone = keel_calloc(1, sizeof *zone);
-        if (!zone)
-            return KEEL_ENOMEM;
-        zone->kept = (struct dns_kept){
-            .keeper = keeper, .index = i, .apex = zones->items[i]->apex, .zone = zones->items[i]};
-        zone->published.apex = &zone->kept.apex;
-        keeper->zones[keeper->count++] = zone;
-        dns_publisher_add(keeper->publisher, &zone->published);
-    }
-    return 0;
+    for (unsigned i = 0; i < zones->count && !err; i++)
+        err = add_zone(keeper, zones->items[i]);
+    return err ? err
+               : dns_notifying_add(keeper->notifying, settings->targets, settings->target_count);
+}
+
+static void on_retire(struct keel_timer *timer);
+
+static int keeper_init(struct dns_keeper *keeper, struct keel_instance *instance)
+{
+    keeper->instance = instance;
+    keeper->state = KEEPER_WAITING;
+    keeper->key = (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()};
+    keel_table_init(&keeper->by_apex);
+    keel_list_init(&keeper->news);
+    keel_list_init(&keeper->queue);
+    keel_timer_init(&keeper->retire, instance->loop, "retire", on_retire);
+    keeper->publisher = dns_publisher_new(instance, on_confirmed, keeper);
+    keeper->notifying = dns_notifying_new(instance);
+    keeper->left = keel_calloc(instance->workers + 1, sizeof *keeper->left);
+    if (!keeper->publisher || !keeper->notifying || !keeper->left)
+        return KEEL_ENOMEM;
+    return add_zones(keeper, instance->settings);
 }
 
 static int keeper_start(struct keel_instance *instance, struct keel_diag *diag)
 {
-    struct dns_settings *settings = instance->settings;
     struct dns_keeper *keeper = keel_calloc(1, sizeof *keeper);
     if (!keeper)
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
     instance->state = keeper;
-    keeper->instance = instance;
-    keeper->publisher = dns_publisher_new(instance, on_confirmed, keeper);
-    int err = keeper->publisher ? add_zones(keeper, &settings->zones) : KEEL_ENOMEM;
+    int err = keeper_init(keeper, instance);
     if (err)
         return keel_diag_set(diag, err, "%s", keel_strerror(err));
     err = load_zones(keeper, diag);
@@ -205,15 +301,68 @@ static int keeper_start(struct keel_instance *instance, struct keel_diag *diag)
     return err;
 }
 
+static int keeper_activate(struct keel_instance *instance, struct keel_diag *diag)
+{
+    struct dns_keeper *keeper = instance->state;
+    keeper->state = KEEPER_OWNER;
+    dns_keeper_run_queue(keeper, false);
+    if (dns_publisher_is_complete(keeper->publisher))
+        dns_notifying_begin(keeper->notifying);
+    return 0;
+}
+
+/* --- handing over --- */
+
+static void give_up(struct dns_keeper *keeper)
+{
+    if (keeper->state != KEEPER_RETIRING)
+        return;
+    keeper->state = KEEPER_RETIRED;
+    keel_timer_stop(&keeper->retire);
+    dns_notifying_stop(keeper->notifying);
+    keel_instance_retired(keeper->instance);
+}
+
+static void on_retire(struct keel_timer *timer)
+{
+    give_up(KEEL_CONTAINER(timer, struct dns_keeper, retire));
+}
+
+static void look_who_left(struct dns_keeper *keeper)
+{
+    for (unsigned i = 0; i < keeper->instance->workers; i++)
+        if (dns_publisher_has(keeper->publisher, i) && !keeper->left[i])
+            return;
+    give_up(keeper);
+}
+
+/* What our workers have asked, or are just asking, is still done here. */
+static void keeper_retire(struct keel_instance *instance)
+{
+    struct dns_keeper *keeper = instance->state;
+    if (keeper->state != KEEPER_OWNER)
+        return;
+    keeper->state = KEEPER_RETIRING;
+    keel_timer_start(&keeper->retire, RETIRE_TIME, 0);
+    look_who_left(keeper);
+}
+
 static void keeper_stop(struct keel_instance *instance)
 {
     struct dns_keeper *keeper = instance->state;
     if (!keeper)
         return;
-    dns_publisher_free(keeper->publisher);
-    for (unsigned i = 0; i < keeper->count; i++)
+    keel_timer_stop(&keeper->retire);
+    dns_keeper_run_queue(keeper, true);
+    dns_notifying_free(keeper->notifying);
+    for (unsigned i = 0; i < keeper->count; i++) {
+        dns_zone_set_version((struct dns_zone *)keeper->zones[i]->kept.zone, NULL);
         keel_free(keeper->zones[i]);
+    }
+    dns_publisher_free(keeper->publisher);
+    keel_table_fini(&keeper->by_apex);
     keel_free(keeper->zones);
+    keel_free(keeper->left);
     keel_free(keeper);
     instance->state = NULL;
 }
@@ -221,15 +370,25 @@ static void keeper_stop(struct keel_instance *instance)
 static void keeper_on_peer(struct keel_instance *instance, unsigned worker, bool up)
 {
     struct dns_keeper *keeper = instance->state;
+    keeper->left[worker] = false;
     dns_publisher_peer(keeper->publisher, worker, up);
+    if (!up && keeper->state == KEEPER_RETIRING)
+        look_who_left(keeper);
 }
 
 static void keeper_on_message(struct keel_instance *instance, unsigned worker,
                               struct keel_message *message)
 {
     struct dns_keeper *keeper = instance->state;
-    if (message->type == DNS_MSG_CONFIRMED)
+    if (message->type >= DNS_MSG_REQUESTS && message->type < DNS_MSG_REQUESTS_END)
+        dns_keeper_request(keeper, worker, message);
+    else if (message->type == DNS_MSG_CONFIRMED)
         dns_publisher_confirm(keeper->publisher, worker, message->a);
+    else if (message->type == DNS_MSG_LEAVING) {
+        keeper->left[worker] = true;
+        if (keeper->state == KEEPER_RETIRING)
+            look_who_left(keeper);
+    }
 }
 
 /* It reads what its user may read: zone files, and what they include, may be anywhere. */
@@ -253,6 +412,8 @@ int dns_keeper_check(void *settings, struct keel_diag *diag)
 static const struct keel_helper keeper = {
     .name = "keeper",
     .start = keeper_start,
+    .activate = keeper_activate,
+    .retire = keeper_retire,
     .stop = keeper_stop,
     .on_peer = keeper_on_peer,
     .on_message = keeper_on_message,

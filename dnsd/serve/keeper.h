@@ -29,6 +29,21 @@ struct dns_kept {
     bool expired;                /* RFC 1035, 3.3.13: SERVFAIL until it is refreshed */
 };
 
+/* A request of a worker (dnsd/serve/requests.h). Each is replied to once, now or later. */
+struct dns_keeper_request {
+    unsigned worker;
+    uint32_t type, number;
+    struct keel_addr peer;
+};
+/* Of those types that change zones or state it hears only while it is the owner. bytes are borrowed
+ * for the call. kept is never NULL. */
+typedef void (*dns_keeper_handler)(struct dns_kept *kept, const struct dns_keeper_request *request,
+                                   const uint8_t *bytes, size_t size);
+/* rcode: enum dns_rcode. As keel_instance_send. */
+void dns_keeper_reply(struct dns_keeper *keeper, const struct dns_keeper_request *request,
+                      unsigned rcode, const void *bytes, size_t size, const int *fds,
+                      unsigned fd_count);
+
 /* Something that waits until a change is on disk and published. Embedded by who waits. */
 struct dns_promise {
     struct keel_list node;

@@ -10,6 +10,7 @@
 #ifndef DNSD_SERVE_MESSAGES_H
 #define DNSD_SERVE_MESSAGES_H
 
+#include "common/base/addr.h"
 #include "dnsd/wire/name.h"
 
 #include <stdint.h>
@@ -20,8 +21,23 @@ enum dns_keeper_message {
     DNS_MSG_ZONES,     /* struct dns_msg_zone, one behind another; a = 1: in the one descriptor */
     DNS_MSG_FORGET,    /* u32 numbers of files: no more zones will be in them */
     DNS_MSG_PUBLISHED, /* a = number of the publication, b = 1: now you have all zones */
+    DNS_MSG_REPLY,     /* to a request: a = its number, b = rcode; the rest is the request's */
     /* worker -> keeper */
     DNS_MSG_CONFIRMED = 64, /* a = number of the publication that is served */
+    DNS_MSG_LEAVING,        /* I take no more requests from clients */
+    /* requests (dnsd/serve/requests.h): a = number; struct dns_msg_request and what belongs to it
+     */
+    DNS_MSG_REQUESTS = 128,
+    DNS_MSG_UPDATE = DNS_MSG_REQUESTS, /* the message as it came (RFC 2136); reply: the rcode */
+    DNS_MSG_NOTIFY,                    /* the same (RFC 1996) */
+    DNS_MSG_DIFFERENCES, /* u32 serial; reply: with NOERROR a descriptor of differences */
+    DNS_MSG_REQUESTS_END,
+};
+
+struct dns_msg_request {
+    struct keel_addr peer; /* who asks */
+    uint8_t in_memory;     /* the rest is in the one descriptor */
+    uint8_t apex_size;     /* of the zone, which follows (flat, lower-cased); then the bytes */
 };
 
 enum {

@@ -5,23 +5,18 @@
 #include "common/runtime/sock.h"
 #include "common/service/log.h"
 #include "dnsd/serve/serve.h"
-#include "dnsd/serve/settings.h"
 #include "dnsd/transfer/notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-/* How often the lock is tried; and from having it to the first message, in which the workers of the
- * older generation let go of their sockets. */
-#define LOCK_EVERY (200 * KEEL_NS_PER_MS)
-#define SETTLE (300 * KEEL_NS_PER_MS)
 /* Bounds on what is sent: 64 messages, then others have their turn. */
 #define BURST 64
 #define BURST_EVERY (20 * KEEL_NS_PER_MS)
 #define SAVE_AFTER KEEL_NS_PER_S
+#define SAVE_AGAIN (10 * KEEL_NS_PER_S) /* after it could not be written */
 #define PATH_SIZE 4096
 #define STATE_MAX (64u << 20)
 
@@ -31,9 +26,7 @@ struct dns_notifying {
     struct keel_instance *instance;
     struct dns_notifier notifier;
     struct keel_timer timer;
-    int lock;         /* the file; -1: not open */
-    bool locked;      /* it is ours to notify */
-    bool began;       /* and we do */
+    bool began;       /* all workers serve: whoever is told finds what is new */
     uint64_t save_ns; /* when the file is to be written; 0: nothing new */
     int fds[FAMILIES];
     struct keel_dgram *sockets[FAMILIES];
@@ -95,18 +88,21 @@ static void save(struct dns_notifying *n)
     char path[PATH_SIZE], fresh[PATH_SIZE];
     struct keel_buf text;
 
+    n->save_ns = 0;
     if (!n->notifier.changed)
         return;
-    n->save_ns = 0;
     keel_buf_init(&text, STATE_MAX);
     path_of(n, "notified", path);
     path_of(n, "notified.new", fresh);
     int err = dns_notifier_save(&n->notifier, &text);
     int fd = err ? -1 : open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (fd < 0 || write_all(fd, keel_buf_bytes(&text), keel_buf_size(&text)) != 0 ||
-        rename(fresh, path) != 0)
+        rename(fresh, path) != 0) {
         keel_warning("notify", "cannot write what was told", "file=%s error=%s", path,
                      err ? keel_strerror(err) : strerror(errno));
+        n->notifier.changed = true;
+        n->save_ns = keel_loop_now(n->instance->loop) + SAVE_AGAIN;
+    }
     if (fd >= 0)
         close(fd);
     keel_buf_fini(&text);
@@ -123,10 +119,10 @@ static void report(struct dns_notifying *n, const struct dns_notice *notice, uns
     keel_addr_format(peer, sizeof peer, &notice->target.addr);
     if (reason)
         keel_warning("notify", "not accepted", "zone=%s serial=%u server=%s reason=%s", zone,
-                     notice->target.zone->image->serial, peer, reason);
+                     notice->sent, peer, reason);
     else
         keel_info("notify", "acknowledged", "zone=%s serial=%u server=%s tries=%u", zone,
-                  notice->target.zone->image->serial, peer, notice->tries);
+                  notice->sent, peer, notice->tries);
 }
 
 static const char *rcode_name(unsigned rcode, char *out, size_t size)
@@ -246,79 +242,81 @@ static void send_due(struct dns_notifying *n)
 static void on_timer(struct keel_timer *timer)
 {
     struct dns_notifying *n = KEEL_CONTAINER(timer, struct dns_notifying, timer);
-    if (!n->locked) {
-        n->locked = flock(n->lock, LOCK_EX | LOCK_NB) == 0;
-        keel_timer_start(&n->timer, n->locked ? SETTLE : LOCK_EVERY, 0);
-        return;
-    }
-    if (!n->began) {
-        n->began = true;
-        load(n);
-        dns_notifier_begin(&n->notifier);
-    }
     send_due(n);
     if (n->save_ns && n->save_ns <= keel_loop_now(n->instance->loop))
         save(n);
     plan(n);
 }
 
-/* --- start and stop --- */
+/* --- what happens --- */
 
-static int add_targets(struct dns_notifying *n, const struct dns_settings *settings)
+void dns_notifying_begin(struct dns_notifying *n)
+{
+    if (n->began)
+        return;
+    n->began = true;
+    load(n);
+    dns_notifier_begin(&n->notifier);
+    plan(n);
+}
+
+void dns_notifying_zone(struct dns_notifying *n, const struct dns_zone *zone)
+{
+    if (!n->began)
+        return; /* its turn comes with all others */
+    dns_notifier_zone(&n->notifier, zone);
+    plan(n);
+}
+
+int dns_notifying_add(struct dns_notifying *n, const struct dns_notify_target *targets,
+                      unsigned count)
 {
     int err = 0;
-    for (unsigned i = 0; err == 0 && i < settings->target_count; i++)
-        err = dns_notifier_add(&n->notifier, &settings->targets[i]);
+    for (unsigned i = 0; err == 0 && i < count; i++)
+        err = dns_notifier_add(&n->notifier, &targets[i]);
     return err;
 }
 
-int dns_notifying_start(struct keel_instance *instance, struct dns_notifying **out,
-                        struct keel_diag *diag)
+void dns_notifying_forget(struct dns_notifying *n, const struct dns_zone *zone)
 {
-    const struct dns_settings *settings = instance->settings;
-    char path[PATH_SIZE];
+    dns_notifier_forget(&n->notifier, zone);
+    if (n->began && n->notifier.changed && n->save_ns == 0)
+        n->save_ns = keel_loop_now(n->instance->loop) + SAVE_AFTER;
+    plan(n);
+}
 
-    *out = NULL;
-    if (instance->worker != 0 || settings->target_count == 0)
-        return 0;
+/* --- start and stop --- */
+
+struct dns_notifying *dns_notifying_new(struct keel_instance *instance)
+{
     struct dns_notifying *n = keel_calloc(1, sizeof *n);
     if (!n)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return NULL;
     n->instance = instance;
-    n->lock = -1;
     n->fds[V4] = n->fds[V6] = -1;
     dns_notifier_init(&n->notifier, (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
     keel_timer_init(&n->timer, instance->loop, "notify", on_timer);
-    int err = add_targets(n, settings);
-    if (err) {
-        dns_notifying_stop(n);
-        return keel_diag_set(diag, err, "%s", keel_strerror(err));
-    }
-    path_of(n, "notify.lock", path);
-    n->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (n->lock < 0 || keel_timer_start(&n->timer, LOCK_EVERY, 0) != 0) {
-        keel_diag_set(diag, KEEL_ESYS, "cannot open \"%s\": %s", path, strerror(errno));
-        dns_notifying_stop(n);
-        return KEEL_ESYS;
-    }
-    *out = n;
-    return 0;
+    return n;
 }
 
 void dns_notifying_stop(struct dns_notifying *n)
 {
-    if (!n)
-        return;
     keel_timer_stop(&n->timer);
     if (n->began)
         save(n);
+    n->began = false;
+}
+
+void dns_notifying_free(struct dns_notifying *n)
+{
+    if (!n)
+        return;
+    dns_notifying_stop(n);
     for (unsigned i = 0; i < FAMILIES; i++) {
         keel_dgram_free(n->sockets[i]);
         if (n->fds[i] >= 0)
             close(n->fds[i]);
     }
-    if (n->lock >= 0)
-        close(n->lock); /* and with it the lock */
     dns_notifier_fini(&n->notifier);
     keel_free(n);
 }

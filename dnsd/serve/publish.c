@@ -16,6 +16,7 @@ struct peer {
     bool up;
     bool behind;        /* something could not be sent: it gets everything anew */
     uint32_t next_file; /* files below it were told */
+    bool fresh;         /* it has confirmed nothing yet */
     uint32_t confirmed;
 };
 
@@ -24,6 +25,7 @@ struct dns_publisher {
     void (*on_confirmed)(void *arg, uint32_t number);
     void *arg;
     bool open;
+    bool complete;          /* all workers had confirmed once */
     struct keel_list files; /* in the order of their numbers */
     uint32_t next_file;
     struct keel_list zones, dirty;
@@ -285,14 +287,26 @@ static void send_forgotten(struct dns_publisher *p)
     keel_buf_clear(&p->forgotten);
 }
 
+/* At the start no worker is there: that does not mean that all have confirmed. */
+static bool is_complete(const struct dns_publisher *p)
+{
+    for (unsigned i = 0; i < p->peer_count; i++)
+        if (!p->peers[i].up || p->peers[i].fresh)
+            return false;
+    return true;
+}
+
 static void look_at_confirmations(struct dns_publisher *p)
 {
     uint32_t least = p->number;
+    if (!p->complete && !is_complete(p))
+        return;
     for (unsigned i = 0; i < p->peer_count; i++)
         if (p->peers[i].up && (int32_t)(p->peers[i].confirmed - least) < 0)
             least = p->peers[i].confirmed;
-    if ((int32_t)(least - p->confirmed) <= 0)
+    if (p->complete && (int32_t)(least - p->confirmed) <= 0)
         return;
+    p->complete = true;
     p->confirmed = least;
     p->on_confirmed(p->arg, least);
 }
@@ -332,6 +346,21 @@ uint32_t dns_publisher_confirmed(const struct dns_publisher *publisher)
     return publisher->confirmed;
 }
 
+uint32_t dns_publisher_next(const struct dns_publisher *publisher)
+{
+    return publisher->number + 1;
+}
+
+bool dns_publisher_is_complete(const struct dns_publisher *publisher)
+{
+    return publisher->complete;
+}
+
+bool dns_publisher_has(const struct dns_publisher *publisher, unsigned worker)
+{
+    return worker < publisher->peer_count && publisher->peers[worker].up;
+}
+
 /* --- zones --- */
 
 void dns_publisher_add(struct dns_publisher *publisher, struct dns_published *zone)
@@ -359,7 +388,7 @@ void dns_publisher_peer(struct dns_publisher *publisher, unsigned worker, bool u
 {
     if (worker >= publisher->peer_count)
         return;
-    publisher->peers[worker] = (struct peer){.up = up, .behind = up};
+    publisher->peers[worker] = (struct peer){.up = up, .behind = up, .fresh = true};
     publisher->peers[worker].confirmed = publisher->confirmed;
     keel_task_start(publisher->instance->loop, &publisher->flush);
 }
@@ -369,6 +398,7 @@ void dns_publisher_confirm(struct dns_publisher *publisher, unsigned worker, uin
     if (worker >= publisher->peer_count)
         return;
     publisher->peers[worker].confirmed = number;
+    publisher->peers[worker].fresh = false;
     look_at_confirmations(publisher);
 }
 

@@ -40,8 +40,8 @@ struct dns_published {
 
 struct dns_publisher;
 
-/* Returns new; NULL when memory is out. on_confirmed is called when all workers that are there have
- * confirmed up to `number`. */
+/* Returns new; NULL when memory is out. on_confirmed is called when all workers have confirmed up
+ * to `number`: first when all of them are there, then those that are. */
 struct dns_publisher *dns_publisher_new(struct keel_instance *instance,
                                         void (*on_confirmed)(void *arg, uint32_t number),
                                         void *arg);
@@ -77,7 +77,11 @@ void dns_publisher_open(struct dns_publisher *publisher);
 /* As keel_helper.on_peer; and what a worker has confirmed. */
 void dns_publisher_peer(struct dns_publisher *publisher, unsigned worker, bool up);
 void dns_publisher_confirm(struct dns_publisher *publisher, unsigned worker, uint32_t number);
-/* What all workers that are there have confirmed. */
+/* What all workers that are there have confirmed; and the number that comes next. */
 uint32_t dns_publisher_confirmed(const struct dns_publisher *publisher);
+uint32_t dns_publisher_next(const struct dns_publisher *publisher);
+/* All workers of the generation are there and have confirmed everything once. */
+bool dns_publisher_is_complete(const struct dns_publisher *publisher);
+bool dns_publisher_has(const struct dns_publisher *publisher, unsigned worker);
 
 #endif

@@ -219,6 +219,7 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
                              strerror(errno));
     }
     instance->state = serve;
+    dns_requests_init(&serve->requests, instance);
     serve->context.identity = keel_str(settings->identity);
     serve->context.version = keel_str(settings->version);
     serve->context.keepalive = keepalive_of(settings->tcp_idle_ns);
@@ -230,8 +231,6 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
                                  (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
         err = serve->rrl ? 0 : keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
     }
-    if (err == 0)
-        err = dns_notifying_start(instance, &serve->notifying, diag);
     if (err == 0) {
         /* the zones come from the keeper, and change what answers see from one turn to the next */
         serve->versions = dns_versions_new(instance, (struct dns_zones *)&settings->zones);
@@ -248,21 +247,25 @@ void dns_serve_on_helper(struct keel_instance *instance, unsigned helper, bool u
     struct dns_serve *serve = instance->state;
     if (up)
         dns_versions_restart(serve->versions);
+    else
+        dns_requests_fail(&serve->requests);
 }
 
 void dns_serve_on_helper_message(struct keel_instance *instance, unsigned helper,
                                  struct keel_message *message)
 {
     struct dns_serve *serve = instance->state;
-    dns_versions_message(serve->versions, helper, message);
+    if (message->type == DNS_MSG_REPLY)
+        dns_requests_message(&serve->requests, message);
+    else
+        dns_versions_message(serve->versions, helper, message);
 }
 
 void dns_serve_drain(struct keel_instance *instance)
 {
-    struct dns_serve *serve = instance->state;
-    dns_notifying_stop(serve->notifying); /* the next generation's turn */
-    serve->notifying = NULL;
     dns_tcp_drain(instance);
+    /* the next generation's keeper waits for what is under way in ours */
+    keel_instance_send(instance, 0, DNS_MSG_LEAVING, 0, 0, NULL, 0, NULL, 0);
 }
 
 void dns_serve_stop(struct keel_instance *instance)
@@ -270,8 +273,8 @@ void dns_serve_stop(struct keel_instance *instance)
     struct dns_serve *serve = instance->state;
     if (!serve)
         return;
+    dns_requests_fini(&serve->requests);
     dns_rrl_free(serve->rrl);
-    dns_notifying_stop(serve->notifying);
     dns_turns_fini(&serve->turns);
     dns_versions_free(serve->versions);
     dns_watch_fini(&serve->watch);

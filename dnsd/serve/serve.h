@@ -6,8 +6,8 @@
 
 #include "common/service/module.h"
 #include "dnsd/answer/rrl.h"
-#include "dnsd/serve/notifier.h"
 #include "dnsd/serve/quota.h"
+#include "dnsd/serve/requests.h"
 #include "dnsd/serve/types.h"
 #include "dnsd/serve/versions.h"
 #include "dnsd/serve/watch.h"
@@ -24,16 +24,16 @@ struct dns_serve {
     struct dns_answer_context context;
     struct keel_metrics *metrics; /* the instance's */
     uint64_t tcp_idle_ns;
-    uint64_t tcp_queries;            /* most of a connection; 0: no limit */
-    struct dns_rrl *rrl;             /* NULL: no limit */
-    struct keel_list connections;    /* TCP */
-    struct dns_notifying *notifying; /* NULL: not the worker that does */
+    uint64_t tcp_queries;         /* most of a connection; 0: no limit */
+    struct dns_rrl *rrl;          /* NULL: no limit */
+    struct keel_list connections; /* TCP */
     uint32_t transfers, most_transfers;
     uint64_t transfer_timeout_ns;
     struct dns_turns turns;
     struct dns_versions *versions;
     struct dns_watch watch;
     struct dns_quota quota;
+    struct dns_requests requests; /* to the keeper */
     struct dns_query batch[KEEL_DGRAM_BATCH];
     uint8_t reply[2 + UINT16_MAX]; /* over TCP, with its length */
 };

@@ -16,7 +16,7 @@
 struct dns_settings {
     struct dns_zones zones;
     struct dns_tsig_keys keys;
-    struct dns_notify_target *targets; /* of all zones */
+    struct dns_notify_target *targets; /* of all zones, those of one behind another */
     unsigned target_count;
     uint16_t udp_size;
     uint64_t tcp_idle_ns;

@@ -9,6 +9,7 @@ void dns_notifier_init(struct dns_notifier *n, struct keel_hash_key hash)
 {
     *n = (struct dns_notifier){.hash = hash};
     keel_table_init(&n->by_target);
+    keel_table_init(&n->by_zone);
     keel_list_init(&n->ready);
     for (unsigned i = 0; i < DNS_NOTIFY_TRIES; i++)
         keel_list_init(&n->waiting[i]);
@@ -20,6 +21,7 @@ void dns_notifier_fini(struct dns_notifier *n)
         keel_free(n->items[i]);
     keel_free(n->items);
     keel_table_fini(&n->by_target);
+    keel_table_fini(&n->by_zone);
 }
 
 /* --- by zone and address --- */
@@ -54,6 +56,54 @@ static struct dns_notice *find(const struct dns_notifier *n, const struct dns_na
     return keel_table_find(&n->by_target, target_hash(n, &key), &key, sizeof key, target_equal);
 }
 
+static uint64_t zone_hash(const struct dns_notifier *n, const struct dns_zone *zone)
+{
+    return keel_hash(&n->hash, &zone, sizeof(const struct dns_zone *));
+}
+
+static int zone_equal(const void *value, const void *key, size_t size)
+{
+    return ((const struct dns_notice *)value)->target.zone == key;
+}
+
+static struct dns_notice *first_of(const struct dns_notifier *n, const struct dns_zone *zone)
+{
+    return keel_table_find(&n->by_zone, zone_hash(n, zone), zone, 0, zone_equal);
+}
+
+/* Behind the first of its zone, or as the first. */
+static int join_zone(struct dns_notifier *n, struct dns_notice *notice)
+{
+    struct dns_notice *first = first_of(n, notice->target.zone);
+    if (!first)
+        return keel_table_add(&n->by_zone, zone_hash(n, notice->target.zone), notice);
+    notice->next_of_zone = first->next_of_zone;
+    first->next_of_zone = notice;
+    return 0;
+}
+
+static void remove_target(struct dns_notifier *n, struct dns_notice *notice)
+{
+    struct target_key key = {&notice->target.zone->apex, &notice->target.addr};
+    keel_table_remove(&n->by_target, target_hash(n, &key), notice);
+}
+
+void dns_notifier_forget(struct dns_notifier *n, const struct dns_zone *zone)
+{
+    struct dns_notice *notice = first_of(n, zone), *next;
+    if (notice)
+        keel_table_remove(&n->by_zone, zone_hash(n, zone), notice);
+    for (; notice; notice = next) {
+        next = notice->next_of_zone;
+        remove_target(n, notice);
+        keel_list_remove(&notice->node);
+        n->items[notice->index] = n->items[--n->count];
+        n->items[notice->index]->index = notice->index;
+        keel_free(notice);
+        n->changed = true;
+    }
+}
+
 int dns_notifier_add(struct dns_notifier *n, const struct dns_notify_target *target)
 {
     struct target_key key = {&target->zone->apex, &target->addr};
@@ -73,6 +123,12 @@ int dns_notifier_add(struct dns_notifier *n, const struct dns_notify_target *tar
         keel_free(notice);
         return KEEL_ENOMEM;
     }
+    if (join_zone(n, notice) != 0) {
+        remove_target(n, notice);
+        keel_free(notice);
+        return KEEL_ENOMEM;
+    }
+    notice->index = n->count;
     n->items[n->count++] = notice;
     return 0;
 }
@@ -123,17 +179,31 @@ int dns_notifier_save(struct dns_notifier *n, struct keel_buf *out)
 
 /* --- sending --- */
 
+static bool knows(const struct dns_notice *notice)
+{
+    const struct dns_image *image = notice->target.zone->image;
+    return !image || (notice->told && notice->serial == image->serial);
+}
+
+static void make_ready(struct dns_notifier *n, struct dns_notice *notice)
+{
+    notice->tries = 0;
+    keel_list_remove(&notice->node);
+    keel_list_push_back(&n->ready, &notice->node);
+}
+
 void dns_notifier_begin(struct dns_notifier *n)
 {
-    for (unsigned i = 0; i < n->count; i++) {
-        struct dns_notice *notice = n->items[i];
-        const struct dns_image *image = notice->target.zone->image;
-        if (!image || (notice->told && notice->serial == image->serial))
-            continue;
-        notice->tries = 0;
-        keel_list_remove(&notice->node);
-        keel_list_push_back(&n->ready, &notice->node);
-    }
+    for (unsigned i = 0; i < n->count; i++)
+        if (!knows(n->items[i]))
+            make_ready(n, n->items[i]);
+}
+
+void dns_notifier_zone(struct dns_notifier *n, const struct dns_zone *zone)
+{
+    for (struct dns_notice *notice = first_of(n, zone); notice; notice = notice->next_of_zone)
+        if (!notice->waiting && !knows(notice))
+            make_ready(n, notice);
 }
 
 static size_t build(struct dns_notice *notice, uint16_t id, uint64_t now, uint8_t *out)
@@ -186,6 +256,10 @@ enum dns_notify_action dns_notifier_next(struct dns_notifier *n, uint64_t now_ns
                                          const struct dns_notice **which)
 {
     struct dns_notice *notice = take_due(n, now_ns);
+    while (notice && !notice->target.zone->image) { /* it has expired meanwhile */
+        notice->waiting = false;
+        notice = take_due(n, now_ns);
+    }
     if (!notice)
         return DNS_NOTIFY_NOTHING;
     *which = notice;
@@ -194,6 +268,7 @@ enum dns_notify_action dns_notifier_next(struct dns_notifier *n, uint64_t now_ns
         return DNS_NOTIFY_GIVE_UP;
     }
     notice->waiting = true;
+    notice->sent = notice->target.zone->image->serial;
     notice->id = id;
     notice->due_ns = now_ns + (KEEL_NS_PER_S << notice->tries);
     keel_list_push_back(&n->waiting[notice->tries++], &notice->node);
@@ -253,7 +328,9 @@ enum dns_notify_answer dns_notifier_answer(struct dns_notifier *n, const struct 
     if (*rcode != DNS_NOERROR)
         return DNS_NOTIFY_REJECTED;
     notice->told = true;
-    notice->serial = notice->target.zone->image->serial;
+    notice->serial = notice->sent;
     n->changed = true;
+    if (!knows(notice)) /* the zone has changed since */
+        make_ready(n, notice);
     return DNS_NOTIFY_HEARD;
 }

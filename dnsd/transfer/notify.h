@@ -28,10 +28,13 @@ struct dns_notify_target {
 /* One zone and one server. */
 struct dns_notice {
     struct keel_list node; /* in one of the notifier's queues */
+    unsigned index;        /* in dns_notifier.items */
+    struct dns_notice *next_of_zone;
     struct dns_notify_target target;
     bool told;       /* it has acknowledged */
     uint32_t serial; /* this serial */
     bool waiting;    /* for an answer, or for its turn to be asked again */
+    uint32_t sent;   /* the serial that it was told last */
     unsigned tries;
     uint16_t id;
     uint64_t due_ns; /* monotonic */
@@ -42,6 +45,7 @@ struct dns_notifier {
     struct dns_notice **items;
     unsigned count;
     struct keel_table by_target;
+    struct keel_table by_zone; /* the first of each zone's */
     struct keel_hash_key hash;
     struct keel_list ready;                     /* to be told for the first time */
     struct keel_list waiting[DNS_NOTIFY_TRIES]; /* told so often; each in the order of due_ns */
@@ -59,6 +63,11 @@ void dns_notifier_load(struct dns_notifier *notifier, struct keel_str text);
 int dns_notifier_save(struct dns_notifier *notifier, struct keel_buf *out);
 /* Queues all who have not acknowledged the serial that is served. */
 void dns_notifier_begin(struct dns_notifier *notifier);
+/* The same of one zone, which has another serial now. Who has not answered yet is told of it with
+ * the next try, or when it has answered. */
+void dns_notifier_zone(struct dns_notifier *notifier, const struct dns_zone *zone);
+/* The zone is served no more: forgets whom to tell of it. */
+void dns_notifier_forget(struct dns_notifier *notifier, const struct dns_zone *zone);
 
 enum dns_notify_action {
     DNS_NOTIFY_NOTHING, /* nothing is due */

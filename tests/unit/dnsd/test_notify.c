@@ -74,6 +74,68 @@ static enum dns_notify_answer answer(struct dns_tsig_session *server, unsigned c
                                &rcode);
 }
 
+static void change(unsigned zone, const char *text)
+{
+    dns_zone_set_version(zones.items[zone], dns_version_new(support_image("a.example", text)));
+}
+
+START_TEST(tells_of_each_version)
+{
+    add(0, "192.0.2.1", false);
+    add(0, "192.0.2.2", false);
+    add(1, "192.0.2.1", false);
+    dns_notifier_zone(&notifier, zones.items[0]);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(next(1), DNS_NOTIFY_SEND);
+        ck_assert_int_eq(answer(NULL, DNS_NOERROR), DNS_NOTIFY_HEARD);
+    }
+    ck_assert_int_eq(next(1), DNS_NOTIFY_NOTHING);
+
+    /* another version while the answer is on its way: it is told once more, at once */
+    change(0, "$TTL 60\n@ SOA ns h 8 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n");
+    dns_notifier_zone(&notifier, zones.items[0]);
+    ck_assert_int_eq(next(2), DNS_NOTIFY_SEND);
+    change(0, "$TTL 60\n@ SOA ns h 9 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n");
+    dns_notifier_zone(&notifier, zones.items[0]);
+    ck_assert_int_eq(answer(NULL, DNS_NOERROR), DNS_NOTIFY_HEARD);
+    ck_assert_uint_eq(notice->serial, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(next(2), DNS_NOTIFY_SEND);
+        ck_assert_int_eq(answer(NULL, DNS_NOERROR), DNS_NOTIFY_HEARD);
+        ck_assert_uint_eq(notice->serial, 9);
+    }
+    ck_assert_int_eq(next(2), DNS_NOTIFY_NOTHING);
+}
+END_TEST
+
+START_TEST(forgets_a_zone)
+{
+    add(0, "192.0.2.1", false);
+    add(1, "192.0.2.1", false);
+    add(0, "192.0.2.2", false);
+    dns_notifier_begin(&notifier);
+    dns_notifier_forget(&notifier, zones.items[0]);
+    dns_notifier_forget(&notifier, zones.items[0]);
+    ck_assert_uint_eq(notifier.count, 1);
+    ck_assert_int_eq(next(1), DNS_NOTIFY_SEND);
+    ck_assert_ptr_eq(notice->target.zone, zones.items[1]);
+    ck_assert_int_eq(next(1), DNS_NOTIFY_NOTHING);
+    add(0, "192.0.2.1", false);
+    ck_assert_uint_eq(notifier.count, 2);
+}
+END_TEST
+
+START_TEST(says_nothing_of_a_zone_without_data)
+{
+    add(0, "192.0.2.1", false);
+    dns_notifier_begin(&notifier);
+    dns_zone_set_version(zones.items[0], NULL);
+    ck_assert_int_eq(next(1), DNS_NOTIFY_NOTHING);
+    dns_notifier_zone(&notifier, zones.items[0]);
+    ck_assert_int_eq(next(1), DNS_NOTIFY_NOTHING);
+}
+END_TEST
+
 START_TEST(tells_until_it_is_heard)
 {
     add(0, "192.0.2.1", false);
@@ -243,6 +305,9 @@ Suite *notify_suite(void)
     Suite *s = suite_create("dnsd/transfer/notify");
     TCase *t = tcase_create("notify");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, tells_of_each_version);
+    tcase_add_test(t, forgets_a_zone);
+    tcase_add_test(t, says_nothing_of_a_zone_without_data);
     tcase_add_test(t, tells_until_it_is_heard);
     tcase_add_test(t, says_what_is_new);
     tcase_add_test(t, every_server_and_zone_for_itself);
