@@ -77,8 +77,7 @@ enum dhcp_claim dhcp_claim(struct dhcp_exchange *x, uint32_t address)
         return DHCP_CLAIM_WRONG;
     bool reserved = is_reserved_for(x, address);
     struct dhcp_pool *pool = dhcp_engine_find_pool(x->engine, s, address);
-    const struct dhcp_slot *slot = pool ? dhcp_pool_slot(pool, address) : NULL;
-    if (!reserved && (!slot || slot->reserved ||
+    if (!reserved && (!pool || dhcp_pool_is_reserved(pool, address) ||
                       !dhcp_access_allows(&dhcp_engine_range(x->engine, s, pool)->access,
                                           &x->facts.classes, x->reservation != NULL)))
         return DHCP_CLAIM_WRONG;
@@ -87,7 +86,7 @@ enum dhcp_claim dhcp_claim(struct dhcp_exchange *x, uint32_t address)
         return by_record;
     if (dhcp_engine_offered(x->engine, x->hash) == address)
         return DHCP_CLAIM_MINE;
-    if (slot && slot->offered)
+    if (pool && dhcp_pool_is_offered(pool, address))
         return DHCP_CLAIM_TAKEN;
     return by_record;
 }

@@ -94,6 +94,14 @@ int dhcp_engine_settle(struct dhcp_engine *engine, bool all);
  * in `changed`. The store must be readable. */
 void dhcp_engine_resync(struct dhcp_engine *engine, uint32_t address);
 
+/* What the walk at the start found. */
+struct dhcp_engine_load {
+    uint64_t leases;     /* of addresses in pools */
+    uint64_t outside;    /* in no pool: reservations, or pools of an older configuration */
+    uint64_t unreadable; /* records that cannot be read: their addresses are given to nobody */
+};
+const struct dhcp_engine_load *dhcp_engine_loaded(const struct dhcp_engine *engine);
+
 /* Pools, for a person to see. */
 struct dhcp_pool_view {
     const struct dhcp_subnet *subnet;

@@ -91,8 +91,9 @@ static int end_other(struct dhcp_exchange *x, uint32_t address)
     int err = store->find(store, &x->client, &before);
     if (!err && before != address)
         err = store->get(store, before, &old);
+    /* an old record that cannot be read stays: it only keeps its own address from others */
     if (err || before == address)
-        return err == KEEL_ENOENT ? 0 : err;
+        return err == KEEL_ENOENT || err == KEEL_EINVAL ? 0 : err;
     if (!dhcp_same_identity(x, &old) || old.state != DHCP_LEASE_ACTIVE ||
         x->decision->changes == DHCP_CHANGES_MAX)
         return 0;

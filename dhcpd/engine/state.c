@@ -4,24 +4,41 @@
 #define OFFERS_MAX 65536
 /* Expired addresses looked at in a tick: bounds the time a batch waits. */
 #define REAP_BUDGET 512
+/* ... and for a client that finds no address. */
+#define URGENT_BUDGET 4096
 
-/* One lease of the store into the pools. */
-static int fill(void *arg, const struct dhcp_lease *lease)
+static struct dhcp_pool *pool_of(struct dhcp_engine *e, uint32_t address)
 {
-    struct dhcp_engine *e = arg;
+    const struct dhcp_subnet *s = dhcp_config_by_address(e->env.config, address);
+    return s ? dhcp_engine_find_pool(e, s, address) : NULL;
+}
+
+static void fill_pool(struct dhcp_engine *e, struct dhcp_pool *pool, const struct dhcp_lease *lease)
+{
     uint64_t now = dhcp_engine_now(e);
-    const struct dhcp_subnet *s = dhcp_config_by_address(e->env.config, lease->address);
-    struct dhcp_pool *pool = s ? dhcp_engine_find_pool(e, s, lease->address) : NULL;
-    if (!pool) {
-        e->skipped++;
-        return 0;
-    }
     dhcp_pool_bind(pool, lease->address, lease->expires);
     bool over = lease->expires <= now;
     if (over && lease->state == DHCP_LEASE_ACTIVE && e->env.events)
-        return 0; /* the reaper finds it, and then it is told */
+        return; /* the reaper finds it, and then it is told */
     if (over || lease->state == DHCP_LEASE_RELEASED || lease->state == DHCP_LEASE_EXPIRED)
         dhcp_pool_expire(pool, lease->address, now);
+}
+
+/* One record of the store into the pools. */
+static int fill(void *arg, uint32_t address, const struct dhcp_lease *lease)
+{
+    struct dhcp_engine *e = arg;
+    struct dhcp_pool *pool = pool_of(e, address);
+    if (!lease)
+        e->load.unreadable++;
+    else if (pool)
+        e->load.leases++;
+    else
+        e->load.outside++;
+    if (pool && lease)
+        fill_pool(e, pool, lease);
+    else if (pool)
+        dhcp_pool_bind(pool, address, DHCP_POOL_FOR_EVER);
     return 0;
 }
 
@@ -126,8 +143,7 @@ uint32_t dhcp_engine_offered(const struct dhcp_engine *e, uint64_t client)
 
 static void mark_offered(struct dhcp_engine *e, uint32_t address, bool offered)
 {
-    const struct dhcp_subnet *s = dhcp_config_by_address(e->env.config, address);
-    struct dhcp_pool *pool = s ? dhcp_engine_find_pool(e, s, address) : NULL;
+    struct dhcp_pool *pool = pool_of(e, address);
     if (pool)
         dhcp_pool_offer(pool, address, offered);
 }
@@ -152,6 +168,17 @@ void dhcp_engine_offer(struct dhcp_engine *e, uint64_t client, uint32_t address)
     mark_offered(e, address, true);
 }
 
+/* When somebody listens, no more than can be told of. */
+static void reap(struct dhcp_engine *e, struct dhcp_pool *pool, unsigned budget)
+{
+    unsigned room = DHCP_REAPED_MAX - e->reaped_count;
+    if (!e->env.events)
+        dhcp_pool_reap(pool, dhcp_engine_now(e), budget, NULL);
+    else
+        e->reaped_count += dhcp_pool_reap(pool, dhcp_engine_now(e), room < budget ? room : budget,
+                                          e->reaped + e->reaped_count);
+}
+
 int dhcp_engine_pick(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
                      const struct dhcp_pick *pick, uint32_t *address)
 {
@@ -164,10 +191,16 @@ int dhcp_engine_pick(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
     for (unsigned i = 0; i < subnet->range_count; i++) {
         if (!dhcp_access_allows(&subnet->ranges[i].access, pick->classes, pick->known))
             continue;
-        int err = pick->expired
-                      ? dhcp_pool_pick_expired(&pools[i], now, address)
-                      : dhcp_pool_pick_free(&pools[i], (uint32_t)(hash % pools[i].size), address);
-        if (!err)
+        if (!pick->expired) {
+            if (!dhcp_pool_pick_free(&pools[i], (uint32_t)(hash % pools[i].size), address))
+                return 0;
+            continue;
+        }
+        if (!dhcp_pool_pick_expired(&pools[i], now, address))
+            return 0;
+        /* what the reaper has not come to yet: a client that waits is worth a longer look */
+        reap(e, &pools[i], URGENT_BUDGET);
+        if (!dhcp_pool_pick_expired(&pools[i], now, address))
             return 0;
     }
     return KEEL_ENOENT;
@@ -182,30 +215,26 @@ void dhcp_engine_tick(struct dhcp_engine *e)
     if (e->pool_count == 0)
         return;
     e->reap_next = (e->reap_next + 1) % e->pool_count;
-    struct dhcp_pool *pool = &e->pools[e->reap_next];
-    if (!e->env.events) {
-        dhcp_pool_reap(pool, dhcp_engine_now(e), REAP_BUDGET, NULL);
-        return;
-    }
-    unsigned room = DHCP_REAPED_MAX - e->reaped_count;
-    e->reaped_count +=
-        dhcp_pool_reap(pool, dhcp_engine_now(e), room < REAP_BUDGET ? room : REAP_BUDGET,
-                       e->reaped + e->reaped_count);
+    reap(e, &e->pools[e->reap_next], REAP_BUDGET);
 }
 
 void dhcp_engine_resync(struct dhcp_engine *e, uint32_t address)
 {
-    const struct dhcp_subnet *s = dhcp_config_by_address(e->env.config, address);
-    struct dhcp_pool *pool = s ? dhcp_engine_find_pool(e, s, address) : NULL;
+    struct dhcp_pool *pool = pool_of(e, address);
     if (!pool)
         return;
     struct dhcp_lease lease;
     int err = e->env.store->get(e->env.store, address, &lease);
     if (err == 0)
-        fill(e, &lease);
+        fill_pool(e, pool, &lease);
     else if (err == KEEL_ENOENT)
         dhcp_pool_forget(pool, address);
     /* else it stays as it is: taken, which promises nothing to anybody */
+}
+
+const struct dhcp_engine_load *dhcp_engine_loaded(const struct dhcp_engine *e)
+{
+    return &e->load;
 }
 
 unsigned dhcp_engine_pool_count(const struct dhcp_engine *e)

@@ -19,7 +19,7 @@ struct dhcp_engine {
     struct dhcp_offers offers;
     struct keel_hash_key secret; /* for offers */
     struct dhcp_message message; /* the one being worked at: too big for a stack of handlers */
-    uint64_t skipped;            /* records of the store that fit no pool, at the start */
+    struct dhcp_engine_load load;
     /* Expired addresses whose end was not told yet. */
     uint32_t reaped[DHCP_REAPED_MAX];
     unsigned reaped_count;

@@ -1,6 +1,9 @@
 #include "dhcpd/lease/lease.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
+
+/* See lease.h; the order is that of the record. */
+enum field { FIELD_HARDWARE = 1, FIELD_IDENTITY, FIELD_HOSTNAME, FIELD_RELAY };
 
 const char *dhcp_lease_state_name(enum dhcp_lease_state state)
 {
@@ -42,6 +45,24 @@ bool dhcp_client_equal(const struct dhcp_client *a, const struct dhcp_client *b)
            dhcp_bytes_equal(a->identity, b->identity);
 }
 
+/* The identity that a client without an identifier has says its hardware address too. */
+static bool identity_has_hardware(const struct dhcp_lease *lease)
+{
+    struct dhcp_bytes id = lease->client.identity;
+    return id.n == lease->hlen + 2u && id.p[0] == 0 && id.p[1] == lease->htype &&
+           memcmp(id.p + 2, lease->chaddr, lease->hlen) == 0;
+}
+
+static void write_field(struct keel_writer *w, uint8_t number, const void *p, size_t n)
+{
+    if (n == 0)
+        return;
+    KEEL_ASSERT(n <= UINT8_MAX, "a field of a lease record fits its length");
+    keel_write_u8(w, number);
+    keel_write_u8(w, (uint8_t)n);
+    keel_write_bytes(w, p, n);
+}
+
 size_t dhcp_lease_encode(const struct dhcp_lease *lease, uint8_t *out)
 {
     struct keel_writer w;
@@ -49,50 +70,100 @@ size_t dhcp_lease_encode(const struct dhcp_lease *lease, uint8_t *out)
     keel_write_u8(&w, RECORD_VERSION);
     keel_write_u8(&w, (uint8_t)lease->state);
     keel_write_u8(&w, lease->htype);
-    keel_write_u8(&w, lease->hlen);
+    keel_write_u8(&w, lease->client.length);
     keel_write_u32(&w, lease->address);
     keel_write_u32(&w, lease->client.network);
-    keel_write_u8(&w, lease->client.length);
-    keel_write_u8(&w, (uint8_t)lease->client.identity.n);
-    keel_write_u8(&w, (uint8_t)lease->hostname.n);
-    keel_write_u8(&w, (uint8_t)lease->relay.n);
     keel_write_u64(&w, lease->granted);
     keel_write_u64(&w, lease->expires);
-    keel_write_bytes(&w, lease->chaddr, 16);
-    keel_write_u32(&w, 0);
-    keel_write_bytes(&w, lease->client.identity.p, (uint8_t)lease->client.identity.n);
-    keel_write_bytes(&w, lease->hostname.p, (uint8_t)lease->hostname.n);
-    keel_write_bytes(&w, lease->relay.p, (uint8_t)lease->relay.n);
+    if (!identity_has_hardware(lease))
+        write_field(&w, FIELD_HARDWARE, lease->chaddr, lease->hlen);
+    write_field(&w, FIELD_IDENTITY, lease->client.identity.p, lease->client.identity.n);
+    write_field(&w, FIELD_HOSTNAME, lease->hostname.p, lease->hostname.n);
+    write_field(&w, FIELD_RELAY, lease->relay.p, lease->relay.n);
     KEEL_ASSERT(!w.bad, "a lease record fits its largest size");
     return keel_writer_offset(&w);
+}
+
+static int set_hardware(struct dhcp_lease *lease, const uint8_t *p, size_t n)
+{
+    if (n > sizeof lease->chaddr)
+        return KEEL_EINVAL;
+    memcpy(lease->chaddr, p, n);
+    lease->hlen = (uint8_t)n;
+    return 0;
+}
+
+static int read_field(struct dhcp_lease *lease, uint8_t number, const uint8_t *p, uint8_t n)
+{
+    struct dhcp_bytes value = {p, n};
+    switch (number) {
+    case FIELD_HARDWARE:
+        return set_hardware(lease, p, n);
+    case FIELD_IDENTITY:
+        lease->client.identity = value;
+        /* no hardware address before it: the identity has it */
+        return lease->hlen == 0 && n > 2 && p[0] == 0 ? set_hardware(lease, p + 2, n - 2u) : 0;
+    case FIELD_HOSTNAME:
+        lease->hostname = value;
+        return 0;
+    case FIELD_RELAY:
+        lease->relay = value;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int decode_2(struct dhcp_lease *lease, struct keel_reader *r)
+{
+    lease->htype = keel_read_u8(r);
+    lease->client.length = keel_read_u8(r);
+    lease->address = keel_read_u32(r);
+    lease->client.network = keel_read_u32(r);
+    lease->granted = keel_read_u64(r);
+    lease->expires = keel_read_u64(r);
+    int err = 0;
+    for (uint8_t before = 0; !err && !r->bad && keel_reader_left(r) > 0;) {
+        uint8_t number = keel_read_u8(r), n = keel_read_u8(r);
+        const uint8_t *p = keel_read_bytes(r, n);
+        if (r->bad || number <= before)
+            return KEEL_EINVAL;
+        err = read_field(lease, number, p, n);
+        before = number;
+    }
+    return err;
+}
+
+static int decode_1(struct dhcp_lease *lease, struct keel_reader *r)
+{
+    lease->htype = keel_read_u8(r);
+    uint8_t hlen = keel_read_u8(r);
+    lease->address = keel_read_u32(r);
+    lease->client.network = keel_read_u32(r);
+    lease->client.length = keel_read_u8(r);
+    lease->client.identity.n = keel_read_u8(r);
+    lease->hostname.n = keel_read_u8(r);
+    lease->relay.n = keel_read_u8(r);
+    lease->granted = keel_read_u64(r);
+    lease->expires = keel_read_u64(r);
+    const uint8_t *chaddr = keel_read_bytes(r, 16);
+    keel_read_u32(r);
+    lease->client.identity.p = keel_read_bytes(r, lease->client.identity.n);
+    lease->hostname.p = keel_read_bytes(r, lease->hostname.n);
+    lease->relay.p = keel_read_bytes(r, lease->relay.n);
+    return r->bad || keel_reader_left(r) > 0 ? KEEL_EINVAL : set_hardware(lease, chaddr, hlen);
 }
 
 int dhcp_lease_decode(struct dhcp_lease *lease, const void *record, size_t size)
 {
     struct keel_reader r;
     keel_reader_init(&r, record, size);
-    uint8_t version = keel_read_u8(&r);
-    uint8_t state = keel_read_u8(&r);
-    lease->state = (enum dhcp_lease_state)state;
-    lease->htype = keel_read_u8(&r);
-    lease->hlen = keel_read_u8(&r);
-    lease->address = keel_read_u32(&r);
-    lease->client.network = keel_read_u32(&r);
-    lease->client.length = keel_read_u8(&r);
-    lease->client.identity.n = keel_read_u8(&r);
-    lease->hostname.n = keel_read_u8(&r);
-    lease->relay.n = keel_read_u8(&r);
-    lease->granted = keel_read_u64(&r);
-    lease->expires = keel_read_u64(&r);
-    const uint8_t *chaddr = keel_read_bytes(&r, 16);
-    keel_read_u32(&r);
-    lease->client.identity.p = keel_read_bytes(&r, lease->client.identity.n);
-    lease->hostname.p = keel_read_bytes(&r, lease->hostname.n);
-    lease->relay.p = keel_read_bytes(&r, lease->relay.n);
-    if (r.bad || keel_reader_left(&r) > 0 || version != RECORD_VERSION || lease->hlen > 16 ||
-        lease->client.length > 32 || state < DHCP_LEASE_ACTIVE || state > DHCP_LEASE_EXPIRED)
+    uint8_t version = keel_read_u8(&r), state = keel_read_u8(&r);
+    *lease = (struct dhcp_lease){.state = (enum dhcp_lease_state)state};
+    int err = version == 2 ? decode_2(lease, &r) : version == 1 ? decode_1(lease, &r) : KEEL_EINVAL;
+    if (err || r.bad || lease->client.length > 32 || state < DHCP_LEASE_ACTIVE ||
+        state > DHCP_LEASE_EXPIRED)
         return KEEL_EINVAL;
-    memcpy(lease->chaddr, chaddr, 16);
     return 0;
 }
 

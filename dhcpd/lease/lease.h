@@ -1,13 +1,21 @@
 /*
  * Lease records: who has which address until when, and their form in the store.
  *
- *   0  version (1)   state   htype   hlen          the head: 52 octets, big-endian
- *   4  address, network of the subnet              (4 + 4)
- *  12  length of the subnet's prefix   n(identity)   n(hostname)   n(relay information)
- *  16  granted, expires                            (8 + 8, seconds since 1970)
- *  32  hardware address                            (16)
- *  48  zero                                        (4)
- *  52  identity, hostname, relay information       the tail
+ *   0  version (2)   state   htype   length of the subnet's prefix      the head: 28 octets,
+ *   4  address, network of the subnet              (4 + 4)              big-endian
+ *  12  granted, expires                            (8 + 8, seconds since 1970)
+ *  28  fields: number, length, octets              (1 + 1 + length), in the order of numbers
+ *
+ * Fields: 1 hardware address, 2 identity, 3 hostname, 4 relay information. An empty one is left
+ * out, and so is the hardware address when the identity holds it. A number that is not known is
+ * passed over: new fields need no new version. Version 1 had a fixed head of 52 octets with all of
+ * the hardware address; it is read, and written again as version 2.
+ *
+ * Both families: everything here, in pool.h and in bitmap.h that is a uint32_t called address is
+ * one of IPv4. A pool knows its addresses only as distances from `first`, so that one of IPv6 is
+ * the same pool with a wider `first`. IPv6 leases get tables of their own ("lease6" with keys of 16
+ * octets, "client6" by DUID and IAID), records of the same form with another version octet, and
+ * visitors of their own; nothing of IPv4 on disk changes.
  */
 #ifndef DHCPD_LEASE_LEASE_H
 #define DHCPD_LEASE_LEASE_H
@@ -41,8 +49,8 @@ struct dhcp_lease {
     struct dhcp_bytes hostname, relay;
 };
 
-#define DHCP_LEASE_HEAD 52
-#define DHCP_LEASE_MAX (DHCP_LEASE_HEAD + 3 * 255)
+#define DHCP_LEASE_HEAD 28
+#define DHCP_LEASE_MAX (DHCP_LEASE_HEAD + 2 + 16 + 3 * (2 + 255))
 
 /* The identity of a message's sender into out[DHCP_IDENTITY_MAX]; returns its size, or KEEL_EINVAL
  * when the message has neither identifier nor hardware address. */
@@ -55,7 +63,7 @@ bool dhcp_client_equal(const struct dhcp_client *a, const struct dhcp_client *b)
 
 /* Writes the record; returns its size. out has DHCP_LEASE_MAX octets. */
 size_t dhcp_lease_encode(const struct dhcp_lease *lease, uint8_t *out);
-/* Borrows the record. KEEL_EINVAL when it is none of ours. */
+/* Borrows the record, of any version that there ever was. KEEL_EINVAL when it is none of ours. */
 int dhcp_lease_decode(struct dhcp_lease *lease, const void *record, size_t size);
 
 /* The key of the client table: network, length, identity. Returns its size. */

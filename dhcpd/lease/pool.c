@@ -2,35 +2,104 @@
 
 #include "common/base/mem.h"
 
-/* How many of the oldest expired addresses are looked at for one that nobody was offered. */
-#define EXPIRED_TRIES 64
+/* A word of the index: marks above the number of the entry. */
+#define OFFERED (1u << 31)
+#define RESERVED (1u << 30)
+#define MARKS (OFFERED | RESERVED)
 
-static void list_remove(struct dhcp_pool *pool, uint32_t i)
+static uint32_t *word_of(struct dhcp_pool *pool, uint32_t address)
 {
-    struct dhcp_slot *s = &pool->slots[i];
-    struct dhcp_slot_list *list = &pool->lists[s->list];
-    if (s->prev == DHCP_NO_SLOT)
-        list->head = s->next;
-    else
-        pool->slots[s->prev].next = s->next;
-    if (s->next == DHCP_NO_SLOT)
-        list->tail = s->prev;
-    else
-        pool->slots[s->next].prev = s->prev;
+    KEEL_ASSERT(dhcp_pool_has(pool, address), "an address of this pool");
+    return &pool->index[address - pool->first];
 }
 
-static void list_append(struct dhcp_pool *pool, uint32_t i, uint32_t which)
+static uint32_t value_of(const struct dhcp_pool *pool, uint32_t address)
 {
-    struct dhcp_slot *s = &pool->slots[i];
-    struct dhcp_slot_list *list = &pool->lists[which];
-    s->list = which & 0x7ff;
-    s->next = DHCP_NO_SLOT;
-    s->prev = list->tail;
-    if (list->tail == DHCP_NO_SLOT)
-        list->head = i;
+    KEEL_ASSERT(dhcp_pool_has(pool, address), "an address of this pool");
+    return pool->index[address - pool->first];
+}
+
+static uint32_t entry_of(const struct dhcp_pool *pool, uint32_t address)
+{
+    return value_of(pool, address) & ~MARKS;
+}
+
+/* --- lists ----------------------------------------------------------------------------------- */
+
+static void list_remove(struct dhcp_pool *pool, uint32_t n)
+{
+    struct dhcp_entry *e = &pool->entries[n];
+    struct dhcp_entry_list *list = &pool->lists[e->list];
+    if (e->prev == DHCP_NO_ENTRY)
+        list->head = e->next;
     else
-        pool->slots[list->tail].next = i;
-    list->tail = i;
+        pool->entries[e->prev].next = e->next;
+    if (e->next == DHCP_NO_ENTRY)
+        list->tail = e->prev;
+    else
+        pool->entries[e->next].prev = e->prev;
+}
+
+static void list_append(struct dhcp_pool *pool, uint32_t n, uint32_t which)
+{
+    struct dhcp_entry *e = &pool->entries[n];
+    struct dhcp_entry_list *list = &pool->lists[which];
+    e->list = (uint16_t)which;
+    e->next = DHCP_NO_ENTRY;
+    e->prev = list->tail;
+    if (list->tail == DHCP_NO_ENTRY)
+        list->head = n;
+    else
+        pool->entries[list->tail].next = n;
+    list->tail = n;
+}
+
+static void list_prepend(struct dhcp_pool *pool, uint32_t n, uint32_t which)
+{
+    struct dhcp_entry *e = &pool->entries[n];
+    struct dhcp_entry_list *list = &pool->lists[which];
+    e->list = (uint16_t)which;
+    e->prev = DHCP_NO_ENTRY;
+    e->next = list->head;
+    if (list->head == DHCP_NO_ENTRY)
+        list->tail = n;
+    else
+        pool->entries[list->head].prev = n;
+    list->head = n;
+}
+
+/* --- entries --------------------------------------------------------------------------------- */
+
+/* There is one for every address, so that none is ever missing. */
+static uint32_t take_entry(struct dhcp_pool *pool, uint32_t address)
+{
+    uint32_t n = pool->unused;
+    if (n != DHCP_NO_ENTRY)
+        pool->unused = pool->entries[n].next;
+    else
+        n = ++pool->used;
+    pool->entries[n] = (struct dhcp_entry){.offset = address - pool->first};
+    *word_of(pool, address) |= n;
+    return n;
+}
+
+static void drop_entry(struct dhcp_pool *pool, uint32_t address)
+{
+    uint32_t *word = word_of(pool, address), n = *word & ~MARKS;
+    *word &= MARKS;
+    pool->entries[n].next = pool->unused;
+    pool->unused = n;
+}
+
+/* Out of its list and its count; the entry stays. */
+static void unfile(struct dhcp_pool *pool, uint32_t n)
+{
+    struct dhcp_entry *e = &pool->entries[n];
+    list_remove(pool, n);
+    if (e->state == DHCP_SLOT_BOUND)
+        pool->bound--;
+    else
+        pool->expired--;
 }
 
 int dhcp_pool_init(struct dhcp_pool *pool, uint32_t first, uint32_t last, uint64_t now)
@@ -40,13 +109,12 @@ int dhcp_pool_init(struct dhcp_pool *pool, uint32_t first, uint32_t last, uint64
     if (err)
         return err;
     /* zeros: pages that no client touches cost nothing */
-    pool->slots = keel_calloc(pool->size, sizeof *pool->slots);
-    if (!pool->slots) {
-        dhcp_bitmap_fini(&pool->map);
+    pool->index = keel_calloc(pool->size, sizeof *pool->index);
+    pool->entries = keel_calloc((size_t)pool->size + 1, sizeof *pool->entries);
+    if (!pool->index || !pool->entries) {
+        dhcp_pool_fini(pool);
         return KEEL_ENOMEM;
     }
-    for (unsigned i = 0; i <= DHCP_BUCKETS; i++)
-        pool->lists[i] = (struct dhcp_slot_list){DHCP_NO_SLOT, DHCP_NO_SLOT};
     pool->reaped = now / DHCP_BUCKET_SECONDS;
     return 0;
 }
@@ -54,123 +122,158 @@ int dhcp_pool_init(struct dhcp_pool *pool, uint32_t first, uint32_t last, uint64
 void dhcp_pool_fini(struct dhcp_pool *pool)
 {
     dhcp_bitmap_fini(&pool->map);
-    keel_free(pool->slots);
-    pool->slots = NULL;
+    keel_free(pool->index);
+    keel_free(pool->entries);
+    pool->index = NULL;
+    pool->entries = NULL;
+}
+
+enum dhcp_slot_state dhcp_pool_state(const struct dhcp_pool *pool, uint32_t address)
+{
+    uint32_t n = entry_of(pool, address);
+    return n == DHCP_NO_ENTRY ? DHCP_SLOT_FREE : (enum dhcp_slot_state)pool->entries[n].state;
+}
+
+bool dhcp_pool_is_reserved(const struct dhcp_pool *pool, uint32_t address)
+{
+    return value_of(pool, address) & RESERVED;
+}
+
+bool dhcp_pool_is_offered(const struct dhcp_pool *pool, uint32_t address)
+{
+    return value_of(pool, address) & OFFERED;
 }
 
 /* Free to be allocated only when nothing speaks against it. */
-static void update_map(struct dhcp_pool *pool, uint32_t i)
+static void update_map(struct dhcp_pool *pool, uint32_t address)
 {
-    const struct dhcp_slot *s = &pool->slots[i];
-    if (s->state == DHCP_SLOT_FREE && !s->offered && !s->reserved)
-        dhcp_bitmap_release(&pool->map, i);
+    if (value_of(pool, address) == 0)
+        dhcp_bitmap_release(&pool->map, address - pool->first);
     else
-        dhcp_bitmap_take(&pool->map, i);
+        dhcp_bitmap_take(&pool->map, address - pool->first);
 }
 
-static void unlink_slot(struct dhcp_pool *pool, uint32_t i)
+/* Files an expired one after its marks were changed. What comes back was mostly taken for being the
+ * oldest, and stands in front again. */
+static void refile_expired(struct dhcp_pool *pool, uint32_t address)
 {
-    struct dhcp_slot *s = &pool->slots[i];
-    if (s->state == DHCP_SLOT_FREE)
+    uint32_t word = value_of(pool, address), n = word & ~MARKS;
+    if (n == DHCP_NO_ENTRY || pool->entries[n].state != DHCP_SLOT_EXPIRED)
         return;
-    list_remove(pool, i);
-    if (s->state == DHCP_SLOT_BOUND)
-        pool->bound--;
+    uint32_t which = word & MARKS ? DHCP_LIST_ASIDE : DHCP_LIST_EXPIRED;
+    if (pool->entries[n].list == which)
+        return;
+    list_remove(pool, n);
+    uint32_t tail = pool->lists[which].tail;
+    if (which == DHCP_LIST_ASIDE || tail == DHCP_NO_ENTRY ||
+        pool->entries[tail].expires <= pool->entries[n].expires)
+        list_append(pool, n, which);
     else
-        pool->expired--;
-    s->state = DHCP_SLOT_FREE;
+        list_prepend(pool, n, which);
 }
 
 void dhcp_pool_reserve(struct dhcp_pool *pool, uint32_t address)
 {
-    dhcp_pool_slot(pool, address)->reserved = 1;
-    update_map(pool, address - pool->first);
+    *word_of(pool, address) |= RESERVED;
+    update_map(pool, address);
+    refile_expired(pool, address);
 }
 
 void dhcp_pool_offer(struct dhcp_pool *pool, uint32_t address, bool offered)
 {
-    dhcp_pool_slot(pool, address)->offered = offered;
-    update_map(pool, address - pool->first);
+    uint32_t *word = word_of(pool, address);
+    *word = offered ? *word | OFFERED : *word & ~OFFERED;
+    update_map(pool, address);
+    refile_expired(pool, address);
 }
 
-/* The bucket of a time; one that lies beyond the wheel goes to its last and is filed again there,
- * one that lies behind the reaper goes to where it looks next. */
+/* The bucket of a time. One that lies behind the reaper goes to where it looks next. One that lies
+ * beyond the wheel goes to a bucket of the wheel's far half and is filed again there: to one by its
+ * own time, so that a million leases of a day do not all come up in the same 16 seconds. */
 static uint32_t bucket_of(const struct dhcp_pool *pool, uint64_t seconds)
 {
     uint64_t b = seconds / DHCP_BUCKET_SECONDS;
     if (b < pool->reaped)
         b = pool->reaped;
     if (b > pool->reaped + DHCP_BUCKETS - 1)
-        b = pool->reaped + DHCP_BUCKETS - 1;
+        b = pool->reaped + DHCP_BUCKETS / 2 + b % (DHCP_BUCKETS / 2);
     return (uint32_t)(b % DHCP_BUCKETS);
 }
 
 void dhcp_pool_bind(struct dhcp_pool *pool, uint32_t address, uint64_t expires)
 {
-    uint32_t i = address - pool->first;
-    struct dhcp_slot *s = &pool->slots[i];
+    uint32_t n = entry_of(pool, address);
     uint32_t at = expires > UINT32_MAX ? UINT32_MAX : (uint32_t)expires;
-    bool later = s->state == DHCP_SLOT_BOUND && at >= s->expires;
-    s->expires = at;
-    if (later)
+    struct dhcp_entry *e = &pool->entries[n];
+    if (n == DHCP_NO_ENTRY) {
+        e = &pool->entries[n = take_entry(pool, address)];
+        update_map(pool, address);
+    } else if (e->state == DHCP_SLOT_BOUND && at >= e->expires) {
+        e->expires = at;
         return; /* the reaper will see it */
-    unlink_slot(pool, i);
-    s->state = DHCP_SLOT_BOUND;
+    } else {
+        unfile(pool, n);
+    }
+    e->expires = at;
+    e->state = DHCP_SLOT_BOUND;
     pool->bound++;
-    list_append(pool, i, bucket_of(pool, at));
-    update_map(pool, i);
+    list_append(pool, n, bucket_of(pool, at));
 }
 
 void dhcp_pool_expire(struct dhcp_pool *pool, uint32_t address, uint64_t now)
 {
-    uint32_t i = address - pool->first;
-    struct dhcp_slot *s = &pool->slots[i];
-    unlink_slot(pool, i);
-    if (s->expires > now)
-        s->expires = (uint32_t)now;
-    s->state = DHCP_SLOT_EXPIRED;
+    uint32_t n = entry_of(pool, address);
+    if (n == DHCP_NO_ENTRY) {
+        n = take_entry(pool, address);
+        pool->entries[n].expires = UINT32_MAX;
+        update_map(pool, address);
+    } else {
+        unfile(pool, n);
+    }
+    struct dhcp_entry *e = &pool->entries[n];
+    if (e->expires > now)
+        e->expires = (uint32_t)now;
+    e->state = DHCP_SLOT_EXPIRED;
     pool->expired++;
-    list_append(pool, i, DHCP_BUCKETS);
-    update_map(pool, i);
+    list_append(pool, n, value_of(pool, address) & MARKS ? DHCP_LIST_ASIDE : DHCP_LIST_EXPIRED);
 }
 
 void dhcp_pool_forget(struct dhcp_pool *pool, uint32_t address)
 {
-    uint32_t i = address - pool->first;
-    unlink_slot(pool, i);
-    update_map(pool, i);
+    uint32_t n = entry_of(pool, address);
+    if (n == DHCP_NO_ENTRY)
+        return;
+    unfile(pool, n);
+    drop_entry(pool, address);
+    update_map(pool, address);
 }
 
 unsigned dhcp_pool_reap(struct dhcp_pool *pool, uint64_t now, unsigned budget, uint32_t *moved)
 {
     uint64_t current = now / DHCP_BUCKET_SECONDS;
     unsigned count = 0;
-    /* after a long sleep one round of the wheel sees everything */
+    /* after a longer sleep than the wheel is round, one round sees everything */
     if (current > pool->reaped + DHCP_BUCKETS)
         pool->reaped = current - DHCP_BUCKETS;
     while (pool->reaped < current) {
-        struct dhcp_slot_list *list = &pool->lists[pool->reaped % DHCP_BUCKETS];
-        if (list->head == DHCP_NO_SLOT) {
+        uint32_t n = pool->lists[pool->reaped % DHCP_BUCKETS].head;
+        if (n == DHCP_NO_ENTRY) {
             pool->reaped++;
             continue;
         }
         if (budget-- == 0)
             return count;
-        uint32_t i = list->head;
-        struct dhcp_slot *s = &pool->slots[i];
-        if (s->expires <= now) {
-            dhcp_pool_expire(pool, pool->first + i, now);
+        struct dhcp_entry *e = &pool->entries[n];
+        if (e->expires <= now) {
+            dhcp_pool_expire(pool, pool->first + e->offset, now);
             if (moved)
-                moved[count] = pool->first + i;
+                moved[count] = pool->first + e->offset;
             count++;
             continue;
         }
         /* renewed meanwhile: its new bucket lies ahead, this one is about to be done */
-        list_remove(pool, i);
-        uint64_t b = s->expires / DHCP_BUCKET_SECONDS;
-        uint64_t last = pool->reaped + DHCP_BUCKETS - 1;
-        b = b > last ? last : b;
-        list_append(pool, i, (uint32_t)(b % DHCP_BUCKETS));
+        list_remove(pool, n);
+        list_append(pool, n, bucket_of(pool, e->expires));
     }
     return count;
 }
@@ -186,15 +289,10 @@ int dhcp_pool_pick_free(const struct dhcp_pool *pool, uint32_t preferred, uint32
 
 int dhcp_pool_pick_expired(const struct dhcp_pool *pool, uint64_t now, uint32_t *address)
 {
-    uint32_t i = pool->lists[DHCP_BUCKETS].head;
-    for (unsigned tries = 0; i != DHCP_NO_SLOT && tries < EXPIRED_TRIES; tries++) {
-        const struct dhcp_slot *s = &pool->slots[i];
-        /* the clock may have gone back since: then it has not expired yet */
-        if (!s->offered && !s->reserved && s->expires <= now) {
-            *address = pool->first + i;
-            return 0;
-        }
-        i = s->next;
-    }
-    return KEEL_ENOENT;
+    uint32_t n = pool->lists[DHCP_LIST_EXPIRED].head;
+    /* the clock may have gone back since: then it has not expired yet */
+    if (n == DHCP_NO_ENTRY || pool->entries[n].expires > now)
+        return KEEL_ENOENT;
+    *address = pool->first + pool->entries[n].offset;
+    return 0;
 }

@@ -10,9 +10,12 @@
 
 #include "dhcpd/lease/lease.h"
 
+typedef int dhcp_lease_visit(void *arg, uint32_t address, const struct dhcp_lease *lease);
+
 struct dhcp_store {
-    /* address -> lease. What *lease borrows is valid until the next change. 0 or KEEL_ENOENT, or
-     * another error when the store or the record is broken. */
+    /* address -> lease. What *lease borrows is valid until the next change. 0; KEEL_ENOENT;
+     * KEEL_EINVAL when there is a record that cannot be read: it may be anybody's; or another error
+     * when the store is broken. */
     int (*get)(struct dhcp_store *store, uint32_t address, struct dhcp_lease *lease);
     int (*put)(struct dhcp_store *store, const struct dhcp_lease *lease);
     /* client -> address: the one that it has or had last. */
@@ -20,9 +23,9 @@ struct dhcp_store {
     int (*bind)(struct dhcp_store *store, const struct dhcp_client *client, uint32_t address);
     /* 0 also when there is nothing to remove. */
     int (*unbind)(struct dhcp_store *store, const struct dhcp_client *client);
-    /* Every lease until visit returns non-zero (which is returned). */
-    int (*each)(struct dhcp_store *store, int (*visit)(void *arg, const struct dhcp_lease *lease),
-                void *arg);
+    /* Every lease until visit returns non-zero (which is returned). lease is NULL for a record that
+     * cannot be read: whoever may have the address, nobody else must get it. */
+    int (*each)(struct dhcp_store *store, dhcp_lease_visit *visit, void *arg);
 };
 
 #endif

@@ -1,7 +1,6 @@
 #include "dhcpd/serve/durable.h"
 
 #include "common/base/list.h"
-#include "common/service/log.h"
 
 static struct dhcp_durable *of(struct dhcp_store *store)
 {
@@ -12,7 +11,9 @@ static int get(struct dhcp_store *store, uint32_t address, struct dhcp_lease *le
 {
     struct keel_bytes value;
     int err = keel_store_get(of(store)->leases, (struct keel_bytes){&address, 4}, &value);
-    return err ? err : dhcp_lease_decode(lease, value.p, value.n);
+    if (!err)
+        err = dhcp_lease_decode(lease, value.p, value.n);
+    return !err && lease->address != address ? KEEL_EINVAL : err;
 }
 
 static int put(struct dhcp_store *store, const struct dhcp_lease *lease)
@@ -31,8 +32,8 @@ static int find(struct dhcp_store *store, const struct dhcp_client *client, uint
     int err = keel_store_get(of(store)->clients, (struct keel_bytes){key, size}, &value);
     if (err)
         return err;
-    if (value.n != 4)
-        return KEEL_EINVAL;
+    if (value.n != 4) /* cannot be read: the client is one never seen */
+        return KEEL_ENOENT;
     *address = keel_get_u32(value.p);
     return 0;
 }
@@ -55,8 +56,7 @@ static int unbind(struct dhcp_store *store, const struct dhcp_client *client)
 }
 
 struct walk {
-    struct dhcp_durable *durable;
-    int (*visit)(void *arg, const struct dhcp_lease *lease);
+    dhcp_lease_visit *visit;
     void *arg;
 };
 
@@ -65,25 +65,20 @@ static int visit_record(void *arg, struct keel_bytes key, struct keel_bytes valu
 {
     struct walk *walk = arg;
     struct dhcp_lease lease;
-    uint32_t address = 0;
-    if (key.n == 4)
-        memcpy(&address, key.p, 4);
-    if (dhcp_lease_decode(&lease, value.p, value.n) == 0 && lease.address == address)
-        return walk->visit(walk->arg, &lease);
-    walk->durable->broken++;
-    keel_error("store", "a lease cannot be read", "key=%x size=%zu", address, value.n);
-    return 0;
+    uint32_t address;
+    KEEL_ASSERT(key.n == 4, "the table has integer keys");
+    memcpy(&address, key.p, 4);
+    bool readable = dhcp_lease_decode(&lease, value.p, value.n) == 0 && lease.address == address;
+    return walk->visit(walk->arg, address, readable ? &lease : NULL);
 }
 
-int dhcp_durable_each(struct dhcp_durable *d, uint32_t from,
-                      int (*visit)(void *arg, const struct dhcp_lease *lease), void *arg)
+int dhcp_durable_each(struct dhcp_durable *d, uint32_t from, dhcp_lease_visit *visit, void *arg)
 {
-    struct walk walk = {d, visit, arg};
+    struct walk walk = {visit, arg};
     return keel_store_each(d->leases, &(struct keel_bytes){&from, 4}, visit_record, &walk);
 }
 
-static int each(struct dhcp_store *store, int (*visit)(void *arg, const struct dhcp_lease *lease),
-                void *arg)
+static int each(struct dhcp_store *store, dhcp_lease_visit *visit, void *arg)
 {
     return dhcp_durable_each(of(store), 0, visit, arg);
 }

@@ -12,15 +12,14 @@ struct dhcp_durable {
     struct dhcp_store store; /* for the engine */
     struct keel_store *env;
     struct keel_store_table *leases, *clients;
-    uint64_t broken; /* records that could not be read */
 };
 
 /* Opens (creates) the environment `path`; one process at a time. 0, KEEL_EBUSY, or an error of the
  * store, with diag. */
 int dhcp_durable_open(struct dhcp_durable *d, const char *path, struct keel_diag *diag);
 void dhcp_durable_close(struct dhcp_durable *d);
-/* Leases from an address on, until visit returns non-zero (returned). Inside a read or a batch. */
-int dhcp_durable_each(struct dhcp_durable *d, uint32_t from,
-                      int (*visit)(void *arg, const struct dhcp_lease *lease), void *arg);
+/* Leases from an address on, until visit returns non-zero (returned). Inside a read or a batch. As
+ * dhcp_store.each, lease is NULL for a record that cannot be read. */
+int dhcp_durable_each(struct dhcp_durable *d, uint32_t from, dhcp_lease_visit *visit, void *arg);
 
 #endif

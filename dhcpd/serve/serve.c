@@ -6,14 +6,14 @@
 #include "dhcpd/serve/status.h"
 
 #define TICK KEEL_NS_PER_S
-/* Pools looked at in one tick of the timer; traffic adds one a batch. */
-#define TICK_POOLS 64
+/* Turns of the reaper, one pool each, in one tick of the timer; traffic adds one a batch. Some
+ * milliseconds at the most. */
+#define TICKS 64
 
 static void on_tick(struct keel_timer *timer)
 {
     struct dhcp_serve *s = KEEL_CONTAINER(timer, struct dhcp_serve, tick);
-    unsigned pools = dhcp_engine_pool_count(s->engine);
-    for (unsigned i = 0; i == 0 || (i < pools && i < TICK_POOLS); i++)
+    for (unsigned i = 0; i < TICKS; i++)
         dhcp_engine_tick(s->engine);
     dhcp_status_gauges(&s->instance->metrics, s->engine);
 }
@@ -49,10 +49,14 @@ static int fill_engine(struct dhcp_serve *s, struct keel_diag *diag)
     }
     if (err)
         return keel_diag_set(diag, err, "cannot read the leases: %s", keel_strerror(err));
-    keel_info("serve", "leases read", "records=%llu unreadable=%llu ms=%llu",
-              (unsigned long long)keel_store_count(s->durable.leases),
-              (unsigned long long)s->durable.broken,
+    const struct dhcp_engine_load *load = dhcp_engine_loaded(s->engine);
+    keel_info("serve", "leases read", "in_pools=%llu outside=%llu ms=%llu",
+              (unsigned long long)load->leases, (unsigned long long)load->outside,
               (unsigned long long)((keel_clock_monotonic() - begin) / KEEL_NS_PER_MS));
+    if (load->unreadable)
+        keel_error("serve", "lease records cannot be read, their addresses are given to nobody",
+                   "records=%llu see=\"keelctl dhcpd leases state=unreadable\"",
+                   (unsigned long long)load->unreadable);
     return 0;
 }
 

@@ -141,12 +141,18 @@ static json_t *hex_of(const uint8_t *bytes, size_t n)
     return json_string(text);
 }
 
-static int add_lease(void *arg, const struct dhcp_lease *lease)
+static int add_lease(void *arg, uint32_t number, const struct dhcp_lease *lease)
 {
     struct lease_list *l = arg;
     char address[16];
     if (json_array_size(l->list) >= l->max)
         return 1;
+    if (!lease) {
+        json_array_append_new(l->list,
+                              json_pack("{s:s, s:s}", "address", dhcp_address_text(number, address),
+                                        "state", "unreadable"));
+        return 0;
+    }
     bool over = lease->state == DHCP_LEASE_ACTIVE && lease->expires <= l->now;
     struct dhcp_bytes id = lease->client.identity;
     json_array_append_new(

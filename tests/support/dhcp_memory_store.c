@@ -95,8 +95,7 @@ static int unbind(struct dhcp_store *store, const struct dhcp_client *client)
     return 0;
 }
 
-static int each(struct dhcp_store *store, int (*visit)(void *arg, const struct dhcp_lease *lease),
-                void *arg)
+static int each(struct dhcp_store *store, dhcp_lease_visit *visit, void *arg)
 {
     struct memory_store *m = of(store);
     if (fails(m))
@@ -106,8 +105,7 @@ static int each(struct dhcp_store *store, int (*visit)(void *arg, const struct d
         if (!m->leases[i].size)
             continue;
         int err = dhcp_lease_decode(&lease, m->leases[i].record, m->leases[i].size);
-        if (!err)
-            err = visit(arg, &lease);
+        err = visit(arg, m->leases[i].address, err ? NULL : &lease);
         if (err)
             return err;
     }
@@ -125,6 +123,17 @@ void memory_store_init(struct memory_store *m)
         .unbind = unbind,
         .each = each,
     };
+}
+
+void memory_store_break(struct memory_store *m, uint32_t address)
+{
+    unsigned at = 0;
+    for (unsigned i = MEMORY_STORE_ROWS; i-- > 0;)
+        if (!m->leases[i].size || m->leases[i].address == address)
+            at = i;
+    m->leases[at].address = address;
+    m->leases[at].size = 4;
+    memcpy(m->leases[at].record, "what", 4);
 }
 
 unsigned memory_store_count(const struct memory_store *m)

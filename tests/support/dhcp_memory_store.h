@@ -25,6 +25,8 @@ struct memory_store {
     unsigned calls;
 };
 void memory_store_init(struct memory_store *m);
+/* The address gets a record that cannot be read. There is room. */
+void memory_store_break(struct memory_store *m, uint32_t address);
 unsigned memory_store_count(const struct memory_store *m);
 
 #endif

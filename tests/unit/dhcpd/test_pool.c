@@ -5,6 +5,11 @@
 
 #define NOW 1700000000ull
 
+static uint32_t list_of(const struct dhcp_pool *p, uint32_t address)
+{
+    return p->entries[p->index[address - p->first] & 0x3fffffff].list;
+}
+
 START_TEST(test_life)
 {
     struct dhcp_pool p;
@@ -49,12 +54,12 @@ START_TEST(test_renewal_is_lazy)
     struct dhcp_pool p;
     ck_assert_int_eq(dhcp_pool_init(&p, 1, 10, NOW), 0);
     dhcp_pool_bind(&p, 5, NOW + 100);
-    uint32_t bucket = dhcp_pool_slot(&p, 5)->list;
+    uint32_t bucket = list_of(&p, 5);
     dhcp_pool_bind(&p, 5, NOW + 1000);
-    ck_assert_uint_eq(dhcp_pool_slot(&p, 5)->list, bucket);
+    ck_assert_uint_eq(list_of(&p, 5), bucket);
     dhcp_pool_reap(&p, NOW + 200, 100, NULL);
     ck_assert_uint_eq(p.bound, 1);
-    ck_assert_uint_ne(dhcp_pool_slot(&p, 5)->list, bucket);
+    ck_assert_uint_ne(list_of(&p, 5), bucket);
     /* a shorter lease does move */
     dhcp_pool_bind(&p, 5, NOW + 300);
     dhcp_pool_reap(&p, NOW + 400, 100, NULL);
@@ -111,6 +116,59 @@ START_TEST(test_budget)
 }
 END_TEST
 
+/* Any number of offers on expired addresses hides none of the others, and an offer that lapses puts
+ * its address where it was. */
+START_TEST(test_expired_and_offered)
+{
+    struct dhcp_pool p;
+    uint32_t a;
+    ck_assert_int_eq(dhcp_pool_init(&p, 0, 999, NOW), 0);
+    for (uint32_t i = 0; i < 1000; i++)
+        dhcp_pool_bind(&p, i, NOW + i / 10);
+    dhcp_pool_reap(&p, NOW + 600, 1000, NULL);
+    for (uint32_t i = 0; i < 999; i++) {
+        ck_assert_int_eq(dhcp_pool_pick_expired(&p, NOW + 600, &a), 0);
+        ck_assert_uint_eq(a, i);
+        dhcp_pool_offer(&p, a, true);
+    }
+    dhcp_pool_reserve(&p, 999);
+    ck_assert_int_eq(dhcp_pool_pick_expired(&p, NOW + 600, &a), KEEL_ENOENT);
+    ck_assert_uint_eq(p.expired, 1000);
+    dhcp_pool_offer(&p, 500, false);
+    dhcp_pool_offer(&p, 3, false);
+    dhcp_pool_offer(&p, 700, false);
+    ck_assert_int_eq(dhcp_pool_pick_expired(&p, NOW + 600, &a), 0);
+    ck_assert_uint_eq(a, 3);
+    /* not before its time, when the clock went back */
+    ck_assert_int_eq(dhcp_pool_pick_expired(&p, NOW - 1, &a), KEEL_ENOENT);
+    dhcp_pool_fini(&p);
+}
+END_TEST
+
+/* Leases that end beyond the wheel are looked at a few at a time, not all in one bucket. */
+START_TEST(test_far_ones_are_spread)
+{
+    struct dhcp_pool p;
+    enum { SIZE = 50000 };
+    unsigned most = 0, in[DHCP_BUCKETS] = {0};
+    ck_assert_int_eq(dhcp_pool_init(&p, 0, SIZE - 1, NOW), 0);
+    for (uint32_t i = 0; i < SIZE; i++)
+        dhcp_pool_bind(&p, i, NOW + 86400 + i);
+    for (uint32_t i = 0; i < SIZE; i++)
+        in[list_of(&p, i)]++;
+    for (unsigned i = 0; i < DHCP_BUCKETS; i++)
+        most = in[i] > most ? in[i] : most;
+    ck_assert_uint_le(most, SIZE / (DHCP_BUCKETS / 2) * 2);
+    /* and still end when they should, however rarely somebody looks */
+    for (uint64_t t = 0; t <= 86400 + SIZE + 16; t += 3000)
+        dhcp_pool_reap(&p, NOW + t, SIZE, NULL);
+    ck_assert_uint_gt(p.expired, SIZE - 3100);
+    dhcp_pool_reap(&p, NOW + 86400 + SIZE + 32, SIZE, NULL);
+    ck_assert_uint_eq(p.expired, SIZE);
+    dhcp_pool_fini(&p);
+}
+END_TEST
+
 /* Random life against counts by hand. */
 START_TEST(test_random)
 {
@@ -139,15 +197,21 @@ START_TEST(test_random)
             now += keel_prng_below(&prng, 60);
             dhcp_pool_reap(&p, now, 16, NULL);
         }
-        uint32_t bound = 0, expired = 0, unused = 0;
+        uint32_t bound = 0, expired = 0, unused = 0, pickable = 0, picked;
         for (uint32_t i = 0; i < SIZE; i++) {
-            bound += p.slots[i].state == DHCP_SLOT_BOUND;
-            expired += p.slots[i].state == DHCP_SLOT_EXPIRED;
-            unused += p.slots[i].state == DHCP_SLOT_FREE && !p.slots[i].offered;
+            enum dhcp_slot_state state = dhcp_pool_state(&p, i);
+            bound += state == DHCP_SLOT_BOUND;
+            expired += state == DHCP_SLOT_EXPIRED;
+            unused += state == DHCP_SLOT_FREE && !dhcp_pool_is_offered(&p, i);
+            pickable += state == DHCP_SLOT_EXPIRED && !dhcp_pool_is_offered(&p, i);
         }
         ck_assert_uint_eq(p.bound, bound);
         ck_assert_uint_eq(p.expired, expired);
         ck_assert_uint_eq(p.map.free, unused);
+        ck_assert_int_eq(dhcp_pool_pick_expired(&p, now, &picked) == 0, pickable > 0);
+        ck_assert(pickable == 0 || (dhcp_pool_state(&p, picked) == DHCP_SLOT_EXPIRED &&
+                                    !dhcp_pool_is_offered(&p, picked)));
+        ck_assert_uint_le(p.used, SIZE);
     }
     dhcp_pool_fini(&p);
 }
@@ -156,7 +220,7 @@ END_TEST
 START_TEST(test_no_memory)
 {
     struct dhcp_pool p;
-    for (unsigned n = 1; n <= 2; n++) {
+    for (unsigned n = 1; n <= 3; n++) {
         keel_mem_fail_at(n);
         ck_assert_int_eq(dhcp_pool_init(&p, 1, 10, NOW), KEEL_ENOMEM);
         keel_mem_fail_at(0);
@@ -174,6 +238,8 @@ Suite *pool_suite(void)
     tcase_add_test(t, test_far);
     tcase_add_test(t, test_clock_back);
     tcase_add_test(t, test_budget);
+    tcase_add_test(t, test_expired_and_offered);
+    tcase_add_test(t, test_far_ones_are_spread);
     tcase_add_test(t, test_random);
     tcase_add_test(t, test_no_memory);
     suite_add_tcase(s, t);

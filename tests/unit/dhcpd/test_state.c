@@ -69,7 +69,60 @@ START_TEST(test_orphans)
     lease.address = IP(8, 8, 8, 8);
     ck_assert_int_eq(lab.store.store.put(&lab.store.store, &lease), 0);
     ck_assert_int_eq(lab_restart(&lab), 0);
-    ck_assert_uint_eq(lab.engine->skipped, 2);
+    ck_assert_uint_eq(dhcp_engine_loaded(lab.engine)->outside, 2);
+    ck_assert_uint_eq(dhcp_engine_loaded(lab.engine)->leases, 0);
+}
+END_TEST
+
+/* What cannot be read may be somebody's lease: nobody is offered its address, neither as a free one
+ * nor because it asks for it, and a client that the record was of gets another. */
+START_TEST(test_unreadable)
+{
+    uint32_t mine = lab_lease(&lab, 1);
+    for (uint32_t a = IP(192, 0, 2, 100); a <= IP(192, 0, 2, 101); a++)
+        memory_store_break(&lab.store, a);
+    uint32_t broken = mine <= IP(192, 0, 2, 101) ? mine : IP(192, 0, 2, 100);
+    ck_assert_int_eq(lab_restart(&lab), 0);
+    ck_assert_uint_eq(dhcp_engine_loaded(lab.engine)->unreadable, 2);
+    ck_assert_uint_eq(view_of_lan().free, mine == IP(192, 0, 2, 102) ? 0 : 1);
+    ck_assert_uint_eq(lab_lease(&lab, 1), IP(192, 0, 2, 102));
+    struct lab_message m = {.type = DHCP_DISCOVER, .client = 2, .requested = broken};
+    ck_assert_int_eq(lab_send(&lab, &m), DHCP_NONE);
+    ck_assert_int_eq(lab.decision.outcome, DHCP_NO_ADDRESS);
+    m = (struct lab_message){
+        .type = DHCP_REQUEST, .client = 2, .requested = broken, .server = LAB_SERVER};
+    ck_assert_int_eq(lab_send(&lab, &m), DHCP_NAK);
+    lab_wait(&lab, 100000);
+    ck_assert_uint_eq(view_of_lan().bound, 2);
+}
+END_TEST
+
+/* Many leases end at once, and the reaper has seen few of them: a client that needs an address of
+ * them gets one. Offers on those that stand first in the queue are no obstacle. */
+START_TEST(test_backlog)
+{
+    struct lab_message m = {.type = DHCP_DISCOVER, .giaddr = LAB_RELAY};
+    uint32_t got[200];
+    for (unsigned i = 0; i < 200; i++) {
+        m.client = (uint8_t)(i + 1);
+        ck_assert_int_eq(lab_send(&lab, &m), DHCP_OFFER);
+        got[i] = lab.answer.yiaddr;
+        struct lab_message request = {.type = DHCP_REQUEST,
+                                      .client = m.client,
+                                      .giaddr = LAB_RELAY,
+                                      .requested = got[i],
+                                      .server = LAB_SERVER};
+        ck_assert_int_eq(lab_send(&lab, &request), DHCP_ACK);
+    }
+    m.client = 201;
+    ck_assert_int_eq(lab_send(&lab, &m), DHCP_NONE);
+    keel_fake_clock_advance(&lab.clock, 5000 * KEEL_NS_PER_S);
+    for (unsigned i = 0; i < 200; i++) {
+        char id[] = {(char)(i + 1), 'x', 0};
+        m.id = id;
+        ck_assert_int_eq(lab_send(&lab, &m), DHCP_OFFER);
+        ck_assert_uint_eq(lab.answer.yiaddr, got[i]); /* the oldest first */
+    }
 }
 END_TEST
 
@@ -138,6 +191,8 @@ Suite *state_suite(void)
     tcase_add_test(t, test_views);
     tcase_add_test(t, test_restart);
     tcase_add_test(t, test_orphans);
+    tcase_add_test(t, test_unreadable);
+    tcase_add_test(t, test_backlog);
     tcase_add_test(t, test_offers_lapse);
     tcase_add_test(t, test_resync);
     tcase_add_test(t, test_no_memory);
