@@ -11,19 +11,28 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/lease/store.h \
 	dhcpd/engine/claim.c dhcpd/engine/exchange.h dhcpd/engine/grant.c \
 	dhcpd/engine/config.c dhcpd/engine/config.h \
+	dhcpd/engine/ddns.c dhcpd/engine/ddns.h \
+	dhcpd/engine/ddns_window.c dhcpd/engine/ddns_window.h \
 	dhcpd/engine/engine.c dhcpd/engine/engine.h \
 	dhcpd/engine/event.c dhcpd/engine/event.h dhcpd/engine/settle.c \
+	dhcpd/engine/fqdn.c dhcpd/engine/fqdn.h \
 	dhcpd/engine/expression.c dhcpd/engine/expression.h dhcpd/engine/expression_parse.c \
 	dhcpd/engine/policy.c dhcpd/engine/policy.h \
 	dhcpd/engine/reply.c dhcpd/engine/reply.h \
 	dhcpd/engine/state.c dhcpd/engine/state.h \
 	dhcpd/serve/durable.c dhcpd/serve/durable.h \
+	dhcpd/serve/follow.c dhcpd/serve/follow.h \
 	dhcpd/serve/link.c dhcpd/serve/link.h \
+	dhcpd/serve/registry.c dhcpd/serve/registry.h \
 	dhcpd/serve/serve.c dhcpd/serve/serve.h \
 	dhcpd/serve/settings.c dhcpd/serve/settings.h dhcpd/serve/settings_read.h \
-	dhcpd/serve/settings_policy.c dhcpd/serve/settings_subnet.c \
+	dhcpd/serve/settings_ddns.c dhcpd/serve/settings_policy.c dhcpd/serve/settings_subnet.c \
 	dhcpd/serve/status.c dhcpd/serve/status.h \
-	dhcpd/options.c dhcpd/options.h
+	dhcpd/serve/updater.c dhcpd/serve/updater.h \
+	dhcpd/options.c dhcpd/options.h dhcpd/options_ddns.c \
+	dnsd/wire/edns.c dnsd/wire/edns.h dnsd/wire/message.c dnsd/wire/message.h \
+	dnsd/wire/name.c dnsd/wire/name.h dnsd/wire/tsig.c dnsd/wire/tsig.h \
+	dnsd/wire/type.c dnsd/wire/type.h
 dhcpd_libdhcpd_la_LIBADD = common/libkeel.la $(JANSSON_LIBS)
 
 sbin_PROGRAMS += dhcpd/dhcpd

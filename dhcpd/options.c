@@ -258,7 +258,12 @@ const struct keel_option dhcp_options_rows[] = {
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
      .sub = subnet_rows,
      .help = "A network with clients; the title is its prefix, \"192.0.2.0/24\"."},
-    UNSUPPORTED("ddns", 0),
+    {.name = "ddns",
+     .type = KEEL_OPT_SECTION,
+     .sub = dhcp_ddns_rows,
+     .help =
+         "Names of clients are entered in the DNS, and removed when their leases end (RFC 2136, "
+         "4702, 4703)."},
     {.type = KEEL_OPT_END},
 };
 

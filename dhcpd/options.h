@@ -8,6 +8,7 @@
 #include "common/service/module.h"
 
 extern const struct keel_option dhcp_options_rows[];
+extern const struct keel_option dhcp_ddns_rows[];
 extern const struct keel_cli_option dhcp_cli[];
 
 #endif

@@ -21,6 +21,7 @@ void dhcp_exchange_levels(struct dhcp_exchange *x, uint32_t address)
     dhcp_levels_add(levels, &x->subnet->policy);
     dhcp_levels_add(levels, x->subnet->link);
     dhcp_levels_add(levels, &config->policy);
+    dhcp_fqdn_decide(config->naming, x->request, x->reservation, address, &x->fqdn);
 }
 
 static bool is_reserved_for(const struct dhcp_exchange *x, uint32_t address)

@@ -83,6 +83,8 @@ enum dhcp_bootp {
     DHCP_BOOTP_ALL,
 };
 
+struct dhcp_naming;
+
 struct dhcp_config {
     struct dhcp_subnet *subnets; /* sorted by dhcp_config_finish */
     unsigned subnet_count;
@@ -97,6 +99,7 @@ struct dhcp_config {
     unsigned adaptive;     /* percent of a pool in use from which on leases are short; 0: never */
     uint32_t decline_time; /* seconds that a declined address rests */
     uint32_t offer_time;   /* seconds that an offered address is held */
+    const struct dhcp_naming *naming; /* names in the DNS (engine/fqdn.h); NULL: none */
 };
 
 /* What is wrong, in words a person can act on; in the configuration's own order. */

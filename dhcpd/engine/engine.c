@@ -88,6 +88,7 @@ static enum dhcp_outcome promise(struct dhcp_exchange *x, enum dhcp_type type, u
                         .reservation = x->reservation,
                         .rapid = type == DHCP_ACK && x->request->type == DHCP_DISCOVER,
                         .bootp = x->request->type == DHCP_NONE,
+                        .fqdn = &x->fqdn,
                     });
 }
 

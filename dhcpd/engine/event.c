@@ -30,12 +30,16 @@ void dhcp_events_fini(struct dhcp_events *events)
 }
 
 void dhcp_events_add(struct dhcp_events *events, enum dhcp_event_type type,
-                     const struct dhcp_lease *lease)
+                     const struct dhcp_lease *lease, const struct dhcp_fqdn *fqdn)
 {
     if (!events)
         return;
     KEEL_ASSERT(dhcp_events_room(events) > 0, "whoever listens leaves room for a message's events");
     struct dhcp_event *event = &events->items[events->count++];
     event->type = type;
+    event->fqdn.forward = event->fqdn.reverse = event->fqdn.asked = false;
+    event->fqdn.size = 0;
+    if (fqdn)
+        event->fqdn = *fqdn;
     event->size = (uint16_t)dhcp_lease_encode(lease, event->record);
 }

@@ -7,6 +7,7 @@
 #ifndef DHCPD_ENGINE_EVENT_H
 #define DHCPD_ENGINE_EVENT_H
 
+#include "dhcpd/engine/fqdn.h"
 #include "dhcpd/lease/lease.h"
 
 enum dhcp_event_type {
@@ -23,7 +24,8 @@ const char *dhcp_event_name(enum dhcp_event_type type);
 
 struct dhcp_event {
     enum dhcp_event_type type;
-    uint16_t size; /* of the record */
+    struct dhcp_fqdn fqdn; /* granted and renewed: the name that it is to have */
+    uint16_t size;         /* of the record */
     uint8_t record[DHCP_LEASE_MAX];
 };
 /* The lease as it is after the event, with the client that had it. Borrows the event. */
@@ -45,8 +47,8 @@ static inline unsigned dhcp_events_room(const struct dhcp_events *events)
 {
     return events->capacity - events->count;
 }
-/* Copies. There is room. Nothing happens when events is NULL: nobody listens. */
+/* Copies. There is room. Nothing happens when events is NULL: nobody listens. fqdn may be NULL. */
 void dhcp_events_add(struct dhcp_events *events, enum dhcp_event_type type,
-                     const struct dhcp_lease *lease);
+                     const struct dhcp_lease *lease, const struct dhcp_fqdn *fqdn);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef DHCPD_ENGINE_EXCHANGE_H
 #define DHCPD_ENGINE_EXCHANGE_H
 
+#include "dhcpd/engine/fqdn.h"
 #include "dhcpd/engine/state.h"
 #include "dhcpd/wire/relay.h"
 
@@ -24,6 +25,7 @@ struct dhcp_exchange {
     uint32_t server;           /* our identifier towards this client */
     struct dhcp_levels levels; /* what applies to the client; by dhcp_exchange_levels */
     bool scarce;               /* few addresses are left in the pool; likewise */
+    struct dhcp_fqdn fqdn;     /* the name for the address in question; likewise */
     uint8_t *reply;
     size_t room;
     struct dhcp_decision *decision;
@@ -36,8 +38,8 @@ static inline void dhcp_enter(struct dhcp_exchange *x, const struct dhcp_subnet 
     x->client.network = subnet->network;
     x->client.length = subnet->length;
 }
-/* Enters the subnet of an address, if it is on the link, and collects the levels that apply there:
- * its pool's among them. */
+/* Enters the subnet of an address, if it is on the link, and collects the levels that apply there,
+ * its pool's among them, and the name that it gets. */
 void dhcp_exchange_levels(struct dhcp_exchange *x, uint32_t address);
 
 /* True when the record is of this client. The address says the subnet: its prefix may have been

@@ -34,7 +34,7 @@ static int unbind_previous(struct dhcp_exchange *x, uint32_t address, bool *rene
     }
     if (old.state == DHCP_LEASE_ACTIVE) {
         old.state = DHCP_LEASE_EXPIRED;
-        dhcp_events_add(x->engine->env.events, DHCP_EVENT_EXPIRED, &old);
+        dhcp_events_add(x->engine->env.events, DHCP_EVENT_EXPIRED, &old, NULL);
     }
     if (old.client.identity.n == 0)
         return 0;
@@ -64,7 +64,7 @@ int dhcp_lease_end(struct dhcp_exchange *x, uint32_t address, enum dhcp_lease_st
     lease.relay.n = 0;
     dhcp_events_add(x->engine->env.events,
                     state == DHCP_LEASE_DECLINED ? DHCP_EVENT_DECLINED : DHCP_EVENT_RELEASED,
-                    &lease);
+                    &lease, NULL);
     if (state == DHCP_LEASE_DECLINED)
         lease.client.identity.n = lease.hostname.n = 0;
     keep(&lease.client.identity, identity);
@@ -147,7 +147,7 @@ int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds
     if (err)
         return err;
     dhcp_events_add(x->engine->env.events, renewed ? DHCP_EVENT_RENEWED : DHCP_EVENT_GRANTED,
-                    &lease);
+                    &lease, &x->fqdn);
     struct dhcp_pool *pool = dhcp_engine_find_pool(x->engine, x->subnet, address);
     if (pool)
         dhcp_pool_bind(pool, address, lease.expires);

@@ -224,6 +224,10 @@ size_t dhcp_reply_build(const struct dhcp_reply *reply, const struct dhcp_messag
         add_protocol(&a);
     if (reply->message)
         dhcp_builder_add(b, DHCP_OPTION_MESSAGE, reply->message, strlen(reply->message));
+    if (reply->fqdn && reply->fqdn->asked && first_time(&a.sent, DHCP_OPTION_FQDN)) {
+        uint8_t value[DHCP_FQDN_OPTION_MAX];
+        dhcp_builder_add(b, DHCP_OPTION_FQDN, value, dhcp_fqdn_option(reply->fqdn, value));
+    }
     if (reply->levels)
         add_options(&a);
     return dhcp_builder_finish(b, relay.p, relay.n);

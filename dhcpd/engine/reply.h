@@ -4,7 +4,7 @@
 #ifndef DHCPD_ENGINE_REPLY_H
 #define DHCPD_ENGINE_REPLY_H
 
-#include "dhcpd/engine/config.h"
+#include "dhcpd/engine/fqdn.h"
 
 struct dhcp_reply {
     enum dhcp_type type;
@@ -16,7 +16,8 @@ struct dhcp_reply {
     const struct dhcp_reservation *reservation; /* NULL: none */
     const char *message;                        /* NAK: why; NULL: none */
     bool rapid;                                 /* an ACK to a DISCOVER (RFC 4039) */
-    bool bootp; /* to a client of BOOTP: type and times mean nothing */
+    bool bootp;                   /* to a client of BOOTP: type and times mean nothing */
+    const struct dhcp_fqdn *fqdn; /* option 81; NULL: none */
 };
 
 /* Builds the answer to a request into out[0..room), room >= DHCP_MESSAGE_MIN, no longer than the

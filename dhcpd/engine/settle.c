@@ -29,7 +29,7 @@ static int settle_one(struct dhcp_engine *e, uint32_t address)
     if (!err)
         err = e->env.store->put(e->env.store, &lease);
     if (!err)
-        dhcp_events_add(e->env.events, DHCP_EVENT_EXPIRED, &lease);
+        dhcp_events_add(e->env.events, DHCP_EVENT_EXPIRED, &lease, NULL);
     return err;
 }
 

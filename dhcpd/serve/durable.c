@@ -93,7 +93,7 @@ int dhcp_durable_open(struct dhcp_durable *d, const char *path, struct keel_diag
                                    .unbind = unbind,
                                    .each = each,
                                }};
-    int err = keel_store_open(path, 2, false, &d->env, diag);
+    int err = keel_store_open(path, 4, false, &d->env, diag);
     if (err)
         return err;
     err = keel_store_table(d->env, "lease", true, &d->leases, diag);

@@ -10,11 +10,32 @@
  * milliseconds at the most. */
 #define TICKS 64
 
+/* Leases that expired: a batch of their own when no client comes. */
+static void settle(struct dhcp_serve *s)
+{
+    struct dhcp_follow *f = &s->follow;
+    if (!dhcp_follow_events(f) || keel_store_begin(s->durable.env) != 0)
+        return;
+    dhcp_follow_settle(f, s->engine, true);
+    if (f->events.count == 0) {
+        keel_store_abort(s->durable.env);
+    } else if (keel_store_commit(s->durable.env) == 0) {
+        dhcp_follow_done(f);
+    } else {
+        keel_metric_add(&s->instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
+        if (keel_store_read(s->durable.env) != 0)
+            return;
+        dhcp_follow_lost(f, s->engine);
+        keel_store_read_end(s->durable.env);
+    }
+}
+
 static void on_tick(struct keel_timer *timer)
 {
     struct dhcp_serve *s = KEEL_CONTAINER(timer, struct dhcp_serve, tick);
     for (unsigned i = 0; i < TICKS; i++)
         dhcp_engine_tick(s->engine);
+    settle(s);
     dhcp_status_gauges(&s->instance->metrics, s->engine);
 }
 
@@ -40,6 +61,7 @@ static int fill_engine(struct dhcp_serve *s, struct keel_diag *diag)
         .clock = &keel_clock_system,
         .prng = &s->prng,
         .store = &s->durable.store,
+        .events = dhcp_follow_events(&s->follow),
     };
     uint64_t begin = keel_clock_monotonic();
     int err = keel_store_read(s->durable.env);
@@ -67,6 +89,8 @@ int dhcp_serve_activate(struct keel_instance *instance, struct keel_diag *diag)
     snprintf(path, sizeof path, "%s/leases", instance->state_dir);
     int err = dhcp_durable_open(&s->durable, path, diag);
     if (!err)
+        err = dhcp_follow_open(&s->follow, instance, s->durable.env, instance->settings, diag);
+    if (!err)
         err = fill_engine(s, diag);
     if (err)
         return err;
@@ -81,6 +105,7 @@ void dhcp_serve_stop(struct keel_instance *instance)
         return;
     keel_timer_stop(&s->tick);
     dhcp_engine_free(s->engine);
+    dhcp_follow_close(&s->follow);
     dhcp_durable_close(&s->durable);
     keel_free(s);
     instance->state = NULL;
@@ -128,6 +153,7 @@ static void decide(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
     };
     struct dhcp_decision *d = &s->decisions[i];
     dhcp_engine_process(s->engine, &input, s->replies[i], DHCP_REPLY_ROOM, d);
+    dhcp_follow_write(&s->follow);
     dhcp_status_count(&s->instance->metrics, d);
     log_decision(d);
 }
@@ -139,7 +165,7 @@ static bool make_durable(struct dhcp_serve *s, unsigned count)
     unsigned changes = 0;
     for (unsigned i = 0; i < count; i++)
         changes += s->decisions[i].changes;
-    if (changes == 0) {
+    if (changes == 0 && s->follow.events.count == 0) {
         keel_store_abort(s->durable.env);
         return true;
     }
@@ -154,6 +180,7 @@ static bool make_durable(struct dhcp_serve *s, unsigned count)
     for (unsigned i = 0; i < count; i++)
         for (unsigned k = 0; k < s->decisions[i].changes; k++)
             dhcp_engine_resync(s->engine, s->decisions[i].changed[k]);
+    dhcp_follow_lost(&s->follow, s->engine);
     keel_store_read_end(s->durable.env);
     return false;
 }
@@ -205,6 +232,7 @@ void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint
         keel_metric_add(&instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
         return;
     }
+    dhcp_follow_settle(&s->follow, s->engine, false);
     for (unsigned i = 0; i < count; i++)
         decide(s, endpoint, &batch[i], i);
     bool durable = make_durable(s, count);
@@ -217,4 +245,5 @@ void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint
         else
             keel_metric_add(&instance->metrics, DHCP_METRIC_WITHHELD, 1);
     }
+    dhcp_follow_done(&s->follow);
 }

@@ -8,6 +8,7 @@
 #include "common/service/module.h"
 #include "dhcpd/engine/engine.h"
 #include "dhcpd/serve/durable.h"
+#include "dhcpd/serve/follow.h"
 #include "dhcpd/serve/link.h"
 
 #define DHCP_REPLY_ROOM 1472 /* what no Ethernet link cuts in pieces */
@@ -17,6 +18,7 @@ struct dhcp_serve {
     struct keel_instance *instance;
     struct dhcp_durable durable;
     struct dhcp_engine *engine; /* NULL: standby */
+    struct dhcp_follow follow;
     struct keel_prng prng;
     struct keel_timer tick;
     struct dhcp_links links;

@@ -47,6 +47,8 @@ static int read_config(struct dhcp_settings *s, const struct keel_conf *conf,
     if (!err)
         err = dhcp_read_classes(s, conf, diag);
     if (!err)
+        err = dhcp_read_ddns(s, conf, diag);
+    if (!err)
         err = dhcp_read_subnets(s, conf, diag);
     if (err)
         return err;
@@ -127,6 +129,8 @@ int dhcp_settings_configure(const struct keel_conf *conf, void **settings,
 void dhcp_settings_free(void *settings)
 {
     struct dhcp_settings *s = settings;
+    if (s->ddns)
+        dns_tsig_keys_fini(&s->ddns->keys);
     keel_arena_fini(&s->arena);
     keel_free(s);
 }

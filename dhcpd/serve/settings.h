@@ -6,12 +6,24 @@
 
 #include "common/service/module.h"
 #include "dhcpd/engine/config.h"
+#include "dhcpd/engine/fqdn.h"
+#include "dnsd/wire/tsig.h"
+
+/* Dynamic DNS. */
+struct dhcp_ddns_settings {
+    struct dhcp_naming naming;
+    struct keel_addr server;
+    struct dns_tsig_keys keys;
+    const struct dns_tsig_key *key; /* NULL: updates are not signed */
+    uint64_t queue;                 /* pieces of work that may wait */
+};
 
 struct dhcp_settings {
     struct keel_arena arena; /* owns all below */
     struct dhcp_config config;
     struct dhcp_option_def *definitions; /* the file's own options */
     unsigned definition_count;
+    struct dhcp_ddns_settings *ddns;   /* NULL: none */
     const struct keel_conf **sections; /* where subnet i was read; only while configuring */
 };
 

@@ -26,6 +26,12 @@
             "for their last owner), free."                                                         \
     }
 
+#define UPDATES(result)                                                                            \
+    {                                                                                              \
+        "dhcpd_ddns_updates_total", KEEL_COUNTER, "result=\"" result "\"",                         \
+            "Names entered in or removed from the DNS; conflict: the name is somebody else's."     \
+    }
+
 /* In the order of enum dhcp_metric. */
 const struct keel_metric dhcp_metrics[] = {
     RECEIVED("none"),
@@ -57,6 +63,12 @@ const struct keel_metric dhcp_metrics[] = {
     {"dhcpd_offers", KEEL_GAUGE, NULL, "Addresses held for clients that were offered them."},
     {"dhcpd_commit_seconds", KEEL_HISTOGRAM, NULL, "Time of one synchronous commit of a batch."},
     {"dhcpd_commit_failures_total", KEEL_COUNTER, NULL, "Batches that could not be written."},
+    UPDATES("done"),
+    UPDATES("conflict"),
+    UPDATES("failed"),
+    {"dhcpd_ddns_retries_total", KEEL_COUNTER, NULL,
+     "Times that the DNS server did not answer, or did not want to."},
+    {"dhcpd_ddns_queue", KEEL_GAUGE, NULL, "DNS updates that wait."},
     {0},
 };
 
@@ -208,7 +220,19 @@ static int run_leases(struct keel_instance *instance, json_t *args, json_t **res
     return 0;
 }
 
+static int run_ddns(struct keel_instance *instance, json_t *args, json_t **result,
+                    struct keel_diag *diag)
+{
+    struct dhcp_serve *s = instance->state;
+    (void)args;
+    int err = need_active(s, diag);
+    if (!err && !s->follow.updater)
+        err = keel_diag_set(diag, KEEL_ENOENT, "no ddns section in the configuration");
+    return err ? err : dhcp_updater_status(s->follow.updater, result, diag);
+}
+
 const struct keel_command dhcp_commands[] = {
+    {"ddns", "", "Updates of the DNS that wait, and how they go", KEEL_COMMAND_ONE, run_ddns},
     {"leases", "[FROM [COUNT]]", "Leases in the order of their addresses, from an address on",
      KEEL_COMMAND_ONE, run_leases},
     {"pools", "", "How full the pools are", KEEL_COMMAND_ONE, run_pools},

@@ -18,6 +18,9 @@ enum dhcp_metric {
     DHCP_METRIC_OFFERS = DHCP_METRIC_ADDRESSES + 3,
     DHCP_METRIC_COMMIT,
     DHCP_METRIC_COMMIT_FAILURES,
+    DHCP_METRIC_DDNS_DONE, /* + 0 done, 1 conflict, 2 failed */
+    DHCP_METRIC_DDNS_RETRIES = DHCP_METRIC_DDNS_DONE + 3,
+    DHCP_METRIC_DDNS_QUEUE,
 };
 extern const struct keel_metric dhcp_metrics[];
 extern const struct keel_command dhcp_commands[];

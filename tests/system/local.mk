@@ -15,6 +15,7 @@ tests_support_teller_LDADD = common/libkeel.la $(JANSSON_LIBS)
 SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_balance.py \
 	tests/system/test_conf.py \
+	tests/system/test_dhcp_ddns.py \
 	tests/system/test_dhcpd.py \
 	tests/system/test_dns_edns.py \
 	tests/system/test_dnsd.py \

@@ -449,7 +449,6 @@ WRONG = (  # what is added to a good file, what is said of it
     ('option-definition "mine" { code = 224 type = record }', 'needs fields'),
     ('option-definition "mine" { code = 224 type = text fields = "text" }', 'only a record'),
     ('option-definition "mine" { code = 1 type = text vendor = "v" enterprise = 1 }', 'not of both'),
-    ('ddns { server = "127.0.0.1:53" }', 'ddns: this version does not support it'),
     ('subnet "192.0.2.0/24" { pool "192.0.2.9-192.0.2.10" { allow-class = { "x" } } }',
      'allow-class: there is no class "x"'),
 )

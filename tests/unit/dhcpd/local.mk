@@ -9,7 +9,9 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/unit/dhcpd/test_config.c \
 	tests/unit/dhcpd/test_durable.c \
 	tests/unit/dhcpd/test_engine.c \
+	tests/unit/dhcpd/test_ddns.c \
 	tests/unit/dhcpd/test_event.c \
+	tests/unit/dhcpd/test_fqdn.c \
 	tests/unit/dhcpd/test_expression.c \
 	tests/unit/dhcpd/test_lease.c \
 	tests/unit/dhcpd/test_message.c \

@@ -1,0 +1,66 @@
+#include "dhcpd/serve/follow.h"
+
+#include "common/service/log.h"
+
+/* Room for the messages of a batch, and for expired leases beside them. */
+#define CAPACITY (KEEL_DGRAM_BATCH * DHCP_EVENTS_PER_MESSAGE + 192)
+
+int dhcp_follow_open(struct dhcp_follow *follow, struct keel_instance *instance,
+                     struct keel_store *env, const struct dhcp_settings *settings,
+                     struct keel_diag *diag)
+{
+    *follow = (struct dhcp_follow){.written = 0};
+    if (!settings->ddns)
+        return 0;
+    if (dhcp_events_init(&follow->events, CAPACITY) != 0)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    return dhcp_updater_new(instance, env, settings->ddns, &follow->updater, diag);
+}
+
+void dhcp_follow_close(struct dhcp_follow *follow)
+{
+    dhcp_updater_free(follow->updater);
+    follow->updater = NULL;
+    dhcp_events_fini(&follow->events);
+}
+
+void dhcp_follow_settle(struct dhcp_follow *follow, struct dhcp_engine *engine, bool all)
+{
+    /* the messages of the batch need their room */
+    unsigned kept = KEEL_DGRAM_BATCH * DHCP_EVENTS_PER_MESSAGE;
+    if (!follow->events.items || !(all || dhcp_engine_unsettled(engine)))
+        return;
+    follow->events.capacity -= kept;
+    dhcp_engine_settle(engine, all); /* an error is the commit's too */
+    follow->events.capacity += kept;
+    dhcp_follow_write(follow);
+}
+
+void dhcp_follow_write(struct dhcp_follow *follow)
+{
+    for (; follow->written < follow->events.count; follow->written++) {
+        const struct dhcp_event *event = &follow->events.items[follow->written];
+        if (follow->updater && dhcp_updater_follow(follow->updater, event) == KEEL_ENOTSUP)
+            keel_error("ddns", "libcrypto has no SHA-256: no names", "event=%s",
+                       dhcp_event_name(event->type));
+    }
+}
+
+void dhcp_follow_done(struct dhcp_follow *follow)
+{
+    if (follow->events.count == 0)
+        return;
+    follow->events.count = follow->written = 0;
+    if (follow->updater)
+        dhcp_updater_run(follow->updater);
+}
+
+void dhcp_follow_lost(struct dhcp_follow *follow, struct dhcp_engine *engine)
+{
+    for (unsigned i = 0; i < follow->events.count; i++) {
+        struct dhcp_lease lease;
+        dhcp_event_lease(&follow->events.items[i], &lease);
+        dhcp_engine_resync(engine, lease.address);
+    }
+    follow->events.count = follow->written = 0;
+}
