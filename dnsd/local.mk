@@ -45,6 +45,9 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/serve.c dnsd/serve/serve.h \
 	dnsd/serve/notifier.c dnsd/serve/notifier.h \
 	dnsd/serve/keeper.c dnsd/serve/keeper.h dnsd/serve/keeper_private.h \
+	dnsd/serve/added.c dnsd/serve/added.h \
+	dnsd/serve/keeper_commands.c dnsd/serve/keeper_commands.h \
+	dnsd/serve/keeper_load.c \
 	dnsd/serve/keeper_requests.c \
 	dnsd/serve/messages.h \
 	dnsd/serve/requests.c dnsd/serve/requests.h \

@@ -1,5 +1,6 @@
 #include "dnsd/options.h"
 
+#include "dnsd/serve/settings.h"
 #include "dnsd/wire/tsig.h"
 
 #define SECONDS(n) ((int64_t)(n)*1000000000)
@@ -212,6 +213,15 @@ const struct keel_option dns_options[] = {
              "forged addresses do not flood who is at those addresses. Clients over TCP, with a "
              "good cookie or with a signature are never limited. Each worker counts what it "
              "answers."},
+    {.type = KEEL_OPT_END},
+};
+
+const struct keel_option dns_added_options[] = {
+    {.name = "zone",
+     .type = KEEL_OPT_SECTION,
+     .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
+     .sub = zone_rows,
+     .help = "A zone that was added at run time."},
     {.type = KEEL_OPT_END},
 };
 

@@ -5,7 +5,6 @@
 #include "common/base/rand.h"
 #include "common/service/log.h"
 #include "dnsd/serve/keeper_private.h"
-#include "dnsd/serve/load.h"
 #include "dnsd/serve/messages.h"
 
 #include <errno.h>
@@ -18,19 +17,24 @@
 
 /* --- loading --- */
 
-static void log_warning(void *arg, const char *text)
+void dns_keeper_warn(const struct dns_name *apex, const char *text)
 {
     char name[DNS_NAME_TEXT];
-    dns_name_to_text(name, ((const struct dns_name *)arg)->bytes);
+    dns_name_to_text(name, apex->bytes);
     keel_log(KEEL_LOG_WARNING, "zone", "a zone is served, but not as it should be",
              "zone=%s what=%s", name, text);
+}
+
+static void log_warning(void *arg, const char *text)
+{
+    dns_keeper_warn(arg, text);
 }
 
 static void check_expiration(const struct dns_zone *zone, const struct dns_image *image)
 {
     uint32_t now = (uint32_t)(keel_clock_realtime() / KEEL_NS_PER_S);
     if (image->signatures > 0 && (int32_t)(image->signed_until - now) <= 0)
-        log_warning((void *)&zone->apex, "signatures have expired");
+        dns_keeper_warn(&zone->apex, "signatures have expired");
 }
 
 int dns_keeper_load(const struct dns_zone *zone, struct dns_image **image, struct keel_diag *diag)
@@ -191,6 +195,26 @@ static void on_confirmed(void *arg, uint32_t number)
     }
 }
 
+int dns_keeper_install(struct keeper_zone *zone, struct keeper_loading *loading,
+                       struct keel_diag *diag)
+{
+    struct pack pack = {0};
+    const struct dns_image *old = zone->kept.zone->image;
+    uint32_t serial = loading->image->serial, before = old ? old->serial : serial;
+    check_expiration(zone->kept.zone, loading->image);
+    int err = pack_add(&pack, zone, loading->image);
+    loading->image = NULL;
+    if (!err)
+        err = pack_write(zone->kept.keeper, &pack);
+    pack_fini(&pack);
+    if (err)
+        return keel_diag_set(diag, err, "cannot hold the zone: %s",
+                             err == KEEL_ESYS ? strerror(errno) : keel_strerror(err));
+    if ((int32_t)(serial - before) < 0)
+        dns_keeper_warn(&zone->kept.apex, "its serial number has gone back");
+    return 0;
+}
+
 static int load_zones(struct dns_keeper *keeper, struct keel_diag *diag)
 {
     struct pack small = {0}, large = {0};
@@ -233,38 +257,187 @@ struct keeper_zone *dns_keeper_find(const struct dns_keeper *keeper, const uint8
                            apex_equal);
 }
 
-static int add_zone(struct dns_keeper *keeper, const struct dns_zone *settings)
+/* Its place: a free one, or one more. */
+static int take_index(struct dns_keeper *keeper, struct keeper_zone *zone)
+{
+    unsigned i = keeper->count;
+    if (keel_buf_size(&keeper->free) >= sizeof i) {
+        memcpy(&i, keel_buf_bytes(&keeper->free), sizeof i);
+        keel_buf_consume(&keeper->free, sizeof i);
+    } else if (i == keeper->capacity) {
+        unsigned n = keeper->capacity ? keeper->capacity * 2 : 16;
+        struct keeper_zone **zones = keel_realloc(keeper->zones, n * sizeof(struct keeper_zone *));
+        if (!zones)
+            return KEEL_ENOMEM;
+        keeper->zones = zones;
+        keeper->capacity = n;
+    }
+    keeper->zones[i] = zone;
+    zone->kept.index = i;
+    if (i == keeper->count)
+        keeper->count++;
+    return 0;
+}
+
+static uint64_t apex_hash(const struct dns_keeper *keeper, const struct dns_name *apex)
+{
+    return keel_hash(&keeper->key, apex->bytes, apex->size);
+}
+
+static struct keeper_zone *add_zone(struct dns_keeper *keeper, const struct dns_zone *settings)
 {
     struct keeper_zone *zone = keel_calloc(1, sizeof *zone);
     if (!zone)
-        return KEEL_ENOMEM;
+        return NULL;
     zone->kept.keeper = keeper;
-    zone->kept.index = keeper->count;
     zone->kept.apex = settings->apex;
     zone->kept.zone = settings;
     zone->published.apex = &zone->kept.apex;
     keel_list_init(&zone->news);
-    uint64_t hash = keel_hash(&keeper->key, settings->apex.bytes, settings->apex.size);
+    uint64_t hash = apex_hash(keeper, &settings->apex);
     if (keel_table_add(&keeper->by_apex, hash, zone) != 0) {
         keel_free(zone);
-        return KEEL_ENOMEM;
+        return NULL;
     }
-    keeper->zones[keeper->count++] = zone;
+    if (take_index(keeper, zone) != 0) {
+        keel_table_remove(&keeper->by_apex, hash, zone);
+        keel_free(zone);
+        return NULL;
+    }
     dns_publisher_add(keeper->publisher, &zone->published);
-    return 0;
+    return zone;
 }
 
 static int add_zones(struct dns_keeper *keeper, const struct dns_settings *settings)
 {
     const struct dns_zones *zones = &settings->zones;
-    int err = 0;
-    keeper->zones = keel_calloc(zones->count + 1, sizeof(struct keeper_zone *));
-    if (!keeper->zones)
-        return KEEL_ENOMEM;
-    for (unsigned i = 0; i < zones->count && !err; i++)
-        err = add_zone(keeper, zones->items[i]);
-    return err ? err
-               : dns_notifying_add(keeper->notifying, settings->targets, settings->target_count);
+    for (unsigned i = 0; i < zones->count; i++)
+        if (!add_zone(keeper, zones->items[i]))
+            return KEEL_ENOMEM;
+    return dns_notifying_add(keeper->notifying, settings->targets, settings->target_count);
+}
+
+/* --- zones that come and go --- */
+
+/* The payload of a DNS_MSG_ZONE_ADD; out has KEEL_MESSAGE_MAX bytes. Returns its size. */
+static size_t added_message(uint8_t *out, const struct dns_name *apex, const char *text)
+{
+    size_t n = strlen(text) + 1; /* DNS_ADDED_TEXT and a little at most */
+    out[0] = apex->size;
+    memcpy(out + 1, apex->bytes, apex->size);
+    memcpy(out + 1 + apex->size, text, n);
+    return 1u + apex->size + n;
+}
+
+/* It may have read its configuration before zones came or went. */
+static void on_new_worker(void *arg, unsigned worker)
+{
+    struct dns_keeper *keeper = arg;
+    const uint8_t *removed = keel_buf_bytes(&keeper->removed);
+    size_t size = keel_buf_size(&keeper->removed);
+    for (size_t at = 0; at < size; at += 1u + removed[at])
+        keel_instance_send(keeper->instance, worker, DNS_MSG_ZONE_REMOVE, 0, 0, removed + at + 1,
+                           removed[at], NULL, 0);
+    for (unsigned i = 0; i < keeper->count; i++) {
+        const struct keeper_zone *zone = keeper->zones[i];
+        const char *text =
+            zone && zone->added_now ? dns_added_find(&keeper->added, &zone->kept.apex) : NULL;
+        uint8_t bytes[KEEL_MESSAGE_MAX];
+        if (!text)
+            continue;
+        size_t n = added_message(bytes, &zone->kept.apex, text);
+        keel_instance_send(keeper->instance, worker, DNS_MSG_ZONE_ADD, 0, 0, bytes, n, NULL, 0);
+    }
+}
+
+int dns_keeper_add(struct dns_keeper *keeper, const char *text, struct keeper_zone **out,
+                   struct keel_diag *diag)
+{
+    struct dns_settings *settings = keeper->instance->settings;
+    unsigned targets = settings->target_count;
+    struct dns_zone *zone;
+    int err = dns_settings_add_zone(settings, keeper->added.path, text, true, &zone, diag);
+    if (err)
+        return err;
+    *out = add_zone(keeper, zone);
+    if (!*out) {
+        dns_settings_remove_zone(settings, zone);
+        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    }
+    (*out)->added_now = true;
+    err = dns_notifying_add(keeper->notifying, settings->targets + targets,
+                            settings->target_count - targets);
+    if (err) {
+        dns_keeper_remove(*out);
+        return keel_diag_set(diag, err, "%s", keel_strerror(err));
+    }
+    return 0;
+}
+
+void dns_keeper_remove(struct keeper_zone *zone)
+{
+    struct dns_keeper *keeper = zone->kept.keeper;
+    const struct dns_name apex = zone->kept.apex;
+    unsigned index = zone->kept.index;
+    dns_publisher_flush(keeper->publisher);
+    dns_publisher_say(keeper->publisher, DNS_MSG_ZONE_REMOVE, apex.bytes, apex.size);
+    keel_buf_append(&keeper->removed, &apex.size, 1);
+    keel_buf_append(&keeper->removed, apex.bytes, apex.size);
+    dns_notifying_forget(keeper->notifying, zone->kept.zone);
+    dns_publisher_remove(keeper->publisher, &zone->published);
+    keel_list_remove(&zone->news);
+    keel_table_remove(&keeper->by_apex, apex_hash(keeper, &apex), zone);
+    keeper->zones[index] = NULL;
+    keel_buf_append(&keeper->free, &index, sizeof index);
+    dns_zone_set_version((struct dns_zone *)zone->kept.zone, NULL);
+    dns_settings_remove_zone(keeper->instance->settings, (struct dns_zone *)zone->kept.zone);
+    dns_shared_release(keeper->publisher, zone->published.delta_file);
+    dns_shared_release(keeper->publisher, zone->published.file);
+    keel_free(zone->error);
+    keel_free(zone);
+}
+
+int dns_keeper_keep_added(struct keeper_zone *zone, const char *text, struct keel_diag *diag)
+{
+    struct dns_keeper *keeper = zone->kept.keeper;
+    int err = dns_added_put(&keeper->added, &zone->kept.apex, text);
+    if (err)
+        return keel_diag_set(diag, err, "%s", keel_strerror(err));
+    err = dns_added_save(&keeper->added, diag);
+    if (err) {
+        dns_added_remove(&keeper->added, &zone->kept.apex);
+        return err;
+    }
+    char name[DNS_NAME_TEXT];
+    uint8_t bytes[KEEL_MESSAGE_MAX];
+    size_t n = added_message(bytes, &zone->kept.apex, text);
+    /* first that it is there, then what is in it: that leaves when the callback ends */
+    dns_publisher_say(keeper->publisher, DNS_MSG_ZONE_ADD, bytes, n);
+    dns_name_to_text(name, zone->kept.apex.bytes);
+    keel_notice("zone", "added", "zone=%s", name);
+    return 0;
+}
+
+int dns_keeper_remove_added(struct keeper_zone *zone, struct keel_diag *diag)
+{
+    struct dns_keeper *keeper = zone->kept.keeper;
+    char name[DNS_NAME_TEXT];
+    const char *text = dns_added_find(&keeper->added, &zone->kept.apex);
+    char *copy = keel_strdup(text ? text : "");
+    if (!copy)
+        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    dns_added_remove(&keeper->added, &zone->kept.apex);
+    int err = dns_added_save(&keeper->added, diag);
+    if (err) {
+        if (text && dns_added_put(&keeper->added, &zone->kept.apex, copy) != 0)
+            keel_error("zone", "no memory to keep what was added", "zone=%s", copy);
+    } else {
+        dns_name_to_text(name, zone->kept.apex.bytes);
+        keel_notice("zone", "removed", "zone=%s", name);
+        dns_keeper_remove(zone);
+    }
+    keel_free(copy);
+    return err;
 }
 
 static void on_retire(struct keel_timer *timer);
@@ -278,11 +451,15 @@ static int keeper_init(struct dns_keeper *keeper, struct keel_instance *instance
     keel_list_init(&keeper->news);
     keel_list_init(&keeper->queue);
     keel_timer_init(&keeper->retire, instance->loop, "retire", on_retire);
+    keel_buf_init(&keeper->removed, 0);
+    keel_buf_init(&keeper->free, 0);
+    keeper->pool = keel_offload_new(instance->loop, 1, 0);
     keeper->publisher = dns_publisher_new(instance, on_confirmed, keeper);
     keeper->notifying = dns_notifying_new(instance);
     keeper->left = keel_calloc(instance->workers + 1, sizeof *keeper->left);
-    if (!keeper->publisher || !keeper->notifying || !keeper->left)
+    if (!keeper->publisher || !keeper->notifying || !keeper->left || !keeper->pool)
         return KEEL_ENOMEM;
+    dns_publisher_on_new(keeper->publisher, on_new_worker);
     return add_zones(keeper, instance->settings);
 }
 
@@ -295,7 +472,9 @@ static int keeper_start(struct keel_instance *instance, struct keel_diag *diag)
     int err = keeper_init(keeper, instance);
     if (err)
         return keel_diag_set(diag, err, "%s", keel_strerror(err));
-    err = load_zones(keeper, diag);
+    err = dns_added_init(&keeper->added, instance->state_dir, diag);
+    if (!err)
+        err = load_zones(keeper, diag);
     if (!err)
         dns_publisher_open(keeper->publisher);
     return err;
@@ -352,17 +531,26 @@ static void keeper_stop(struct keel_instance *instance)
     struct dns_keeper *keeper = instance->state;
     if (!keeper)
         return;
+    keeper->stopping = true;
     keel_timer_stop(&keeper->retire);
+    if (keeper->pool)
+        keel_offload_free(keeper->pool); /* what was under way is replied to */
     dns_keeper_run_queue(keeper, true);
     dns_notifying_free(keeper->notifying);
     for (unsigned i = 0; i < keeper->count; i++) {
+        if (!keeper->zones[i])
+            continue;
         dns_zone_set_version((struct dns_zone *)keeper->zones[i]->kept.zone, NULL);
+        keel_free(keeper->zones[i]->error);
         keel_free(keeper->zones[i]);
     }
     dns_publisher_free(keeper->publisher);
     keel_table_fini(&keeper->by_apex);
     keel_free(keeper->zones);
     keel_free(keeper->left);
+    keel_buf_fini(&keeper->removed);
+    keel_buf_fini(&keeper->free);
+    dns_added_fini(&keeper->added);
     keel_free(keeper);
     instance->state = NULL;
 }

@@ -4,7 +4,10 @@
 #ifndef DNSD_SERVE_KEEPER_PRIVATE_H
 #define DNSD_SERVE_KEEPER_PRIVATE_H
 
+#include "common/runtime/offload.h"
+#include "dnsd/serve/added.h"
 #include "dnsd/serve/keeper.h"
+#include "dnsd/serve/load.h"
 #include "dnsd/serve/notifier.h"
 #include "dnsd/serve/publish.h"
 #include "dnsd/serve/settings.h"
@@ -22,6 +25,26 @@ struct keeper_zone {
     struct dns_published published;
     struct keel_list news; /* in dns_keeper.news, in the order of news_in */
     uint32_t news_in;      /* others are told of the version when this publication is confirmed */
+    struct keeper_loading *loading; /* its file is being read; NULL: not */
+    char *error;                    /* why its file was not taken last; NULL: it was */
+    bool added_now;                 /* in the life of this process: workers may not know of it */
+};
+
+/* A zone's file on its way, in a thread. */
+struct keeper_loading {
+    struct keel_job job;
+    struct dns_keeper *keeper;
+    struct dns_name apex;
+    char *file;
+    struct dns_image *image; /* what came out of it, until it is installed */
+    struct dns_sources sources;
+    struct keel_buf warnings; /* NUL-terminated texts */
+    int err;
+    struct keel_diag diag;
+    uint64_t began_ns;
+    /* zone: it serves what was read; NULL: err and diag say why not. */
+    void (*on_loaded)(struct keeper_loading *loading, struct keeper_zone *zone);
+    void *arg;
 };
 
 struct dns_keeper {
@@ -29,7 +52,7 @@ struct dns_keeper {
     enum keeper_state state;
     struct dns_publisher *publisher;
     struct keeper_zone **zones; /* by dns_kept.index; NULL: free */
-    unsigned count;
+    unsigned count, capacity;
     struct keel_table by_apex;
     struct keel_hash_key key;
     struct dns_notifying *notifying;
@@ -38,6 +61,11 @@ struct dns_keeper {
     size_t queue_bytes;
     bool *left; /* workers that ask no more */
     struct keel_timer retire;
+    struct keel_offload *pool;
+    struct dns_added added;
+    struct keel_buf free;    /* unsigned places of zones */
+    struct keel_buf removed; /* zones in the life of this process: u8 size, apex */
+    bool stopping;
 };
 
 /* The zone with this apex (flat, lower-cased), or NULL. */
@@ -47,8 +75,30 @@ struct keeper_zone *dns_keeper_find(const struct dns_keeper *keeper, const uint8
 /* Reads a zone's file; returns new in *image. KEEL_ECONF with diag `zone "NAME": FILE:LINE: what`,
  * or KEEL_ENOMEM. */
 int dns_keeper_load(const struct dns_zone *zone, struct dns_image **image, struct keel_diag *diag);
+void dns_keeper_warn(const struct dns_name *apex, const char *text);
+/* What was read is served; err and diag say why not. Takes loading->image. */
+int dns_keeper_install(struct keeper_zone *zone, struct keeper_loading *loading,
+                       struct keel_diag *diag);
 /* The image at `offset` of the file is the zone from now on. 0 or KEEL_ENOMEM. */
 int dns_keeper_serve(struct keeper_zone *zone, struct dns_shared *file, uint64_t offset);
+
+/* One more zone, without data yet; its text as in added-zones.conf, where it is not written. */
+int dns_keeper_add(struct dns_keeper *keeper, const char *text, struct keeper_zone **zone,
+                   struct keel_diag *diag);
+/* Serves it no more, and forgets it. */
+void dns_keeper_remove(struct keeper_zone *zone);
+/* The same with added-zones.conf: 0 when it is on the disk. */
+int dns_keeper_keep_added(struct keeper_zone *zone, const char *text, struct keel_diag *diag);
+int dns_keeper_remove_added(struct keeper_zone *zone, struct keel_diag *diag);
+
+/* --- keeper_load.c --- */
+
+/* Reads the zone's file in a thread and serves what is in it; then on_loaded. KEEL_EBUSY and others
+ * with diag: it does not begin. */
+int dns_keeper_start_loading(struct keeper_zone *zone,
+                             void (*on_loaded)(struct keeper_loading *loading,
+                                               struct keeper_zone *zone),
+                             void *arg, struct keel_diag *diag);
 
 /* --- keeper_requests.c --- */
 

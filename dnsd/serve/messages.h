@@ -17,11 +17,13 @@
 
 enum dns_keeper_message {
     /* keeper -> worker */
-    DNS_MSG_FILES = 1, /* struct dns_msg_file for each descriptor */
-    DNS_MSG_ZONES,     /* struct dns_msg_zone, one behind another; a = 1: in the one descriptor */
-    DNS_MSG_FORGET,    /* u32 numbers of files: no more zones will be in them */
-    DNS_MSG_PUBLISHED, /* a = number of the publication, b = 1: now you have all zones */
-    DNS_MSG_REPLY,     /* to a request: a = its number, b = rcode; the rest is the request's */
+    DNS_MSG_FILES = 1,   /* struct dns_msg_file for each descriptor */
+    DNS_MSG_ZONES,       /* struct dns_msg_zone, one behind another; a = 1: in the one descriptor */
+    DNS_MSG_FORGET,      /* u32 numbers of files: no more zones will be in them */
+    DNS_MSG_PUBLISHED,   /* a = number of the publication, b = 1: now you have all zones */
+    DNS_MSG_ZONE_ADD,    /* u8 size of the apex, apex, text as in added-zones.conf, NUL */
+    DNS_MSG_ZONE_REMOVE, /* apex: it was added, and is served no more */
+    DNS_MSG_REPLY,       /* to a request: a = its number, b = rcode; the rest is the request's */
     /* worker -> keeper */
     DNS_MSG_CONFIRMED = 64, /* a = number of the publication that is served */
     DNS_MSG_LEAVING,        /* I take no more requests from clients */

@@ -23,6 +23,7 @@ struct peer {
 struct dns_publisher {
     struct keel_instance *instance;
     void (*on_confirmed)(void *arg, uint32_t number);
+    void (*on_new)(void *arg, unsigned worker); /* may be NULL */
     void *arg;
     bool open;
     bool complete;          /* all workers had confirmed once */
@@ -244,6 +245,8 @@ static void send_all(struct dns_publisher *p)
         }
         p->peers[i].behind = false;
         p->peers[i].next_file = 0;
+        if (p->on_new)
+            p->on_new(p->arg, i);
         send_files(p, i);
         catalogue_send(p, i, &all);
         send_to(p, i, DNS_MSG_PUBLISHED, p->number, 1, NULL, 0, NULL, 0);
@@ -400,6 +403,20 @@ void dns_publisher_confirm(struct dns_publisher *publisher, unsigned worker, uin
     publisher->peers[worker].confirmed = number;
     publisher->peers[worker].fresh = false;
     look_at_confirmations(publisher);
+}
+
+void dns_publisher_on_new(struct dns_publisher *publisher,
+                          void (*on_new)(void *arg, unsigned worker))
+{
+    publisher->on_new = on_new;
+}
+
+void dns_publisher_say(struct dns_publisher *publisher, uint32_t type, const void *bytes,
+                       size_t size)
+{
+    for (unsigned i = 0; i < publisher->peer_count; i++)
+        if (publisher->peers[i].up && !publisher->peers[i].behind)
+            send_to(publisher, i, type, 0, 0, bytes, size, NULL, 0);
 }
 
 struct dns_publisher *dns_publisher_new(struct keel_instance *instance,

@@ -45,6 +45,12 @@ struct dns_publisher;
 struct dns_publisher *dns_publisher_new(struct keel_instance *instance,
                                         void (*on_confirmed)(void *arg, uint32_t number),
                                         void *arg);
+/* Called before a worker gets everything: what has to be said before. */
+void dns_publisher_on_new(struct dns_publisher *publisher,
+                          void (*on_new)(void *arg, unsigned worker));
+/* To every worker that knows zones; KEEL_MESSAGE_MAX bytes at most. */
+void dns_publisher_say(struct dns_publisher *publisher, uint32_t type, const void *bytes,
+                       size_t size);
 void dns_publisher_free(struct dns_publisher *publisher);
 
 /* A memory file of `size` bytes to be filled by the caller, who writes to *bytes and then calls

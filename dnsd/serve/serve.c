@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/base/rand.h"
 #include "common/service/log.h"
+#include "dnsd/serve/keeper_commands.h"
 #include "dnsd/serve/secret.h"
 #include "dnsd/serve/settings.h"
 #include "dnsd/serve/tcp.h"
@@ -251,14 +252,46 @@ void dns_serve_on_helper(struct keel_instance *instance, unsigned helper, bool u
         dns_requests_fail(&serve->requests);
 }
 
+/* The payload: size of the apex, apex, and the text of its section with a NUL. */
+static void add_zone(struct keel_instance *instance, const struct keel_message *message)
+{
+    struct dns_settings *settings = instance->settings;
+    struct dns_zone *zone;
+    struct keel_diag diag = {""};
+    size_t at = message->size > 0 ? 1u + message->bytes[0] : 0;
+    if (at == 0 || message->size <= at || message->bytes[message->size - 1] != '\0' ||
+        dns_zones_get(&settings->zones, message->bytes + 1, at - 1))
+        return; /* it was there when we started */
+    const char *text = (const char *)message->bytes + at;
+    if (dns_settings_add_zone(settings, "added-zones.conf", text, false, &zone, &diag) != 0)
+        keel_error("zone", "cannot add a zone", "reason=%s", diag.text);
+}
+
+static void remove_zone(struct keel_instance *instance, const struct keel_message *message)
+{
+    struct dns_settings *settings = instance->settings;
+    struct dns_zone *zone = dns_zones_get(&settings->zones, message->bytes, message->size);
+    if (zone && zone->added)
+        dns_settings_remove_zone(settings, zone);
+}
+
 void dns_serve_on_helper_message(struct keel_instance *instance, unsigned helper,
                                  struct keel_message *message)
 {
     struct dns_serve *serve = instance->state;
-    if (message->type == DNS_MSG_REPLY)
+    switch (message->type) {
+    case DNS_MSG_REPLY:
         dns_requests_message(&serve->requests, message);
-    else
+        break;
+    case DNS_MSG_ZONE_ADD:
+        add_zone(instance, message);
+        break;
+    case DNS_MSG_ZONE_REMOVE:
+        remove_zone(instance, message);
+        break;
+    default:
         dns_versions_message(serve->versions, helper, message);
+    }
 }
 
 void dns_serve_drain(struct keel_instance *instance)
@@ -283,47 +316,6 @@ void dns_serve_stop(struct keel_instance *instance)
     instance->state = NULL;
 }
 
-/* How a zone denies what it has not: the word for "signed". */
-static const char *signed_text(const struct dns_image *image)
-{
-    switch (image->denial) {
-    case DNS_DENIAL_NSEC:
-        return "nsec";
-    case DNS_DENIAL_NSEC3:
-        return "nsec3";
-    default:
-        return "no";
-    }
-}
-
-/* The zones that are served, as a list. */
-static int run_zones(struct keel_instance *instance, json_t *args, json_t **result,
-                     struct keel_diag *diag)
-{
-    const struct dns_settings *settings = instance->settings;
-    char name[DNS_NAME_TEXT];
-    json_t *list = json_array();
-
-    for (unsigned i = 0; list && i < settings->zones.count; i++) {
-        const struct dns_zone *zone = settings->zones.items[i];
-        if (!zone->image)
-            continue;
-        dns_name_to_text(name, zone->apex.bytes);
-        json_t *row = json_pack(
-            "{s:s, s:I, s:I, s:I, s:s, s:s}", "name", name, "serial",
-            (json_int_t)zone->image->serial, "records", (json_int_t)zone->image->records, "bytes",
-            (json_int_t)zone->image->size, "signed", signed_text(zone->image), "file", zone->file);
-        if (!row || json_array_append_new(list, row) != 0) {
-            json_decref(list);
-            list = NULL;
-        }
-    }
-    if (!list)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-    *result = list;
-    return 0;
-}
-
 static int run_trace(struct keel_instance *instance, json_t *args, json_t **result,
                      struct keel_diag *diag)
 {
@@ -337,8 +329,17 @@ static int run_top(struct keel_instance *instance, json_t *args, json_t **result
 }
 
 const struct keel_command dns_commands[] = {
-    {"zones", "", "The zones that are served: serial, records, memory, file", KEEL_COMMAND_ONE,
-     run_zones},
+    {"zones", "[PATTERN] [FROM]",
+     "The zones: state, serial, records, memory, file; 1000 of them, from number FROM on",
+     KEEL_COMMAND_HELPER, dns_command_zones},
+    {"zone-status", "[NAME]", "All about a zone; without a name how many there are",
+     KEEL_COMMAND_HELPER, dns_command_zone_status},
+    {"zone-reload", "NAME|all", "Read a zone's file again, or those of all zones",
+     KEEL_COMMAND_HELPER + KEEL_COMMAND_SLOW, dns_command_zone_reload},
+    {"zone-add", "NAME TEXT", "Serve one more zone; TEXT is what would stand in its section",
+     KEEL_COMMAND_HELPER + KEEL_COMMAND_SLOW, dns_command_zone_add},
+    {"zone-remove", "NAME", "Serve no more a zone that was added with zone-add",
+     KEEL_COMMAND_HELPER, dns_command_zone_remove},
     {"trace", DNS_TRACE_USAGE, "Follow questions and answers, live", KEEL_COMMAND_ALL, run_trace},
     {"top", DNS_TOP_USAGE, "Count for some seconds what is asked most",
      KEEL_COMMAND_ALL + KEEL_COMMAND_SLOW, run_top},

@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/base/rand.h"
 #include "dnsd/answer/query.h"
+#include "dnsd/serve/added.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,6 +97,7 @@ static int check_file(const struct keel_conf *section, const char *file, struct 
     return 0;
 }
 
+/* After a failure the zone may stand there, half-read. */
 static int read_zone(struct dns_settings *s, const struct keel_conf *section, bool first,
                      struct keel_diag *diag)
 {
@@ -112,6 +114,77 @@ static int read_zone(struct dns_settings *s, const struct keel_conf *section, bo
         return read_access(s->zones.items[s->zones.count - 1], s, section, diag);
     return err == KEEL_EEXIST ? keel_conf_error(section, NULL, diag, "the zone stands there twice")
                               : keel_diag_set(diag, err, "%s", keel_strerror(err));
+}
+
+/* --- zones added at run time --- */
+
+static bool is_known(const struct dns_settings *s, const struct keel_conf *section)
+{
+    struct dns_name apex;
+    if (dns_name_from_text(&apex, keel_str(keel_conf_title(section)), NULL) != 0)
+        return false;
+    dns_name_lower(&apex);
+    return dns_zones_get(&s->zones, apex.bytes, apex.size) != NULL;
+}
+
+/* Those that the configuration file has too are its own. */
+static int read_added(struct dns_settings *s, const struct keel_conf *conf, bool first,
+                      struct keel_diag *diag)
+{
+    char path[DNS_ADDED_PATH], *text = NULL;
+    const char *state_dir = keel_conf_str(conf, "state-dir");
+    struct keel_conf *added = NULL;
+    int err = dns_added_path(path, state_dir, diag);
+    if (err || access(path, F_OK) != 0)
+        return err;
+    err = keel_conf_read_file(path, &text, diag);
+    const struct keel_conf_source source = {path, text, NULL};
+    if (!err)
+        err = keel_conf_load(dns_added_options, &source, &added, diag);
+    if (!err) {
+        keel_conf_for (section, added, "zone") {
+            bool known = is_known(s, section);
+            err = known ? 0 : read_zone(s, section, first, diag);
+            if (err)
+                break;
+            if (!known)
+                s->zones.items[s->zones.count - 1]->added = true;
+        }
+    }
+    keel_conf_free(added);
+    keel_free(text);
+    return err;
+}
+
+int dns_settings_add_zone(struct dns_settings *s, const char *file, const char *text, bool check,
+                          struct dns_zone **zone, struct keel_diag *diag)
+{
+    const struct keel_conf_source source = {file, text, NULL};
+    struct keel_conf *conf = NULL;
+    unsigned before = s->zones.count;
+    int err = keel_conf_load(dns_added_options, &source, &conf, diag);
+    if (!err && keel_conf_count(conf, "zone") != 1)
+        err = keel_diag_set(diag, KEEL_EINVAL, "one zone expected");
+    if (!err)
+        err = read_zone(s, keel_conf_next(conf, "zone", NULL), check, diag);
+    keel_conf_free(conf);
+    if (err && s->zones.count > before)
+        dns_settings_remove_zone(s, s->zones.items[before]);
+    if (err)
+        return err;
+    *zone = s->zones.items[before];
+    (*zone)->added = true;
+    return 0;
+}
+
+void dns_settings_remove_zone(struct dns_settings *s, struct dns_zone *zone)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < s->target_count; i++)
+        if (s->targets[i].zone != zone)
+            s->targets[kept++] = s->targets[i];
+    s->target_count = kept;
+    dns_zones_remove(&s->zones, zone);
 }
 
 static int read_listen(const struct keel_conf *conf, struct keel_endpoints *endpoints,
@@ -223,15 +296,16 @@ static int read_all(struct dns_settings *s, const struct keel_conf *conf,
         if (err)
             return err;
     }
-    if (keel_conf_count(conf, "zone") == 0)
-        return keel_conf_error(conf, NULL, diag,
-                               "no zone: zone \"example.org\" { file = \"example.org.zone\" }");
     keel_conf_for (section, conf, "zone") {
         err = read_zone(s, section, endpoints != NULL, diag);
         if (err)
             return err;
     }
-    return 0;
+    err = read_added(s, conf, endpoints != NULL, diag);
+    if (err == 0 && s->zones.count == 0)
+        err = keel_conf_error(conf, NULL, diag,
+                              "no zone: zone \"example.org\" { file = \"example.org.zone\" }");
+    return err;
 }
 
 int dns_settings_configure(const struct keel_conf *conf, void **settings,

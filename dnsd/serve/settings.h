@@ -36,6 +36,16 @@ int dns_settings_configure(const struct keel_conf *conf, void **settings,
                            struct keel_endpoints *endpoints, struct keel_access *access,
                            struct keel_diag *diag);
 void dns_settings_free(void *settings);
+
+/* The rows of what may stand in added-zones.conf: zones (in dnsd/options.c). */
+extern const struct keel_option dns_added_options[];
+/* One more zone at run time: text is `zone "NAME" { ... }`, file the name for messages and relative
+ * paths; check: that its file is there. The zone is the last of s->zones, its targets are the last
+ * of s->targets. An error has changed nothing. */
+int dns_settings_add_zone(struct dns_settings *s, const char *file, const char *text, bool check,
+                          struct dns_zone **zone, struct keel_diag *diag);
+/* Frees it; nothing may point to it any more. */
+void dns_settings_remove_zone(struct dns_settings *s, struct dns_zone *zone);
 struct keel_tls_context *dns_settings_tls(void *settings, const struct keel_endpoint *endpoint);
 
 #endif

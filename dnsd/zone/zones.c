@@ -103,6 +103,19 @@ int dns_zones_add(struct dns_zones *zones, const struct dns_name *apex, struct d
     return 0;
 }
 
+void dns_zones_remove(struct dns_zones *zones, struct dns_zone *zone)
+{
+    uint64_t hash = keel_hash(&zones->key, zone->apex.bytes, zone->apex.size);
+    keel_table_remove(&zones->by_name, hash, zone);
+    for (unsigned i = 0; i < zones->count; i++) {
+        if (zones->items[i] != zone)
+            continue;
+        zones->items[i] = zones->items[--zones->count];
+        break;
+    }
+    zone_free(zone); /* its label count stays set: a look too many does no harm */
+}
+
 const struct dns_zone *dns_zones_find(const struct dns_zones *zones, const struct dns_name *name,
                                       unsigned max_labels)
 {

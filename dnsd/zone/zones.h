@@ -30,6 +30,7 @@ struct dns_zone {
     struct dns_version *version;   /* what is served; NULL: nothing yet */
     const struct dns_image *image; /* its base; NULL: nothing, or it may not be served */
     char *file;                    /* where it came from, for people */
+    bool added;                    /* at run time, not by the configuration file */
     struct dns_acl allow_query, allow_transfer;
 };
 
@@ -50,6 +51,8 @@ int dns_zones_add(struct dns_zones *zones, const struct dns_name *apex, struct d
                   const char *file);
 /* The zone with this very apex (flat, lower-cased), or NULL. */
 struct dns_zone *dns_zones_get(const struct dns_zones *zones, const uint8_t *apex, size_t size);
+/* Frees it. The last one takes its place in items. */
+void dns_zones_remove(struct dns_zones *zones, struct dns_zone *zone);
 /* Another version is served from now on (takes the reference; NULL: none). */
 void dns_zone_set_version(struct dns_zone *zone, struct dns_version *version);
 /* The zone with the longest apex at or above name (lower-cased) that has at most max_labels

@@ -1,0 +1,121 @@
+"""The zone keeper of dnsd: zones that come, go and change at run time, one copy of them for all workers,
+and what is left when any of the processes is killed."""
+import os
+import re
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from dns import ask_udp, query
+from keel import Daemon, Refused, run, until
+
+ZONE = '$TTL 60\n@ SOA ns h %d 2 3 4 5\n@ NS ns\nns A 192.0.2.%d\n'
+SOA = 6
+
+
+def dnsd(zones=('z',), workers=2, conf='', **more):
+    """dnsd with a small zone in a file for each name."""
+    text = ''.join('zone "%s" { file = "%s.zone" }\n' % (z, z) for z in zones)
+    files = {'%s.zone' % z: ZONE % (1, 1) for z in zones}
+    return Daemon('dnsd', conf='respawn-budget = 0\n' + conf + text, files=files, workers=workers,
+                  **more)
+
+
+def again(daemon):
+    """The same daemon, started once more with the state that the last one left."""
+    with open(daemon.conf_path) as f:
+        return Daemon('dnsd', conf=f.read(), workers=2, folder=daemon.folder)
+
+
+def keeper(daemon):
+    return [row for row in daemon.ctl('workers') if row['role'] == 'keeper'][-1]['pid']
+
+
+def rcode(daemon, name):
+    return ask_udp(daemon.address('udp'), query(name, SOA))[3] & 15
+
+
+def serial(daemon, zone):
+    """As it is served, by whoever answers; None: it is not."""
+    answer = ask_udp(daemon.address('udp'), query(zone, SOA))
+    if answer[3] & 15 or answer[7] == 0:
+        return None
+    return int.from_bytes(answer[-20:-16], 'big') if len(answer) < 512 else None
+
+
+def refused(daemon, *words):
+    try:
+        daemon.ctl(*words)
+    except Refused as error:
+        return str(error)
+    raise AssertionError('%s was taken' % (words,))
+
+
+def one_zone():
+    """zone-reload of one zone, good and bad, and of all."""
+    with dnsd(('a', 'b')) as daemon:
+        daemon.write('a.zone', ZONE % (2, 2))
+        daemon.write('b.zone', ZONE % (2, 2))
+        row = daemon.ctl('zone-reload', 'A.')
+        assert row['serial'] == 2 and row['name'] == 'a.', row
+        assert [z['serial'] for z in daemon.ctl('zones')] == [2, 1]
+        daemon.write('a.zone', ZONE % (3, 2) + 'x A y\n')
+        assert 'a.zone:5: A: "y" is not an IPv4 address' in refused(daemon, 'zone-reload', 'a')
+        status = daemon.ctl('zone-status', 'a')
+        assert status['serial'] == 2 and 'a.zone:5' in status['error'], status
+        assert 'no zone "c"' in refused(daemon, 'zone-reload', 'c')
+        done = daemon.ctl('zone-reload', 'all')
+        assert (done['reloaded'], done['failed']) == (1, 1), done
+        assert 'a.zone:5' in done['errors'][0]['error'], done
+        assert [z['serial'] for z in daemon.ctl('zones')] == [2, 2]
+        daemon.write('a.zone', ZONE % (1, 2))
+        daemon.ctl('zone-reload', 'a')
+        assert 'its serial number has gone back' in daemon.log()
+        assert 'error' not in daemon.ctl('zone-status', 'a')
+
+
+def added():
+    """zone-add and zone-remove: at all workers at once, and after a reload, a kill and a restart."""
+    def everywhere(daemon, code):
+        return all(rcode(daemon, 'new') == code for _ in range(20))
+    with dnsd() as daemon:
+        path = daemon.write('new.zone', ZONE % (7, 7))
+        assert everywhere(daemon, 5)
+        row = daemon.ctl('zone-add', 'new', 'file = "%s"' % path)
+        assert row['serial'] == 7, row
+        assert everywhere(daemon, 0)
+        for text, said in (('file = "/no/such/file"', 'cannot open'), ('colour = 1', 'colour'),
+                           ('file = "%s" } zone "y" { file = "%s"' % (path, path), 'one zone')):
+            assert said in refused(daemon, 'zone-add', 'other', text), text
+        assert rcode(daemon, 'other') == 5
+        assert 'already' in refused(daemon, 'zone-add', 'New.', 'file = "%s"' % path)
+        assert 'configuration file' in refused(daemon, 'zone-remove', 'z')
+        kill_all_but_the_master(daemon)
+        assert everywhere(daemon, 0)
+        daemon.ctl('reload')
+        assert everywhere(daemon, 0)
+    with again(daemon) as daemon:
+        assert everywhere(daemon, 0)
+        assert [z['name'] for z in daemon.ctl('zones')] == ['z.', 'new.']
+        daemon.ctl('zone-remove', 'new')
+        assert everywhere(daemon, 5)
+        kill_all_but_the_master(daemon)
+        assert everywhere(daemon, 5)
+    with again(daemon) as daemon:
+        assert everywhere(daemon, 5)
+        assert [z['name'] for z in daemon.ctl('zones')] == ['z.']
+
+
+def kill_all_but_the_master(daemon):
+    old = daemon.children()
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(daemon.ctl('workers')) == 3 and not set(old) & set(daemon.children())
+          and all(row['state'] in ('serving', 'active') for row in daemon.ctl('workers')),
+          'new processes')
+
+
+run(('zone-reload', one_zone),
+    ('zone-add and zone-remove', added))
