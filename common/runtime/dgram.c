@@ -202,6 +202,7 @@ static void read_packet_info(struct keel_datagram *m, struct msghdr *hdr)
             /* Not ipi_addr, which is the broadcast address when it came by broadcast. */
             set_in4(&m->local, &info.ipi_spec_dst, 0);
             m->interface = (uint32_t)info.ipi_ifindex;
+            m->broadcast = info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
         } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
             struct in6_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof info);

@@ -20,6 +20,7 @@ struct keel_datagram {
      * the interface when it came by broadcast. */
     struct keel_addr local;
     uint32_t interface; /* index it came in on; 0 when not asked for */
+    bool broadcast;     /* it came by broadcast or multicast (IPv4, with packet info) */
 };
 
 struct keel_dgram_options {

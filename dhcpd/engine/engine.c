@@ -278,8 +278,8 @@ static const struct dhcp_subnet *locate(const struct dhcp_exchange *x)
         return dhcp_config_by_address(config, m->giaddr);
     const struct dhcp_subnet *s =
         dhcp_config_by_interface(config, x->input->interface, x->input->local);
-    if (m->ciaddr && m->type != DHCP_DISCOVER && !(s && dhcp_subnet_has(s, m->ciaddr)) &&
-        x->input->peer == m->ciaddr)
+    if (m->ciaddr && m->type != DHCP_DISCOVER && !(s && dhcp_subnet_on_link(s, m->ciaddr)) &&
+        x->input->peer == m->ciaddr && !x->input->broadcast)
         s = dhcp_config_by_address(config, m->ciaddr);
     return s;
 }

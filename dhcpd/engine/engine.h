@@ -32,6 +32,7 @@ struct dhcp_input {
     uint16_t peer_port;
     uint32_t local; /* the address of ours that the sender reached, or may reach us by */
     uint16_t local_port;
+    bool broadcast;        /* it was not sent to us alone: the sender is on the link */
     const char *interface; /* the link it came from directly; "": a port for relays */
 };
 

@@ -149,6 +149,7 @@ static void decide(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
         .peer_port = keel_addr_port(&from->peer),
         .local = ntohl(local->in4.sin_addr.s_addr),
         .local_port = keel_addr_port(&endpoint->addr),
+        .broadcast = from->broadcast,
         .interface = endpoint->interface,
     };
     struct dhcp_decision *d = &s->decisions[i];

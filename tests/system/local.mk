@@ -17,6 +17,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_conf.py \
 	tests/system/test_dhcp_ddns.py \
 	tests/system/test_dhcpd.py \
+	tests/system/test_dhcpd_clients.py \
 	tests/system/test_dns_edns.py \
 	tests/system/test_dnsd.py \
 	tests/system/test_dnsd_keeper.py \

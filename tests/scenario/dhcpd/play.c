@@ -171,6 +171,8 @@ static bool set_field(struct player *p, const char *name, const char *value)
         p->input.peer_port = 67;
     } else if (strcmp(name, "broadcast") == 0) {
         p->header.flags |= DHCP_FLAG_BROADCAST;
+    } else if (strcmp(name, "by-broadcast") == 0) {
+        p->input.broadcast = true;
     } else if (strcmp(name, "op") == 0) {
         p->header.op = (uint8_t)atoi(value);
     } else if (strcmp(name, "interface") == 0) {
