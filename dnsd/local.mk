@@ -37,6 +37,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/transfer/ixfr.c dnsd/transfer/ixfr.h \
 	dnsd/transfer/notify.c dnsd/transfer/notify.h \
 	dnsd/transfer/refresh.c dnsd/transfer/refresh.h \
+	dnsd/transfer/update.c dnsd/transfer/update.h \
 	dnsd/serve/journal.c dnsd/serve/journal.h \
 	dnsd/serve/images.h \
 	dnsd/serve/load.c dnsd/serve/load.h \
