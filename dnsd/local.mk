@@ -14,10 +14,15 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/denial.c dnsd/zone/denial.h \
 	dnsd/zone/denial_build.c dnsd/zone/denial_build.h \
 	dnsd/zone/diff.c dnsd/zone/diff.h \
+	dnsd/zone/edit.c dnsd/zone/edit.h \
+	dnsd/zone/edit_build.c \
+	dnsd/zone/edit_check.c \
+	dnsd/zone/edit_names.c dnsd/zone/edit_names.h \
 	dnsd/zone/generate.c dnsd/zone/generate.h \
 	dnsd/zone/image.c dnsd/zone/image.h \
 	dnsd/zone/image_file.h \
 	dnsd/zone/rdata_text.c dnsd/zone/rdata_text.h \
+	dnsd/zone/records.c dnsd/zone/records.h \
 	dnsd/zone/scan.c dnsd/zone/scan.h \
 	dnsd/zone/set.c dnsd/zone/set.h \
 	dnsd/zone/svcb_text.c dnsd/zone/svcb_text.h \

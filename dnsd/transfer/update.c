@@ -381,26 +381,33 @@ static int change(struct update *u, const struct entry *e)
     }
 }
 
+/* The SOA once more, into the update's rdata. */
+struct soa {
+    struct update *update;
+    struct dns_diff_record record;
+};
+
 static int copy_soa(void *arg, const struct dns_diff_record *record)
 {
-    struct entry *soa = arg;
+    struct soa *soa = arg;
     soa->record = *record;
+    memcpy(soa->update->rdata, record->rdata, record->rdata_size);
     return 0;
 }
 
 /* RFC 2136, 3.6: who changes a zone makes it newer. */
 static int raise_serial(struct update *u)
 {
-    struct entry soa = {0};
-    struct dns_diff_record record;
-    dns_edit_each_at(u->edit, u->apex->bytes, u->apex->size, DNS_TYPE_SOA, copy_soa, &soa);
-    record = soa.record;
-    memcpy(u->rdata, record.rdata, record.rdata_size);
-    uint8_t *serial = u->rdata + record.rdata_size - 20;
+    struct soa soa = {.update = u};
+    int err =
+        dns_edit_each_at(u->edit, u->apex->bytes, u->apex->size, DNS_TYPE_SOA, copy_soa, &soa);
+    if (err)
+        return err;
+    uint8_t *serial = u->rdata + soa.record.rdata_size - 20;
     keel_put_u32(serial, keel_get_u32(serial) + 1);
-    record.owner = u->apex->bytes;
-    record.rdata = u->rdata;
-    return dns_edit_add(u->edit, &record);
+    soa.record.owner = u->apex->bytes;
+    soa.record.rdata = u->rdata;
+    return dns_edit_add(u->edit, &soa.record);
 }
 
 /* The step is open. */

@@ -6,7 +6,8 @@
  *     dns_edit_delta: the touched owners as a delta of the base
  *     dns_edit_image: everything as a new base
  *
- * Changes between dns_edit_begin and dns_edit_commit are one step: all or nothing (RFC 2136, 3.4.2).
+ * Changes between dns_edit_begin and dns_edit_commit are one step: all or nothing (RFC
+ * 2136, 3.4.2).
  */
 #ifndef DNSD_ZONE_EDIT_H
 #define DNSD_ZONE_EDIT_H
