@@ -24,9 +24,11 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/rdata_text.c dnsd/zone/rdata_text.h \
 	dnsd/zone/records.c dnsd/zone/records.h \
 	dnsd/zone/scan.c dnsd/zone/scan.h \
+	dnsd/zone/set_read.c dnsd/zone/set_read.h \
 	dnsd/zone/set.c dnsd/zone/set.h \
 	dnsd/zone/svcb_text.c dnsd/zone/svcb_text.h \
 	dnsd/zone/token.c dnsd/zone/token.h \
+	dnsd/zone/view.c dnsd/zone/view.h \
 	dnsd/zone/zones.c dnsd/zone/zones.h \
 	dnsd/answer/acl.c dnsd/answer/acl.h \
 	dnsd/answer/chaos.c dnsd/answer/chaos.h \

@@ -29,10 +29,22 @@ struct dns_zone {
     struct dns_name apex;          /* lower-cased */
     struct dns_version *version;   /* what is served; NULL: nothing yet */
     const struct dns_image *image; /* its base; NULL: nothing, or it may not be served */
+    const struct dns_image *delta; /* its delta; NULL: none */
     char *file;                    /* where it came from, for people */
     bool added;                    /* at run time, not by the configuration file */
     struct dns_acl allow_query, allow_transfer;
 };
+
+/* What is served of it; base NULL: nothing. */
+static inline struct dns_view dns_zone_view(const struct dns_zone *zone)
+{
+    return (struct dns_view){zone->image, zone->delta};
+}
+/* The same for its numbers: dns_view_newest, or NULL. */
+static inline const struct dns_image *dns_zone_newest(const struct dns_zone *zone)
+{
+    return zone->delta ? zone->delta : zone->image;
+}
 
 struct dns_zones {
     struct dns_zone **items; /* in the order they were added */
