@@ -14,21 +14,15 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/denial.c dnsd/zone/denial.h \
 	dnsd/zone/denial_build.c dnsd/zone/denial_build.h \
 	dnsd/zone/diff.c dnsd/zone/diff.h \
-	dnsd/zone/edit.c dnsd/zone/edit.h \
-	dnsd/zone/edit_build.c \
-	dnsd/zone/edit_check.c \
-	dnsd/zone/edit_names.c dnsd/zone/edit_names.h \
 	dnsd/zone/generate.c dnsd/zone/generate.h \
 	dnsd/zone/image.c dnsd/zone/image.h \
 	dnsd/zone/image_file.h \
+	dnsd/zone/patch.c dnsd/zone/patch.h \
 	dnsd/zone/rdata_text.c dnsd/zone/rdata_text.h \
-	dnsd/zone/records.c dnsd/zone/records.h \
 	dnsd/zone/scan.c dnsd/zone/scan.h \
-	dnsd/zone/set_read.c dnsd/zone/set_read.h \
 	dnsd/zone/set.c dnsd/zone/set.h \
 	dnsd/zone/svcb_text.c dnsd/zone/svcb_text.h \
 	dnsd/zone/token.c dnsd/zone/token.h \
-	dnsd/zone/view.c dnsd/zone/view.h \
 	dnsd/zone/zones.c dnsd/zone/zones.h \
 	dnsd/answer/acl.c dnsd/answer/acl.h \
 	dnsd/answer/chaos.c dnsd/answer/chaos.h \
@@ -44,9 +38,11 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/transfer/ixfr.c dnsd/transfer/ixfr.h \
 	dnsd/transfer/notify.c dnsd/transfer/notify.h \
 	dnsd/transfer/refresh.c dnsd/transfer/refresh.h \
-	dnsd/transfer/update.c dnsd/transfer/update.h \
+	dnsd/serve/fetcher.c dnsd/serve/fetcher.h \
+	dnsd/serve/secondary.c dnsd/serve/secondary.h \
 	dnsd/serve/journal.c dnsd/serve/journal.h \
 	dnsd/serve/images.h \
+	dnsd/serve/primaries.c dnsd/serve/primaries.h \
 	dnsd/serve/load.c dnsd/serve/load.h \
 	dnsd/serve/quota.c dnsd/serve/quota.h \
 	dnsd/serve/secret.c dnsd/serve/secret.h \
@@ -56,6 +52,8 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/added.c dnsd/serve/added.h \
 	dnsd/serve/keeper_commands.c dnsd/serve/keeper_commands.h \
 	dnsd/serve/keeper_load.c \
+	dnsd/serve/keeper_change.c \
+	dnsd/serve/keeper_secondary.c \
 	dnsd/serve/keeper_requests.c \
 	dnsd/serve/messages.h \
 	dnsd/serve/requests.c dnsd/serve/requests.h \

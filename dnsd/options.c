@@ -12,9 +12,26 @@
 static const struct keel_option zone_rows[] = {
     {.name = "file",
      .type = KEEL_OPT_PATH,
-     .flags = KEEL_OPT_REQUIRED,
      .help = "The zone's file (RFC 1035, section 5), with $ORIGIN, $TTL, $INCLUDE and $GENERATE. A "
-             "relative $INCLUDE is looked for beside the file that it stands in."},
+             "relative $INCLUDE is looked for beside the file that it stands in. A zone needs this "
+             "or a primary."},
+    {.name = "primary",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help =
+         "The servers that the zone is transferred from, tried in this order (we are a "
+         "secondary of it then): \"ADDRESS\" or \"ADDRESS:PORT\", and behind it any of these "
+         "words. key:NAME. signs what is asked, and only signed answers are taken. tls "
+         "transfers over TLS (RFC 9103), at port 853 unless another is given; it is strict, and "
+         "only a server with the right certificate is used, with name:HOST (a certificate for "
+         "that name, of an authority of the system, or of ca:FILE) or with pin:BASE64 (the "
+         "SHA-256 of its public key), and opportunistic without them. What was transferred "
+         "stands in the state directory and is served at once after a restart."},
+    {.name = "allow-notify",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Who may say that there is news (NOTIFY, RFC 1996) beside the primaries (from their "
+             "addresses, and signed if they have a key), as in allow-query."},
     {.name = "allow-query",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
@@ -36,7 +53,6 @@ static const struct keel_option zone_rows[] = {
          "signed. One that does not answer is told again, less and less often, for a quarter "
          "of an hour. Who has acknowledged a serial number stands in the state directory."},
     UNSUPPORTED("allow-update"),
-    UNSUPPORTED("primary"),
     {.type = KEEL_OPT_END},
 };
 
@@ -157,8 +173,22 @@ const struct keel_option dns_options[] = {
      .def = "60s",
      .min = SECONDS(1),
      .max = SECONDS(86400),
-     .help = "How long a client of a zone transfer may take to read the next 100 KiB or so; then "
-             "the transfer is given up."},
+     .help = "How long a client of a zone transfer may take to read the next 100 KiB or so, and "
+             "how long a primary may be silent in the middle of one; then the transfer is given "
+             "up."},
+    {.name = "transfers-in",
+     .type = KEEL_OPT_INT,
+     .def = "16",
+     .min = 1,
+     .max = 1000,
+     .help = "Most zones that are transferred from their primaries at a time; others wait for "
+             "their turn."},
+    {.name = "transfer-limit",
+     .type = KEEL_OPT_SIZE,
+     .def = "2g",
+     .min = 65536,
+     .max = 4294967296,
+     .help = "Largest transfer that is taken from a primary."},
     {.name = "key",
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,

@@ -170,11 +170,31 @@ static int set_alpn(struct keel_tls_context *c, const struct keel_tls_options *o
     return 0;
 }
 
+/* The server's key is the one that was named, and that is all that counts. */
+static int on_verify_pin(X509_STORE_CTX *store, void *arg)
+{
+    const struct keel_tls_context *c = arg;
+    X509 *x = X509_STORE_CTX_get0_cert(store);
+    uint8_t digest[KEEL_DIGEST_MAX];
+    unsigned char *spki = NULL;
+    int n = x ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &spki) : -1;
+    bool same = n > 0 && keel_digest(KEEL_SHA256, spki, (size_t)n, digest) == 0 &&
+                keel_equal_secret(digest, c->pin, sizeof c->pin);
+    OPENSSL_free(spki);
+    X509_STORE_CTX_set_error(store, same ? X509_V_OK : X509_V_ERR_CERT_UNTRUSTED);
+    return same;
+}
+
 static int set_trust(struct keel_tls_context *c, SSL_CTX *ssl, const struct keel_tls_options *o,
                      struct keel_diag *diag)
 {
     if (o->ca_file && SSL_CTX_load_verify_file(ssl, o->ca_file) != 1)
         return fail(diag, o->ca_file, "cannot load the certificates to trust");
+    if (c->pinned) {
+        SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_cert_verify_callback(ssl, on_verify_pin, c);
+        return 0;
+    }
     if (c->client) {
         if (!o->ca_file && !o->insecure && SSL_CTX_set_default_verify_paths(ssl) != 1)
             return fail(diag, "TLS", "cannot load the system's certificates");
@@ -326,6 +346,9 @@ int keel_tls_context_new(const struct keel_tls_options *options, struct keel_tls
     c->references = 1;
     c->client = options->client;
     c->insecure = options->insecure;
+    c->pinned = options->client && options->pin;
+    if (c->pinned)
+        memcpy(c->pin, options->pin, sizeof c->pin);
     keel_rand_bytes(&c->hash_key, sizeof c->hash_key);
     keel_table_init(&c->names);
     ERR_clear_error();

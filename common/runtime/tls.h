@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct keel_tls_context;
 
@@ -19,6 +20,8 @@ struct keel_tls_certificate {
     const char *certificate;
     const char *key; /* NULL: the key is in the certificate's file */
 };
+
+#define KEEL_TLS_PIN_SIZE 32
 
 enum keel_tls_version { KEEL_TLS_1_2, KEEL_TLS_1_3 };
 
@@ -45,6 +48,9 @@ struct keel_tls_options {
     bool insecure;               /* client: take any certificate, for tests */
     const char *ca_file;         /* PEM; server: who may sign client certificates; client: whom to
                                     trust, NULL: the system's list */
+    /* Client: take the certificate whose public key this is the SHA-256 of (RFC 7858, 4.2), and no
+     * other, whoever signed it and whatever names it has. NULL: trust as above. */
+    const uint8_t *pin; /* KEEL_TLS_PIN_SIZE bytes */
 };
 
 /* Returns new in *out. KEEL_ENOMEM, KEEL_EINVAL (a contradiction in the options), or KEEL_ETLS with

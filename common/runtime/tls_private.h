@@ -21,6 +21,8 @@ struct keel_tls_name {
 struct keel_tls_context {
     unsigned references; /* one thread: a loop's */
     bool client, insecure;
+    bool pinned; /* client: to the key that `pin` is the digest of */
+    uint8_t pin[KEEL_TLS_PIN_SIZE];
     SSL_CTX **ssl; /* one for each set of names; the first is the default */
     unsigned count;
     struct keel_hash_key hash_key;

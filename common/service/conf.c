@@ -1,4 +1,5 @@
 #include "common/service/conf.h"
+#include "common/base/mem.h"
 #include "common/base/rand.h"
 #include "common/service/conf_tree.h"
 
@@ -25,6 +26,20 @@ static int check_required(const struct keel_conf *conf, struct keel_diag *diag)
         }
     }
     return 0;
+}
+
+char *keel_conf_resolve(const struct keel_conf *conf, struct keel_str path)
+{
+    const struct keel_str folder = conf->tree->folder;
+    if (conf->overridden || folder.n == 0 || (path.n > 0 && path.p[0] == '/'))
+        return keel_strndup(path.p, path.n);
+    char *full = keel_malloc(folder.n + path.n + 1);
+    if (!full)
+        return NULL;
+    memcpy(full, folder.p, folder.n);
+    memcpy(full + folder.n, path.p, path.n);
+    full[folder.n + path.n] = '\0';
+    return full;
 }
 
 static int load(struct conf_tree *tree, const struct keel_option *rows,

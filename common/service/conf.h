@@ -103,6 +103,9 @@ const struct keel_conf *keel_conf_next(const struct keel_conf *conf, const char 
     for (const struct keel_conf *it = keel_conf_next(conf, name, NULL); it;                        \
          it = keel_conf_next(conf, name, it))
 const char *keel_conf_title(const struct keel_conf *conf);
+/* A path that is a part of a value: as for KEEL_OPT_PATH a relative one becomes relative to the
+ * configuration file. Returns new (keel_free), or NULL. */
+char *keel_conf_resolve(const struct keel_conf *conf, struct keel_str path);
 int keel_conf_line(const struct keel_conf *conf);
 
 /* Values of an option: count (0: not given and no default), and the i-th (NULL behind the last); of

@@ -28,7 +28,8 @@ static enum dns_rcode judge_query(const struct dns_message *m,
     }
 }
 
-/* Nobody has news for a primary (RFC 1996, 3.10 and 3.11). */
+/* Nobody has news for a primary (RFC 1996, 3.10 and 3.11). Who has some for a secondary is looked
+ * at later. */
 static enum dns_rcode judge_notify(const struct dns_message *m, const struct dns_zones *zones)
 {
     if (m->edns.version > 0)
@@ -36,8 +37,21 @@ static enum dns_rcode judge_notify(const struct dns_message *m, const struct dns
     if (m->qtype != DNS_TYPE_SOA)
         return DNS_NOTIMP;
     const struct dns_zone *zone = dns_zones_find(zones, &m->qname, DNS_LABELS_MAX);
-    bool ours = zone && zone->apex.labels == m->qname.labels && m->qclass == DNS_CLASS_IN;
-    return ours ? DNS_REFUSED : DNS_NOTAUTH;
+    if (!zone || zone->apex.labels != m->qname.labels || m->qclass != DNS_CLASS_IN)
+        return DNS_NOTAUTH;
+    return zone->primaries > 0 ? DNS_NOERROR : DNS_REFUSED;
+}
+
+static void hear_notify(struct dns_query *query, const struct dns_answer_context *context)
+{
+    const struct dns_zone *zone =
+        dns_zones_find(context->zones, &query->message.qname, DNS_LABELS_MAX);
+    if (dns_acl_allows(&zone->allow_notify, query->peer, query->tsig.key)) {
+        query->notified = zone;
+        return;
+    }
+    query->rcode = DNS_REFUSED;
+    query->denied = DNS_DENIED_NOTIFY;
 }
 
 static enum dns_rcode judge(const struct dns_message *m, const struct dns_answer_context *context,
@@ -106,6 +120,7 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     query->zone = NULL;
     query->transfer = DNS_TRANSFER_NONE;
     query->denied = DNS_DENIED_NO;
+    query->notified = NULL;
     query->truncated = false;
     query->unproved = false;
     query->cookie = DNS_COOKIE_NONE;
@@ -129,7 +144,9 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
         demand_cookie(query);
     if (query->rcode != DNS_NOERROR || query->unproved || m->qclass != DNS_CLASS_IN)
         return;
-    if (m->qtype == DNS_TYPE_AXFR || m->qtype == DNS_TYPE_IXFR)
+    if (dns_message_opcode(m) == DNS_OPCODE_NOTIFY)
+        hear_notify(query, context);
+    else if (m->qtype == DNS_TYPE_AXFR || m->qtype == DNS_TYPE_IXFR)
         dns_axfr_judge(query, context);
     else
         choose_zone(query, context);
@@ -188,11 +205,13 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
         query->rcode = DNS_SERVFAIL;
     } else if (query->zone) {
         uint16_t qtype = query->transfer == DNS_TRANSFER_SOA ? DNS_TYPE_SOA : m->qtype;
-        reply.view = dns_zone_view(query->zone);
+        reply.image = query->zone->image;
         query->rcode =
             dns_resolve(&reply, &m->qname, qtype, query->hash, query->tcp, &authoritative);
         query->truncated = reply.truncated;
         query->subject = reply.subject;
+    } else if (query->notified) {
+        authoritative = true; /* RFC 1996, 3.4 */
     } else if (query->rcode == DNS_NOERROR && m->qclass == DNS_CLASS_CH) {
         authoritative = true;
         reply.truncated = query->truncated = !dns_chaos_write(&reply, dns_chaos_text(m, context));

@@ -41,7 +41,7 @@ enum dns_transfer {
                           dns_query_answer it gets SERVFAIL instead. */
 };
 /* The access list that refused. */
-enum dns_denied { DNS_DENIED_NO, DNS_DENIED_QUERY, DNS_DENIED_TRANSFER };
+enum dns_denied { DNS_DENIED_NO, DNS_DENIED_QUERY, DNS_DENIED_TRANSFER, DNS_DENIED_NOTIFY };
 
 struct dns_query {
     const uint8_t *bytes; /* borrowed from read to answer, as is peer */
@@ -59,6 +59,7 @@ struct dns_query {
     struct dns_tsig_session tsig;
     enum dns_transfer transfer;
     enum dns_denied denied;
+    const struct dns_zone *notified; /* a NOTIFY says that this one has news; NULL: none does */
     enum dns_cookie cookie;
     uint32_t subject; /* what the answer is about: struct dns_reply */
 };

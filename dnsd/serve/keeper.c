@@ -221,6 +221,8 @@ static int load_zones(struct dns_keeper *keeper, struct keel_diag *diag)
     struct dns_image *image;
     int err = 0;
     for (unsigned i = 0; i < keeper->count && !err; i++) {
+        if (keeper->zones[i]->kept.zone->primaries > 0)
+            continue;
         err = dns_keeper_load(keeper->zones[i]->kept.zone, &image, diag);
         if (err)
             break;
@@ -367,6 +369,8 @@ int dns_keeper_add(struct dns_keeper *keeper, const char *text, struct keeper_zo
     (*out)->added_now = true;
     err = dns_notifying_add(keeper->notifying, settings->targets + targets,
                             settings->target_count - targets);
+    if (!err)
+        err = dns_keeper_add_secondary(*out);
     if (err) {
         dns_keeper_remove(*out);
         return keel_diag_set(diag, err, "%s", keel_strerror(err));
@@ -384,6 +388,7 @@ void dns_keeper_remove(struct keeper_zone *zone)
     keel_buf_append(&keeper->removed, &apex.size, 1);
     keel_buf_append(&keeper->removed, apex.bytes, apex.size);
     dns_notifying_forget(keeper->notifying, zone->kept.zone);
+    dns_secondaries_remove(keeper->secondaries, &zone->kept);
     dns_publisher_remove(keeper->publisher, &zone->published);
     keel_list_remove(&zone->news);
     keel_table_remove(&keeper->by_apex, apex_hash(keeper, &apex), zone);
@@ -456,8 +461,11 @@ static int keeper_init(struct dns_keeper *keeper, struct keel_instance *instance
     keeper->pool = keel_offload_new(instance->loop, 1, 0);
     keeper->publisher = dns_publisher_new(instance, on_confirmed, keeper);
     keeper->notifying = dns_notifying_new(instance);
+    keeper->secondaries = dns_secondaries_new(instance, instance->settings);
+    dns_keeper_changes_init(keeper);
     keeper->left = keel_calloc(instance->workers + 1, sizeof *keeper->left);
-    if (!keeper->publisher || !keeper->notifying || !keeper->left || !keeper->pool)
+    if (!keeper->publisher || !keeper->notifying || !keeper->left || !keeper->pool ||
+        !keeper->secondaries)
         return KEEL_ENOMEM;
     dns_publisher_on_new(keeper->publisher, on_new_worker);
     return add_zones(keeper, instance->settings);
@@ -484,6 +492,9 @@ static int keeper_activate(struct keel_instance *instance, struct keel_diag *dia
 {
     struct dns_keeper *keeper = instance->state;
     keeper->state = KEEPER_OWNER;
+    int err = dns_keeper_begin_secondaries(keeper);
+    if (err)
+        return keel_diag_set(diag, err, "%s", keel_strerror(err));
     dns_keeper_run_queue(keeper, false);
     if (dns_publisher_is_complete(keeper->publisher))
         dns_notifying_begin(keeper->notifying);
@@ -498,6 +509,7 @@ static void give_up(struct dns_keeper *keeper)
         return;
     keeper->state = KEEPER_RETIRED;
     keel_timer_stop(&keeper->retire);
+    dns_secondaries_stop(keeper->secondaries);
     dns_notifying_stop(keeper->notifying);
     keel_instance_retired(keeper->instance);
 }
@@ -536,6 +548,8 @@ static void keeper_stop(struct keel_instance *instance)
     if (keeper->pool)
         keel_offload_free(keeper->pool); /* what was under way is replied to */
     dns_keeper_run_queue(keeper, true);
+    dns_secondaries_free(keeper->secondaries);
+    dns_keeper_changes_fini(keeper);
     dns_notifying_free(keeper->notifying);
     for (unsigned i = 0; i < keeper->count; i++) {
         if (!keeper->zones[i])
@@ -591,6 +605,8 @@ int dns_keeper_check(void *settings, struct keel_diag *diag)
     int err = 0;
     for (unsigned i = 0; i < zones->count && !err; i++) {
         struct dns_image *image = NULL;
+        if (zones->items[i]->primaries > 0)
+            continue;
         err = dns_keeper_load(zones->items[i], &image, diag);
         keel_free(image);
     }

@@ -59,8 +59,18 @@ int dns_keeper_commit(struct dns_kept *kept, struct dns_promise *promise, struct
  * journal when there is something to differ from, so that IXFR goes on. */
 int dns_keeper_replace(struct dns_kept *kept, struct dns_image *image, struct dns_promise *promise,
                        struct keel_diag *diag);
+/* A secondary's data was found to be current, or was made so: for after a restart. Seconds since
+ * 1970. */
+void dns_keeper_refreshed(struct dns_kept *kept, uint64_t refreshed, uint64_t expires,
+                          const char *primary);
 /* Serve it no more (SERVFAIL), or again. */
 void dns_keeper_expire(struct dns_kept *kept, bool expired);
+
+/* Commands of secondary zones (struct keel_command). */
+int dns_keeper_run_refresh(struct keel_instance *instance, json_t *args, json_t **result,
+                           struct keel_diag *diag);
+int dns_keeper_run_retransfer(struct keel_instance *instance, json_t *args, json_t **result,
+                              struct keel_diag *diag);
 
 /* For struct keel_protocol: its one helper; and the hook that compiles all zones for --check. */
 extern const struct keel_helper *const dns_helpers[];

@@ -161,6 +161,8 @@ int dns_command_zone_status(struct keel_instance *instance, json_t *args, json_t
         return no_memory(diag);
     json_object_set_new(*result, "added", json_boolean(zone->kept.zone->added));
     json_object_set_new(*result, "loading", json_boolean(zone->loading != NULL));
+    dns_secondaries_status(((struct dns_keeper *)instance->state)->secondaries, &zone->kept,
+                           *result);
     if (zone->error)
         json_object_set_new(*result, "error", json_string(zone->error));
     return 0;
@@ -327,6 +329,15 @@ int dns_command_zone_add(struct keel_instance *instance, json_t *args, json_t **
     err = dns_added_text(&adding->text, &apex, body, diag);
     if (!err)
         err = dns_keeper_add(keeper, keel_buf_text(&adding->text), &zone, diag);
+    if (!err && zone->kept.zone->primaries > 0) { /* its data comes by itself */
+        err = dns_keeper_keep_added(zone, keel_buf_text(&adding->text), diag);
+        if (err)
+            dns_keeper_remove(zone);
+        else
+            *result = zone_row(zone);
+        adding_free(adding);
+        return err;
+    }
     if (!err)
         adding->deferred = keel_command_defer(instance);
     if (!err && !adding->deferred)

@@ -10,6 +10,7 @@
 #include "dnsd/serve/load.h"
 #include "dnsd/serve/notifier.h"
 #include "dnsd/serve/publish.h"
+#include "dnsd/serve/secondary.h"
 #include "dnsd/serve/settings.h"
 
 /* Who may write the state. One keeper of all generations is the owner. */
@@ -66,6 +67,9 @@ struct dns_keeper {
     struct keel_buf free;    /* unsigned places of zones */
     struct keel_buf removed; /* zones in the life of this process: u8 size, apex */
     bool stopping;
+    struct dns_secondaries *secondaries;
+    struct keel_list changes; /* of this turn of the loop, struct dns_promise */
+    struct keel_task change_task;
 };
 
 /* The zone with this apex (flat, lower-cased), or NULL. */
@@ -99,6 +103,21 @@ int dns_keeper_start_loading(struct keeper_zone *zone,
                              void (*on_loaded)(struct keeper_loading *loading,
                                                struct keeper_zone *zone),
                              void *arg, struct keel_diag *diag);
+/* --- keeper_change.c --- */
+
+void dns_keeper_changes_init(struct dns_keeper *keeper);
+/* Nothing more is promised: what waits hears that. */
+void dns_keeper_changes_fini(struct dns_keeper *keeper);
+
+/* --- keeper_secondary.c --- */
+
+/* Secondary zones, with what is known of them; it is the owner from now on. */
+int dns_keeper_begin_secondaries(struct dns_keeper *keeper);
+/* One that has come. */
+int dns_keeper_add_secondary(struct keeper_zone *zone);
+/* The handler of DNS_MSG_NOTIFY. */
+void dns_keeper_hear_notify(struct dns_kept *kept, const struct dns_keeper_request *request,
+                            const uint8_t *bytes, size_t size);
 
 /* --- keeper_requests.c --- */
 

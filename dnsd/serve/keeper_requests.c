@@ -23,7 +23,7 @@ static const struct {
     dns_keeper_handler run;
 } handlers[DNS_MSG_REQUESTS_END - DNS_MSG_REQUESTS] = {
     [DNS_MSG_UPDATE - DNS_MSG_REQUESTS] = {true, NULL},
-    [DNS_MSG_NOTIFY - DNS_MSG_REQUESTS] = {true, NULL},
+    [DNS_MSG_NOTIFY - DNS_MSG_REQUESTS] = {true, dns_keeper_hear_notify},
     [DNS_MSG_DIFFERENCES - DNS_MSG_REQUESTS] = {false, NULL},
 };
 

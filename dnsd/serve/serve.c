@@ -4,6 +4,7 @@
 #include "common/base/rand.h"
 #include "common/service/log.h"
 #include "dnsd/serve/keeper_commands.h"
+#include "dnsd/serve/keeper.h"
 #include "dnsd/serve/secret.h"
 #include "dnsd/serve/settings.h"
 #include "dnsd/serve/tcp.h"
@@ -20,6 +21,8 @@
 #define DENIED_HELP "Questions that were refused because of an access list"
 #define TRANSFERS "dnsd_transfers_out_total", KEEL_COUNTER
 #define TRANSFERS_HELP "Zones that were sent whole, and those that broke off"
+#define REFRESH "dnsd_refresh_total", KEEL_COUNTER
+#define REFRESH_HELP "What primaries said when they were asked: no news; nothing of use"
 #define NOTIFY "dnsd_notify_total", KEEL_COUNTER
 #define NOTIFY_HELP "Servers that were told of a new serial, by what they said"
 #define TSIG "dnsd_tsig_total", KEEL_COUNTER
@@ -71,10 +74,19 @@ const struct keel_metric dns_metrics[] = {
                             "Messages that got no answer: too short, or answers themselves"},
     [DNS_METRIC_DENIED_QUERY] = {DENIED, "list=\"allow-query\"", DENIED_HELP},
     [DNS_METRIC_DENIED_TRANSFER] = {DENIED, "list=\"allow-transfer\"", DENIED_HELP},
+    [DNS_METRIC_DENIED_NOTIFY] = {DENIED, "list=\"allow-notify\"", DENIED_HELP},
     [DNS_METRIC_TRANSFERS_SENT] = {TRANSFERS, "result=\"sent\"", TRANSFERS_HELP},
     [DNS_METRIC_TRANSFERS_BROKEN] = {TRANSFERS, "result=\"broken\"", TRANSFERS_HELP},
     [DNS_METRIC_TRANSFERS_ACTIVE] = {"dnsd_transfers_out_active", KEEL_GAUGE, NULL,
                                      "Zones that are being sent now"},
+    [DNS_METRIC_TRANSFERS_TAKEN] = {"dnsd_transfers_in_total", KEEL_COUNTER, NULL,
+                                    "Zones, or differences of them, taken from primaries"},
+    [DNS_METRIC_REFRESH_ASKED] = {"dnsd_refresh_asked_total", KEEL_COUNTER, NULL,
+                                  "Primaries asked for news, or for a zone"},
+    [DNS_METRIC_REFRESH_CURRENT] = {REFRESH, "result=\"current\"", REFRESH_HELP},
+    [DNS_METRIC_REFRESH_FAILED] = {REFRESH, "result=\"failed\"", REFRESH_HELP},
+    [DNS_METRIC_NOTIFY_HEARD] = {"dnsd_notify_heard_total", KEEL_COUNTER, NULL,
+                                 "NOTIFY messages from those who may send them"},
     [DNS_METRIC_NOTIFY_SENT] = {"dnsd_notify_sent_total", KEEL_COUNTER, NULL,
                                 "NOTIFY messages sent, repetitions included"},
     [DNS_METRIC_NOTIFY_ACKNOWLEDGED] = {NOTIFY, "result=\"acknowledged\"", NOTIFY_HELP},
@@ -135,15 +147,21 @@ static void tally_tsig(struct dns_tally *tally, const struct dns_query *query)
 
 static void tally_denied(struct dns_tally *tally, const struct dns_query *query)
 {
-    bool transfer = query->denied == DNS_DENIED_TRANSFER;
+    static const struct {
+        const char *list;
+        enum dns_metric metric;
+    } lists[] = {
+        [DNS_DENIED_QUERY] = {"allow-query", DNS_METRIC_DENIED_QUERY},
+        [DNS_DENIED_TRANSFER] = {"allow-transfer", DNS_METRIC_DENIED_TRANSFER},
+        [DNS_DENIED_NOTIFY] = {"allow-notify", DNS_METRIC_DENIED_NOTIFY},
+    };
     char peer[KEEL_ADDR_TEXT], name[DNS_NAME_TEXT], type[DNS_TYPE_TEXT];
-    tally->counts[transfer ? DNS_METRIC_DENIED_TRANSFER : DNS_METRIC_DENIED_QUERY]++;
+    tally->counts[lists[query->denied].metric]++;
     keel_addr_format(peer, sizeof peer, query->peer);
     dns_name_to_text(name, query->message.qname.bytes);
     dns_type_format(type, query->message.qtype);
     keel_notice("access", "refused", "list=%s peer=%s name=%s type=%s signed=%s",
-                transfer ? "allow-transfer" : "allow-query", peer, name, type,
-                query->tsig.key ? "yes" : "no");
+                lists[query->denied].list, peer, name, type, query->tsig.key ? "yes" : "no");
 }
 
 void dns_tally_query(struct dns_tally *tally, const struct dns_query *query, size_t reply_size)
@@ -177,6 +195,20 @@ void dns_tally_add(const struct dns_tally *tally, struct keel_metrics *metrics)
     for (unsigned i = 0; i < DNS_METRICS; i++)
         if (tally->counts[i])
             keel_metric_add(metrics, i, tally->counts[i]);
+}
+
+static void on_notify_reply(struct dns_request *request, unsigned rcode,
+                            struct keel_message *message)
+{
+}
+
+/* It was answered: whatever the keeper makes of it, nobody waits. */
+void dns_serve_notified(struct dns_serve *serve, const struct dns_query *query)
+{
+    struct dns_request request = {.on_reply = on_notify_reply};
+    if (dns_requests_send(&serve->requests, &request, DNS_MSG_NOTIFY, &query->notified->apex,
+                          query->peer, query->bytes, query->size) == 0)
+        dns_requests_cancel(&serve->requests, &request);
 }
 
 /* In 100 ms (RFC 7828, 3.1). */
@@ -340,6 +372,10 @@ const struct keel_command dns_commands[] = {
      KEEL_COMMAND_HELPER + KEEL_COMMAND_SLOW, dns_command_zone_add},
     {"zone-remove", "NAME", "Serve no more a zone that was added with zone-add",
      KEEL_COMMAND_HELPER, dns_command_zone_remove},
+    {"zone-refresh", "ZONE", "Ask the primaries of a zone for news, now", KEEL_COMMAND_HELPER,
+     dns_keeper_run_refresh},
+    {"zone-retransfer", "ZONE", "Get the whole zone from its primaries anew", KEEL_COMMAND_HELPER,
+     dns_keeper_run_retransfer},
     {"trace", DNS_TRACE_USAGE, "Follow questions and answers, live", KEEL_COMMAND_ALL, run_trace},
     {"top", DNS_TOP_USAGE, "Count for some seconds what is asked most",
      KEEL_COMMAND_ALL + KEEL_COMMAND_SLOW, run_top},

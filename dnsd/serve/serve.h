@@ -65,9 +65,15 @@ enum dns_metric {
     DNS_METRIC_IGNORED,
     DNS_METRIC_DENIED_QUERY,
     DNS_METRIC_DENIED_TRANSFER,
+    DNS_METRIC_DENIED_NOTIFY,
     DNS_METRIC_TRANSFERS_SENT,
     DNS_METRIC_TRANSFERS_BROKEN,
     DNS_METRIC_TRANSFERS_ACTIVE,
+    DNS_METRIC_TRANSFERS_TAKEN,
+    DNS_METRIC_REFRESH_ASKED,
+    DNS_METRIC_REFRESH_CURRENT,
+    DNS_METRIC_REFRESH_FAILED,
+    DNS_METRIC_NOTIFY_HEARD,
     DNS_METRIC_NOTIFY_SENT,
     DNS_METRIC_NOTIFY_ACKNOWLEDGED,
     DNS_METRIC_NOTIFY_REJECTED,
@@ -89,6 +95,9 @@ void dns_serve_stop(struct keel_instance *instance);
 void dns_serve_on_helper(struct keel_instance *instance, unsigned helper, bool up);
 void dns_serve_on_helper_message(struct keel_instance *instance, unsigned helper,
                                  struct keel_message *message);
+
+/* The keeper is told of a NOTIFY that came. */
+void dns_serve_notified(struct dns_serve *serve, const struct dns_query *query);
 
 /* Queries that were answered (or not) since the last dns_tally_add, kept beside the hot loop. */
 struct dns_tally {

@@ -81,6 +81,8 @@ static int read_access(struct dns_zone *zone, struct dns_settings *s,
     int err = read_acl(&zone->allow_query, s, section, "allow-query", diag);
     if (err == 0)
         err = read_acl(&zone->allow_transfer, s, section, "allow-transfer", diag);
+    if (err == 0)
+        err = dns_primaries_read(&s->primaries, zone, section, &s->keys, diag);
     for (unsigned i = 0; err == 0 && i < keel_conf_count(section, "notify"); i++)
         err = read_target(s, zone, section, i, diag);
     return err;
@@ -106,7 +108,12 @@ static int read_zone(struct dns_settings *s, const struct keel_conf *section, bo
 
     if (dns_name_from_text(&apex, keel_str(title), NULL) != 0)
         return keel_conf_error(section, NULL, diag, "the title is not a domain name");
-    int err = first ? check_file(section, file, diag) : 0; /* by the master alone */
+    bool secondary = keel_conf_count(section, "primary") > 0;
+    if (!file && !secondary)
+        return keel_conf_error(section, NULL, diag, "it needs a file or a primary");
+    if (file && secondary)
+        return keel_conf_error(section, "file", diag, "it has primaries: its data comes from them");
+    int err = first && file ? check_file(section, file, diag) : 0; /* by the master alone */
     if (err)
         return err;
     err = dns_zones_add(&s->zones, &apex, NULL, file);
@@ -277,6 +284,8 @@ static int read_all(struct dns_settings *s, const struct keel_conf *conf,
     s->quota.queries = (uint32_t)keel_conf_int(conf, "client-queries");
     s->quota.cookies_above = (uint32_t)keel_conf_int(conf, "cookies-required-above");
     s->transfers = (uint32_t)keel_conf_int(conf, "transfers-out");
+    s->transfers_in = (uint32_t)keel_conf_int(conf, "transfers-in");
+    s->transfer_limit = (uint64_t)keel_conf_int(conf, "transfer-limit");
     s->transfer_timeout_ns = (uint64_t)keel_conf_int(conf, "transfer-timeout");
     int err = read_listen(conf, endpoints, diag);
     if (err == 0)
@@ -334,6 +343,7 @@ void dns_settings_free(void *settings)
     dns_zones_fini(&s->zones);
     dns_tsig_keys_fini(&s->keys);
     keel_free(s->targets);
+    dns_primaries_fini(&s->primaries);
     keel_free(s->rate_limit.exempt);
     keel_free(s->identity);
     keel_free(s->version);

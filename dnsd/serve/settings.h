@@ -7,6 +7,7 @@
 #include "common/runtime/tls.h"
 #include "common/service/module.h"
 #include "dnsd/answer/rrl.h"
+#include "dnsd/serve/primaries.h"
 #include "dnsd/serve/quota.h"
 #include "dnsd/transfer/notify.h"
 #include "dnsd/wire/cookie.h"
@@ -18,6 +19,9 @@ struct dns_settings {
     struct dns_tsig_keys keys;
     struct dns_notify_target *targets; /* of all zones, those of one behind another */
     unsigned target_count;
+    struct dns_primaries primaries; /* of all secondary zones */
+    uint32_t transfers_in;          /* most at a time */
+    uint64_t transfer_limit;        /* bytes of one */
     uint16_t udp_size;
     uint64_t tcp_idle_ns;
     uint64_t tcp_queries; /* 0: no limit */

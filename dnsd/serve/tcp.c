@@ -57,6 +57,8 @@ static int answer(struct tcp_connection *c, struct dns_tally *tally, const uint8
     if (dns_watch_on(&serve->watch))
         dns_watch_query(&serve->watch, query, query->encrypted ? "tls" : "tcp",
                         serve->reply + LENGTH, n);
+    if (query->notified)
+        dns_serve_notified(serve, query);
     if (n == 0) /* no query: nothing that follows can be trusted either */
         return KEEL_EPROTO;
     keel_put_u16(serve->reply, (uint16_t)n);

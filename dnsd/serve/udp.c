@@ -51,6 +51,8 @@ void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *e
         if (sent > 0)
             keel_dgram_commit(d, &batch[i], sent);
         dns_tally_query(&tally, &serve->batch[i], size);
+        if (serve->batch[i].notified)
+            dns_serve_notified(serve, &serve->batch[i]);
         if (dns_watch_on(&serve->watch))
             dns_watch_query(&serve->watch, &serve->batch[i], "udp", reply, sent);
     }

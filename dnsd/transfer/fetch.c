@@ -125,6 +125,23 @@ struct dns_compiler *dns_fetch_take(struct dns_fetch *f)
     return compiler;
 }
 
+struct dns_diff *dns_fetch_take_steps(struct dns_fetch *f, unsigned *count)
+{
+    struct dns_diff *steps = f->steps;
+    *count = f->step_count;
+    f->steps = NULL;
+    f->step_count = f->step_room = 0;
+    return steps;
+}
+
+void dns_fetch_abort(struct dns_fetch *f, const char *why)
+{
+    if (f->stage == DNS_FETCH_COMPLETE)
+        return;
+    keel_diag_set(&f->diag, 0, "%s", why);
+    over(f, DNS_FETCH_FAILED);
+}
+
 /* --- records --- */
 
 /* A record of the answer section, flat. */

@@ -95,7 +95,11 @@ enum dns_fetch_outcome dns_fetch_data(struct dns_fetch *fetch, const uint8_t *by
 /* Takes one message. Over UDP: MORE, too, when it is no answer to what was asked. */
 enum dns_fetch_outcome dns_fetch_message(struct dns_fetch *fetch, const uint8_t *message,
                                          size_t size, uint64_t now);
-/* Hands the compiler over to the caller. */
+/* Nothing more comes: the outcome is FAILED, and why. Does nothing once it is over. */
+void dns_fetch_abort(struct dns_fetch *fetch, const char *why);
+/* Hand over what came, to be freed by the caller: the compiler; the steps, each with dns_diff_fini,
+ * and with keel_free all of them. */
 struct dns_compiler *dns_fetch_take(struct dns_fetch *fetch);
+struct dns_diff *dns_fetch_take_steps(struct dns_fetch *fetch, unsigned *count);
 
 #endif

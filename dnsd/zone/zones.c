@@ -32,9 +32,7 @@ void dns_zone_set_version(struct dns_zone *zone, struct dns_version *version)
 {
     struct dns_version *old = zone->version;
     zone->version = version;
-    bool served = version && !version->expired;
-    zone->image = served ? version->view.base : NULL;
-    zone->delta = served ? version->view.delta : NULL;
+    zone->image = version && !version->expired ? version->view.base : NULL;
     dns_version_release(old);
 }
 
@@ -44,6 +42,7 @@ static void zone_free(struct dns_zone *zone)
     keel_free(zone->file);
     dns_acl_fini(&zone->allow_query);
     dns_acl_fini(&zone->allow_transfer);
+    dns_acl_fini(&zone->allow_notify);
     keel_free(zone);
 }
 
@@ -88,9 +87,9 @@ int dns_zones_add(struct dns_zones *zones, const struct dns_name *apex, struct d
     if (!zone)
         return KEEL_ENOMEM;
     zone->apex = lower;
-    zone->file = keel_strdup(file);
+    zone->file = file ? keel_strdup(file) : NULL;
     struct dns_version *version = image ? dns_version_new(image) : NULL;
-    if (!zone->file || (image && !version) ||
+    if ((file && !zone->file) || (image && !version) ||
         keel_table_add(&zones->by_name, keel_hash(&zones->key, lower.bytes, lower.size), zone)) {
         if (version)
             version->view.base = NULL; /* it is still the caller's */

@@ -29,22 +29,12 @@ struct dns_zone {
     struct dns_name apex;          /* lower-cased */
     struct dns_version *version;   /* what is served; NULL: nothing yet */
     const struct dns_image *image; /* its base; NULL: nothing, or it may not be served */
-    const struct dns_image *delta; /* its delta; NULL: none */
-    char *file;                    /* where it came from, for people */
+    char *file;                    /* where it comes from; NULL: from primaries */
     bool added;                    /* at run time, not by the configuration file */
     struct dns_acl allow_query, allow_transfer;
+    struct dns_acl allow_notify;       /* of secondaries: their primaries, and who else may */
+    unsigned first_primary, primaries; /* where it comes from, in dns_primaries; 0: a file */
 };
-
-/* What is served of it; base NULL: nothing. */
-static inline struct dns_view dns_zone_view(const struct dns_zone *zone)
-{
-    return (struct dns_view){zone->image, zone->delta};
-}
-/* The same for its numbers: dns_view_newest, or NULL. */
-static inline const struct dns_image *dns_zone_newest(const struct dns_zone *zone)
-{
-    return zone->delta ? zone->delta : zone->image;
-}
 
 struct dns_zones {
     struct dns_zone **items; /* in the order they were added */
@@ -56,9 +46,9 @@ struct dns_zones {
 
 void dns_zones_init(struct dns_zones *zones, struct keel_hash_key key);
 void dns_zones_fini(struct dns_zones *zones);
-/* Takes image (keel_free; NULL: there is no data yet) on success; copies the rest. Anybody may
- * query it, nobody transfer it: its lists are the caller's to fill, in the last of items.
- * KEEL_EEXIST, KEEL_ENOMEM. */
+/* Takes image (keel_free; NULL: there is no data yet) on success; copies the rest. file may be
+ * NULL. Anybody may query it, nobody transfer it: its lists are the caller's to fill, in the last
+ * of items. KEEL_EEXIST, KEEL_ENOMEM. */
 int dns_zones_add(struct dns_zones *zones, const struct dns_name *apex, struct dns_image *image,
                   const char *file);
 /* The zone with this very apex (flat, lower-cased), or NULL. */

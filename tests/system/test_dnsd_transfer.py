@@ -391,7 +391,9 @@ def wrong_configurations():
             (zone % 'notify = { "127.0.0.1:0" }', 'nobody can be reached there'),
             (zone % 'notify = { "127.0.0.1", "127.0.0.1:53" }', 'it stands there twice'),
             (zone % 'notify = { "example.org" }', 'notify'),
-            (zone % 'primary = { "127.0.0.1" }', 'this version does not support it'),
+            (zone % 'primary = { "127.0.0.1" }', ':2: zone "z": file: it has primaries'),
+            (zone % 'allow-notify = { "any" }', 'allow-notify: there is no primary'),
+            ('zone "z" { }', ':2: zone "z": it needs a file or a primary'),
             ('transfers-out = 0\n' + zone % '', 'transfers-out')):
         status, error = said(text)
         assert status == 2 and expected in error, (text, status, error)

@@ -20,9 +20,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_cookie.c \
 	tests/unit/dnsd/test_denial.c \
 	tests/unit/dnsd/test_diff.c \
-	tests/unit/dnsd/test_edit.c \
 	tests/unit/dnsd/test_edns.c \
-	tests/unit/dnsd/test_update.c \
 	tests/unit/dnsd/test_fetch.c \
 	tests/unit/dnsd/test_generate.c \
 	tests/unit/dnsd/test_image.c \
@@ -32,6 +30,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_name.c \
 	tests/unit/dnsd/test_notify.c \
 	tests/unit/dnsd/test_opt.c \
+	tests/unit/dnsd/test_patch.c \
 	tests/unit/dnsd/test_query.c \
 	tests/unit/dnsd/test_rdata.c \
 	tests/unit/dnsd/test_rdata_text.c \

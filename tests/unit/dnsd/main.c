@@ -18,8 +18,6 @@ int main(void)
         rdata_text_suite,
         svcb_text_suite,
         scan_suite,
-        edit_suite,
-        update_suite,
         compile_suite,
         image_suite,
         set_suite,
@@ -41,6 +39,7 @@ int main(void)
         fetch_suite,
         ixfr_suite,
         refresh_suite,
+        patch_suite,
         top_suite,
         /* clang-format on */
     };

@@ -1,0 +1,54 @@
+#include "dnsd/serve/keeper_private.h"
+#include "dnsd/serve/secondary.h"
+#include "dnsd/wire/message.h"
+
+int dns_keeper_add_secondary(struct keeper_zone *zone)
+{
+    const struct dns_secondary_state state = {0};
+    return dns_secondaries_add(zone->kept.keeper->secondaries, &zone->kept, &state);
+}
+
+int dns_keeper_begin_secondaries(struct dns_keeper *keeper)
+{
+    int err = 0;
+    for (unsigned i = 0; i < keeper->count && !err; i++)
+        if (keeper->zones[i])
+            err = dns_keeper_add_secondary(keeper->zones[i]);
+    return err ? err : dns_secondaries_begin(keeper->secondaries);
+}
+
+void dns_keeper_hear_notify(struct dns_kept *kept, const struct dns_keeper_request *request,
+                            const uint8_t *bytes, size_t size)
+{
+    struct dns_keeper *keeper = kept->keeper;
+    dns_secondaries_notified(keeper->secondaries, kept, &request->peer, bytes, size);
+    dns_keeper_reply(keeper, request, DNS_NOERROR, NULL, 0, NULL, 0);
+}
+
+static int refresh(struct keel_instance *instance, json_t *args, bool transfer,
+                   struct keel_diag *diag)
+{
+    struct dns_keeper *keeper = instance->state;
+    const char *text = json_string_value(json_array_get(args, 0));
+    struct dns_name apex;
+
+    if (json_array_size(args) != 1 || dns_name_from_text(&apex, keel_str(text), NULL) != 0)
+        return keel_diag_set(diag, KEEL_EINVAL, "the name of a zone is wanted");
+    dns_name_lower(&apex);
+    const struct keeper_zone *zone = dns_keeper_find(keeper, apex.bytes, apex.size);
+    if (!zone)
+        return keel_diag_set(diag, KEEL_ENOENT, "there is no zone \"%s\"", text);
+    return dns_secondaries_refresh(keeper->secondaries, &zone->kept, transfer, diag);
+}
+
+int dns_keeper_run_refresh(struct keel_instance *instance, json_t *args, json_t **result,
+                           struct keel_diag *diag)
+{
+    return refresh(instance, args, false, diag);
+}
+
+int dns_keeper_run_retransfer(struct keel_instance *instance, json_t *args, json_t **result,
+                              struct keel_diag *diag)
+{
+    return refresh(instance, args, true, diag);
+}
