@@ -13,6 +13,7 @@ include tests/unit/dnsd/local.mk
 include tests/unit/dhcpd/local.mk
 include tests/unit/httpd/local.mk
 include tests/scenario/local.mk
+include tests/durability/local.mk
 include tests/fuzz/local.mk
 include tests/system/local.mk
 include tests/bench/local.mk

@@ -110,3 +110,26 @@ void dhcp_durable_close(struct dhcp_durable *d)
         keel_store_close(d->env);
     d->env = NULL;
 }
+
+int dhcp_durable_commit(struct dhcp_durable *d, struct dhcp_engine *engine,
+                        const struct dhcp_decision *decisions, unsigned count, bool more)
+{
+    unsigned changes = more;
+    for (unsigned i = 0; i < count; i++)
+        changes += decisions[i].changes;
+    if (changes == 0) {
+        keel_store_abort(d->env);
+        return 0;
+    }
+    int err = keel_store_commit(d->env);
+    /* when it cannot be read either, what is marked as taken stays so: safe, if wasteful */
+    if (!err)
+        return 1;
+    if (keel_store_read(d->env) != 0)
+        return err;
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned k = 0; k < decisions[i].changes; k++)
+            dhcp_engine_resync(engine, decisions[i].changed[k]);
+    keel_store_read_end(d->env);
+    return err;
+}

@@ -159,30 +159,22 @@ static void decide(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
     log_decision(d);
 }
 
-/* One commit for the whole batch. On failure the engine forgets what it had promised. */
+/* One commit for the whole batch. */
 static bool make_durable(struct dhcp_serve *s, unsigned count)
 {
     struct keel_metrics *m = &s->instance->metrics;
-    unsigned changes = 0;
-    for (unsigned i = 0; i < count; i++)
-        changes += s->decisions[i].changes;
-    if (changes == 0 && s->follow.events.count == 0) {
-        keel_store_abort(s->durable.env);
-        return true;
-    }
     uint64_t begin = keel_clock_monotonic();
-    if (keel_store_commit(s->durable.env) == 0) {
+    int done = dhcp_durable_commit(&s->durable, s->engine, s->decisions, count,
+                                   s->follow.events.count > 0);
+    if (done > 0)
         keel_metric_observe(m, DHCP_METRIC_COMMIT, keel_clock_monotonic() - begin);
+    if (done >= 0)
         return true;
-    }
     keel_metric_add(m, DHCP_METRIC_COMMIT_FAILURES, 1);
-    if (keel_store_read(s->durable.env) != 0)
-        return false; /* what is marked as taken stays so: safe, if wasteful */
-    for (unsigned i = 0; i < count; i++)
-        for (unsigned k = 0; k < s->decisions[i].changes; k++)
-            dhcp_engine_resync(s->engine, s->decisions[i].changed[k]);
-    dhcp_follow_lost(&s->follow, s->engine);
-    keel_store_read_end(s->durable.env);
+    if (keel_store_read(s->durable.env) == 0) {
+        dhcp_follow_lost(&s->follow, s->engine);
+        keel_store_read_end(s->durable.env);
+    }
     return false;
 }
 
