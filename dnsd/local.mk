@@ -14,15 +14,22 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/denial.c dnsd/zone/denial.h \
 	dnsd/zone/denial_build.c dnsd/zone/denial_build.h \
 	dnsd/zone/diff.c dnsd/zone/diff.h \
+	dnsd/zone/edit.c dnsd/zone/edit.h \
+	dnsd/zone/edit_build.c \
+	dnsd/zone/edit_check.c \
+	dnsd/zone/edit_names.c dnsd/zone/edit_names.h \
 	dnsd/zone/generate.c dnsd/zone/generate.h \
 	dnsd/zone/image.c dnsd/zone/image.h \
 	dnsd/zone/image_file.h \
 	dnsd/zone/patch.c dnsd/zone/patch.h \
 	dnsd/zone/rdata_text.c dnsd/zone/rdata_text.h \
+	dnsd/zone/records.c dnsd/zone/records.h \
 	dnsd/zone/scan.c dnsd/zone/scan.h \
+	dnsd/zone/set_read.c dnsd/zone/set_read.h \
 	dnsd/zone/set.c dnsd/zone/set.h \
 	dnsd/zone/svcb_text.c dnsd/zone/svcb_text.h \
 	dnsd/zone/token.c dnsd/zone/token.h \
+	dnsd/zone/view.c dnsd/zone/view.h \
 	dnsd/zone/zones.c dnsd/zone/zones.h \
 	dnsd/answer/acl.c dnsd/answer/acl.h \
 	dnsd/answer/chaos.c dnsd/answer/chaos.h \
@@ -38,6 +45,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/transfer/ixfr.c dnsd/transfer/ixfr.h \
 	dnsd/transfer/notify.c dnsd/transfer/notify.h \
 	dnsd/transfer/refresh.c dnsd/transfer/refresh.h \
+	dnsd/transfer/update.c dnsd/transfer/update.h \
 	dnsd/serve/fetcher.c dnsd/serve/fetcher.h \
 	dnsd/serve/secondary.c dnsd/serve/secondary.h \
 	dnsd/serve/journal.c dnsd/serve/journal.h \

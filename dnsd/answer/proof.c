@@ -14,101 +14,104 @@ static void add(struct dns_proofs *proofs, const struct dns_node *node, const st
 
 /* --- NSEC --- */
 
-static void add_nsec(struct dns_proofs *proofs, const struct dns_image *image, uint32_t number)
+static void add_nsec(struct dns_proofs *proofs, const struct dns_view *view,
+                     const struct dns_nsec *entry)
 {
-    const struct dns_nsec *entry = &dns_image_nsec(image)[number];
-    add(proofs, dns_image_node(image, entry->node), dns_image_at(image, entry->set_at));
+    add(proofs, dns_view_node(view, entry->node), dns_image_at(view->base, entry->set_at));
 }
 
 /* --- NSEC3 --- */
 
-static void add_nsec3(struct dns_proofs *proofs, const struct dns_image *image, uint32_t number)
+static void add_nsec3(struct dns_proofs *proofs, const struct dns_view *view,
+                      const struct dns_nsec3 *entry)
 {
-    const struct dns_nsec3 *entry = &dns_image_nsec3(image)[number & ~DNS_PROOF_MATCH];
-    const struct dns_node *node = dns_image_node(image, entry->node);
-    add(proofs, node, dns_node_set(image, node, DNS_TYPE_NSEC3));
+    const struct dns_node *node = dns_view_node(view, entry->node);
+    add(proofs, node, dns_node_set(view->base, node, DNS_TYPE_NSEC3));
 }
 
 /* The end of the name with one label more than the encloser (RFC 5155, 1.3). */
-static void add_next_closer(struct dns_proofs *proofs, const struct dns_image *image,
+static void add_next_closer(struct dns_proofs *proofs, const struct dns_view *view,
                             const struct dns_name *name, const struct dns_node *encloser)
 {
     unsigned at = name->offsets[name->labels - encloser->labels - 1];
     uint8_t hash[KEEL_SHA1_SIZE];
-    dns_nsec3_hash(image, name->bytes + at, (size_t)name->size - at, hash);
-    add_nsec3(proofs, image, dns_nsec3_find(image, hash));
+    bool match;
+    dns_nsec3_hash(view->base, name->bytes + at, (size_t)name->size - at, hash);
+    add_nsec3(proofs, view, dns_view_nsec3(view, hash, &match));
 }
 
 /* RFC 5155, 7.2.1: the closest encloser that has a hash (with opt-out not every name has), and that
  * nothing closer exists. Returns it. */
-static const struct dns_node *add_closest(struct dns_proofs *proofs, const struct dns_image *image,
+static const struct dns_node *add_closest(struct dns_proofs *proofs, const struct dns_view *view,
                                           const struct dns_name *name,
                                           const struct dns_node *encloser)
 {
-    const struct dns_node_proof *table = dns_image_proofs(image);
-    uint32_t number = dns_node_number(image, encloser);
-    while (!(table[number].own & DNS_PROOF_MATCH) && number != 0)
-        number = dns_image_node(image, number)->parent;
-    encloser = dns_image_node(image, number);
-    add_nsec3(proofs, image, table[number].own);
-    add_next_closer(proofs, image, name, encloser);
+    bool match;
+    const struct dns_nsec3 *own = dns_view_nsec3_of(view, encloser, false, &match);
+    while (!match && encloser != dns_view_apex(view)) {
+        encloser = dns_view_node(view, encloser->parent);
+        own = dns_view_nsec3_of(view, encloser, false, &match);
+    }
+    add_nsec3(proofs, view, own);
+    add_next_closer(proofs, view, name, encloser);
     return encloser;
 }
 
-static void add_nsec3_of_node(struct dns_proofs *proofs, const struct dns_image *image,
+static void add_nsec3_of_node(struct dns_proofs *proofs, const struct dns_view *view,
                               const struct dns_node *node)
 {
-    uint32_t own = dns_image_proofs(image)[dns_node_number(image, node)].own;
+    bool match;
+    const struct dns_nsec3 *own = dns_view_nsec3_of(view, node, false, &match);
     struct dns_name name;
-    if (own & DNS_PROOF_MATCH || node == dns_image_apex(image)) {
-        add_nsec3(proofs, image, own);
+    if (match || node == dns_view_apex(view)) {
+        add_nsec3(proofs, view, own);
         return;
     }
     /* opt-out (RFC 5155, 7.2.4 and 7.2.7) */
-    dns_name_set(&name, dns_node_name(image, node));
-    add_closest(proofs, image, &name, dns_image_node(image, node->parent));
+    dns_name_set(&name, dns_node_name(view->base, node));
+    add_closest(proofs, view, &name, dns_view_node(view, node->parent));
 }
 
 /* --- either --- */
 
-void dns_prove_no_type(struct dns_proofs *proofs, const struct dns_image *image,
+void dns_prove_no_type(struct dns_proofs *proofs, const struct dns_view *view,
                        const struct dns_node *node)
 {
     /* of an empty non-terminal: the NSEC before it names one below it (RFC 4035, 3.1.3.2) */
-    if (image->denial == DNS_DENIAL_NSEC)
-        add_nsec(proofs, image, dns_image_proofs(image)[dns_node_number(image, node)].own);
-    else if (image->denial == DNS_DENIAL_NSEC3)
-        add_nsec3_of_node(proofs, image, node);
+    if (view->base->denial == DNS_DENIAL_NSEC)
+        add_nsec(proofs, view, dns_view_nsec_of(view, node, false));
+    else if (view->base->denial == DNS_DENIAL_NSEC3)
+        add_nsec3_of_node(proofs, view, node);
 }
 
-void dns_prove_no_name(struct dns_proofs *proofs, const struct dns_image *image,
+void dns_prove_no_name(struct dns_proofs *proofs, const struct dns_view *view,
                        const struct dns_name *name, const struct dns_node *encloser)
 {
-    if (image->denial == DNS_DENIAL_NSEC) {
-        add_nsec(proofs, image, dns_nsec_find(image, name));
-        add_nsec(proofs, image, dns_image_proofs(image)[dns_node_number(image, encloser)].wildcard);
-    } else if (image->denial == DNS_DENIAL_NSEC3) {
-        encloser = add_closest(proofs, image, name, encloser);
-        add_nsec3(proofs, image,
-                  dns_image_proofs(image)[dns_node_number(image, encloser)].wildcard);
+    if (view->base->denial == DNS_DENIAL_NSEC) {
+        add_nsec(proofs, view, dns_view_nsec(view, name));
+        add_nsec(proofs, view, dns_view_nsec_of(view, encloser, true));
+    } else if (view->base->denial == DNS_DENIAL_NSEC3) {
+        bool match;
+        encloser = add_closest(proofs, view, name, encloser);
+        add_nsec3(proofs, view, dns_view_nsec3_of(view, encloser, true, &match));
     }
 }
 
-void dns_prove_expansion(struct dns_proofs *proofs, const struct dns_image *image,
+void dns_prove_expansion(struct dns_proofs *proofs, const struct dns_view *view,
                          const struct dns_name *name, const struct dns_node *encloser)
 {
-    if (image->denial == DNS_DENIAL_NSEC)
-        add_nsec(proofs, image, dns_nsec_find(image, name));
-    else if (image->denial == DNS_DENIAL_NSEC3)
-        add_next_closer(proofs, image, name, encloser);
+    if (view->base->denial == DNS_DENIAL_NSEC)
+        add_nsec(proofs, view, dns_view_nsec(view, name));
+    else if (view->base->denial == DNS_DENIAL_NSEC3)
+        add_next_closer(proofs, view, name, encloser);
 }
 
-void dns_prove_no_wildcard_type(struct dns_proofs *proofs, const struct dns_image *image,
+void dns_prove_no_wildcard_type(struct dns_proofs *proofs, const struct dns_view *view,
                                 const struct dns_name *name, const struct dns_node *encloser)
 {
-    if (image->denial == DNS_DENIAL_NSEC)
-        add_nsec(proofs, image, dns_nsec_find(image, name));
-    else if (image->denial == DNS_DENIAL_NSEC3)
-        add_closest(proofs, image, name, encloser);
-    dns_prove_no_type(proofs, image, dns_image_node(image, encloser->wildcard));
+    if (view->base->denial == DNS_DENIAL_NSEC)
+        add_nsec(proofs, view, dns_view_nsec(view, name));
+    else if (view->base->denial == DNS_DENIAL_NSEC3)
+        add_closest(proofs, view, name, encloser);
+    dns_prove_no_type(proofs, view, dns_view_node(view, encloser->wildcard));
 }

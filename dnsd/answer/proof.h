@@ -17,19 +17,19 @@ struct dns_proofs {
     } items[DNS_PROOFS_MAX];
 };
 
-/* Each adds what is not there yet; nothing where the image has no chain. Names are lower-cased. */
+/* Each adds what is not there yet; nothing where the zone has no chain. Names are lower-cased. */
 
 /* The node exists, and has no RRset of the type that was asked for (or, at a cut, no DS). */
-void dns_prove_no_type(struct dns_proofs *proofs, const struct dns_image *image,
+void dns_prove_no_type(struct dns_proofs *proofs, const struct dns_view *view,
                        const struct dns_node *node);
 /* The name does not exist below its closest encloser, and no wildcard stands in for it. */
-void dns_prove_no_name(struct dns_proofs *proofs, const struct dns_image *image,
+void dns_prove_no_name(struct dns_proofs *proofs, const struct dns_view *view,
                        const struct dns_name *name, const struct dns_node *encloser);
 /* The answer came from the wildcard below encloser: no closer name exists. */
-void dns_prove_expansion(struct dns_proofs *proofs, const struct dns_image *image,
+void dns_prove_expansion(struct dns_proofs *proofs, const struct dns_view *view,
                          const struct dns_name *name, const struct dns_node *encloser);
 /* The wildcard below encloser stands in for the name, but has not the type. */
-void dns_prove_no_wildcard_type(struct dns_proofs *proofs, const struct dns_image *image,
+void dns_prove_no_wildcard_type(struct dns_proofs *proofs, const struct dns_view *view,
                                 const struct dns_name *name, const struct dns_node *encloser);
 
 #endif

@@ -205,7 +205,7 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
         query->rcode = DNS_SERVFAIL;
     } else if (query->zone) {
         uint16_t qtype = query->transfer == DNS_TRANSFER_SOA ? DNS_TYPE_SOA : m->qtype;
-        reply.image = query->zone->image;
+        reply.view = dns_zone_view(query->zone);
         query->rcode =
             dns_resolve(&reply, &m->qname, qtype, query->hash, query->tcp, &authoritative);
         query->truncated = reply.truncated;

@@ -14,8 +14,8 @@ static size_t home_of(const struct dns_node *node)
  * apex is the root. */
 static void write_owner(struct dns_reply *reply, const struct dns_node *node)
 {
-    const uint8_t *name = dns_node_name(reply->image, node);
-    size_t apex_size = dns_image_apex(reply->image)->name_size;
+    const uint8_t *name = dns_node_name(reply->view.base, node);
+    size_t apex_size = dns_image_apex(reply->view.base)->name_size;
     keel_write_bytes(&reply->out, name, node->name_size - apex_size);
     if (apex_size > 1)
         keel_write_u16(&reply->out, POINTER(DNS_HEADER_SIZE + reply->qname_size - apex_size));
@@ -213,28 +213,113 @@ size_t dns_reply_name_record(struct dns_reply *reply, enum dns_section section, 
     return at;
 }
 
+/* The addresses of a name in a set. owner: where the name stands, or DNS_OWNER_NONE. False when
+ * they do not fit. */
+static bool put_addresses(struct dns_reply *reply, const struct dns_node *host, size_t owner,
+                          bool required)
+{
+    static const uint16_t types[] = {DNS_TYPE_A, DNS_TYPE_AAAA};
+    for (unsigned k = 0; k < 2; k++) {
+        const struct dns_set *addresses = dns_node_set(reply->view.base, host, types[k]);
+        if (addresses && !dns_reply_set(reply, DNS_ADDITIONAL, host, addresses, owner)) {
+            if (required)
+                reply->truncated = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Where the name that leads on stands in the record at `at`; 0: the owner. Its type has one. */
+static size_t linked_name(const struct dns_set *set, size_t at)
+{
+    static const uint8_t root = 0;
+    size_t rdata = at + 12;
+    switch (set->type) {
+    case DNS_TYPE_NS:
+        return rdata;
+    case DNS_TYPE_SRV:
+        return rdata + 6;
+    case DNS_TYPE_MX:
+        return rdata + 2;
+    default: /* SVCB, HTTPS: "." is the owner (RFC 9460, 2.5.2) */
+        return set->bytes[rdata + 2] == root && keel_get_u16(set->bytes + rdata) > 0 ? 0
+                                                                                     : rdata + 2;
+    }
+}
+
+/* The name at `at` of a set's bytes, lower-cased and flat; returns its size, 0: too long. */
+static size_t read_name(const struct dns_reply *reply, const struct dns_node *node,
+                        const struct dns_set *set, size_t at, uint8_t out[DNS_NAME_MAX])
+{
+    const uint8_t *owner = dns_node_name(reply->view.base, node), *p = set->bytes;
+    size_t size = 0;
+    if (at == 0) {
+        memcpy(out, owner, node->name_size);
+        return node->name_size;
+    }
+    for (;;) {
+        unsigned n = p[at];
+        if (n >= 0xC0) {
+            size_t target = keel_get_u16(p + at) & DNS_POINTER_MAX;
+            bool own = target >= home_of(node);
+            p = own ? set->bytes : owner;
+            at = own ? target - home_of(node) : target - DNS_HEADER_SIZE;
+            continue;
+        }
+        if (size + n + 1 > DNS_NAME_MAX)
+            return 0;
+        for (unsigned i = 0; i <= n; i++)
+            out[size++] = dns_lower[p[at + i]];
+        if (n == 0)
+            return size;
+        at += n + 1;
+    }
+}
+
+/* A set of the base whose names may have got addresses since: they are looked up. */
+static void put_open_links(struct dns_reply *reply, const struct dns_node *node,
+                           const struct dns_set *set, size_t at, bool known, bool required)
+{
+    const struct dns_node *seen[256];
+    unsigned count = 0, i;
+    size_t record = 0;
+    uint8_t name[DNS_NAME_MAX];
+
+    for (unsigned k = 0; k < set->count && count < sizeof seen / sizeof seen[0]; k++) {
+        size_t offset = linked_name(set, record);
+        size_t size = read_name(reply, node, set, offset, name);
+        uint64_t hash = dns_image_hash(reply->view.base, name, size);
+        const struct dns_node *host = dns_view_find(&reply->view, hash, name, size);
+        record += 12u + keel_get_u16(set->bytes + record + 10);
+        for (i = 0; i < count && seen[i] != host; i++)
+            ;
+        if (!host || i < count)
+            continue;
+        seen[count++] = host;
+        size_t owner = known && at + offset <= DNS_POINTER_MAX ? at + offset : DNS_OWNER_NONE;
+        if (!put_addresses(reply, host, owner, required))
+            return;
+    }
+}
+
 void dns_reply_links(struct dns_reply *reply, const struct dns_node *node,
                      const struct dns_set *set, size_t at, bool required)
 {
-    static const uint16_t types[] = {DNS_TYPE_A, DNS_TYPE_AAAA};
     const struct dns_link *links = dns_set_links(set);
     /* expanded sets are longer than the links know */
     bool known = can_move(reply, node, set, at);
 
+    if (set->flags & DNS_SET_OPEN && reply->view.delta && !dns_view_in_delta(&reply->view, set)) {
+        put_open_links(reply, node, set, at, known, required);
+        return;
+    }
     for (unsigned i = 0; i < set->links; i++) {
-        const struct dns_node *host = dns_image_node(reply->image, links[i].node);
+        const struct dns_node *host = dns_view_node(&reply->view, links[i].node);
         size_t owner = at + links[i].offset;
         if (!known || owner > DNS_POINTER_MAX)
             owner = DNS_OWNER_NONE;
-        for (unsigned k = 0; k < 2; k++) {
-            const struct dns_set *addresses = dns_node_set(reply->image, host, types[k]);
-            if (!addresses)
-                continue;
-            if (!dns_reply_set(reply, DNS_ADDITIONAL, host, addresses, owner)) {
-                if (required)
-                    reply->truncated = true;
-                return;
-            }
-        }
+        if (!put_addresses(reply, host, owner, required))
+            return;
     }
 }

@@ -10,15 +10,15 @@
 
 #include "common/base/wire.h"
 #include "dnsd/wire/message.h"
-#include "dnsd/zone/image.h"
+#include "dnsd/zone/view.h"
 
 enum dns_section { DNS_ANSWER, DNS_AUTHORITY, DNS_ADDITIONAL };
 
 struct dns_reply {
-    struct keel_writer out;        /* ends where the room does, an OPT's bytes held back */
-    const struct dns_image *image; /* what names and sets belong to */
-    unsigned qname_size;           /* of the question */
-    uint16_t counts[3];            /* records in each section */
+    struct keel_writer out; /* ends where the room does, an OPT's bytes held back */
+    struct dns_view view;   /* what names and sets belong to */
+    unsigned qname_size;    /* of the question */
+    uint16_t counts[3];     /* records in each section */
     bool truncated;
     /* The node that answered or refers, before any alias was followed; DNS_NO_NODE: none did. */
     uint32_t subject;

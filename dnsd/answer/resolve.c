@@ -8,7 +8,7 @@
 /* Where the walk stands: the name that is looked for now. */
 struct walk {
     struct dns_reply *reply;
-    const struct dns_image *image;
+    struct dns_view view;
     uint16_t qtype;
     bool tcp;
     bool authoritative;
@@ -43,8 +43,9 @@ static size_t owner_above(const struct walk *walk, const struct dns_node *node)
 
 static enum outcome add_negative_soa(struct walk *walk)
 {
-    const struct dns_node *apex = dns_image_apex(walk->image);
-    const struct dns_set *soa = dns_image_at(walk->image, walk->image->negative_at);
+    const struct dns_node *apex = dns_view_apex(&walk->view);
+    const struct dns_set *soa =
+        dns_image_at(walk->view.base, dns_view_newest(&walk->view)->negative_at);
     /* the apex ends the question's name, whatever name the walk has come to */
     size_t owner = DNS_HEADER_SIZE + walk->reply->qname_size - apex->name_size;
     return dns_reply_set(walk->reply, DNS_AUTHORITY, apex, soa, owner) ? DONE : NO_SPACE;
@@ -53,7 +54,7 @@ static enum outcome add_negative_soa(struct walk *walk)
 static void link_later(struct walk *walk, const struct dns_node *node, const struct dns_set *set,
                        size_t at, bool required)
 {
-    if (set->links == 0)
+    if (set->links == 0 && !(set->flags & DNS_SET_OPEN))
         return;
     walk->links.node = node;
     walk->links.set = set;
@@ -65,12 +66,12 @@ static void link_later(struct walk *walk, const struct dns_node *node, const str
 static void note_subject(struct walk *walk, const struct dns_node *node)
 {
     if (walk->steps == 0)
-        walk->reply->subject = dns_node_number(walk->image, node);
+        walk->reply->subject = dns_view_number(&walk->view, node);
 }
 
 static enum outcome refer(struct walk *walk, const struct dns_node *cut)
 {
-    const struct dns_set *ns = dns_node_set(walk->image, cut, DNS_TYPE_NS);
+    const struct dns_set *ns = dns_node_set(walk->view.base, cut, DNS_TYPE_NS);
     size_t owner = owner_above(walk, cut);
     note_subject(walk, cut);
     if (walk->steps == 0)
@@ -82,9 +83,9 @@ static enum outcome refer(struct walk *walk, const struct dns_node *cut)
     if (!walk->reply->dnssec)
         return DONE;
     /* a signed child, or the proof that it is not (RFC 4035, 3.1.4) */
-    const struct dns_set *ds = dns_node_set(walk->image, cut, DNS_TYPE_DS);
+    const struct dns_set *ds = dns_node_set(walk->view.base, cut, DNS_TYPE_DS);
     if (!ds)
-        dns_prove_no_type(&walk->proofs, walk->image, cut);
+        dns_prove_no_type(&walk->proofs, &walk->view, cut);
     else if (!dns_reply_set(walk->reply, DNS_AUTHORITY, cut, ds, owner))
         return NO_SPACE;
     return DONE;
@@ -94,7 +95,7 @@ static enum outcome refer(struct walk *walk, const struct dns_node *cut)
 static enum outcome follow(struct walk *walk, const struct dns_node *dname, size_t at)
 {
     const struct keel_writer *out = &walk->reply->out;
-    const struct dns_node *apex = dns_image_apex(walk->image);
+    const struct dns_node *apex = dns_view_apex(&walk->view);
     size_t offset = at;
 
     /* beyond a pointer's reach no further owner could be named: the client asks on from here */
@@ -105,14 +106,14 @@ static enum outcome follow(struct walk *walk, const struct dns_node *dname, size
     int err = dns_name_parse_compressed(&walk->name, out->start, keel_writer_offset(out), &offset);
     KEEL_ASSERT(err == 0, "a name that was just written cannot be read");
     dns_name_lower(&walk->name);
-    walk->hash = dns_image_hash(walk->image, walk->name.bytes, walk->name.size);
+    walk->hash = dns_image_hash(walk->view.base, walk->name.bytes, walk->name.size);
     walk->owner = at;
     if (walk->name.labels < apex->labels)
         return DONE;
     unsigned end = walk->name.offsets[walk->name.labels - apex->labels];
     bool inside =
         (size_t)(walk->name.size - end) == apex->name_size &&
-        memcmp(walk->name.bytes + end, dns_node_name(walk->image, apex), apex->name_size) == 0;
+        memcmp(walk->name.bytes + end, dns_node_name(walk->view.base, apex), apex->name_size) == 0;
     return inside ? FOLLOW : DONE;
 }
 
@@ -127,7 +128,7 @@ static bool already_answered(const struct walk *walk)
 
 static enum outcome answer_cname(struct walk *walk, const struct dns_node *node)
 {
-    const struct dns_set *set = dns_node_set(walk->image, node, DNS_TYPE_CNAME);
+    const struct dns_set *set = dns_node_set(walk->view.base, node, DNS_TYPE_CNAME);
     if (already_answered(walk))
         return DONE;
     size_t at = dns_reply_set(walk->reply, DNS_ANSWER, node, set, walk->owner);
@@ -141,7 +142,7 @@ static enum outcome answer_several(struct walk *walk, const struct dns_node *nod
 {
     const struct dns_set *set = NULL;
     bool any = walk->qtype == DNS_TYPE_ANY, beside = false;
-    while ((set = dns_node_next_set(walk->image, node, set))) {
+    while ((set = dns_node_next_set(walk->view.base, node, set))) {
         /* signatures come with their set when they are wanted with everything */
         bool wanted = any ? !beside || !walk->reply->dnssec : set->type == DNS_TYPE_RRSIG;
         beside = set->flags & DNS_SET_SIGNED;
@@ -160,9 +161,9 @@ static enum outcome answer_no_type(struct walk *walk, const struct dns_node *nod
                                    const struct dns_node *encloser)
 {
     if (walk->reply->dnssec && encloser)
-        dns_prove_no_wildcard_type(&walk->proofs, walk->image, &walk->name, encloser);
+        dns_prove_no_wildcard_type(&walk->proofs, &walk->view, &walk->name, encloser);
     else if (walk->reply->dnssec)
-        dns_prove_no_type(&walk->proofs, walk->image, node);
+        dns_prove_no_type(&walk->proofs, &walk->view, node);
     return add_negative_soa(walk);
 }
 
@@ -181,13 +182,13 @@ static enum outcome answer_node(struct walk *walk, const struct dns_node *node,
     const struct dns_set *set;
     note_subject(walk, node);
     if (walk->qtype == DNS_TYPE_ANY)
-        set = dns_node_next_set(walk->image, node, NULL);
+        set = dns_node_next_set(walk->view.base, node, NULL);
     else
-        set = dns_node_set(walk->image, node, walk->qtype);
+        set = dns_node_set(walk->view.base, node, walk->qtype);
     if (!set && (!(node->flags & DNS_NODE_CNAME) || is_never_aliased(walk->qtype)))
         return answer_no_type(walk, node, encloser);
     if (walk->reply->dnssec && encloser)
-        dns_prove_expansion(&walk->proofs, walk->image, &walk->name, encloser);
+        dns_prove_expansion(&walk->proofs, &walk->view, &walk->name, encloser);
     if (!set)
         return answer_cname(walk, node);
     if (walk->qtype == DNS_TYPE_ANY || walk->qtype == DNS_TYPE_RRSIG)
@@ -211,7 +212,7 @@ static bool add_dname(struct walk *walk, const struct dns_node *node, const stru
 /* RFC 6672, 3.1: the DNAME, a CNAME made of it, and on to the new name. */
 static enum outcome answer_dname(struct walk *walk, const struct dns_node *node)
 {
-    const struct dns_set *set = dns_node_set(walk->image, node, DNS_TYPE_DNAME);
+    const struct dns_set *set = dns_node_set(walk->view.base, node, DNS_TYPE_DNAME);
     const uint8_t *target = set->bytes + 12;
     size_t target_size = keel_get_u16(set->bytes + 10);
     struct dns_name made;
@@ -237,15 +238,15 @@ static enum outcome answer_dname(struct walk *walk, const struct dns_node *node)
 static enum outcome answer_missing(struct walk *walk)
 {
     const struct dns_node *encloser =
-        dns_image_encloser(walk->image, &walk->name, walk->name.labels - 1u);
+        dns_view_encloser(&walk->view, &walk->name, walk->name.labels - 1u);
     if (encloser->flags & (DNS_NODE_CUT | DNS_NODE_BELOW_CUT))
-        return refer(walk, dns_image_node(walk->image, encloser->cut));
+        return refer(walk, dns_view_node(&walk->view, encloser->cut));
     if (encloser->flags & DNS_NODE_DNAME)
         return answer_dname(walk, encloser);
     if (encloser->flags & DNS_NODE_WILDCARD)
-        return answer_node(walk, dns_image_node(walk->image, encloser->wildcard), encloser);
+        return answer_node(walk, dns_view_node(&walk->view, encloser->wildcard), encloser);
     if (walk->reply->dnssec)
-        dns_prove_no_name(&walk->proofs, walk->image, &walk->name, encloser);
+        dns_prove_no_name(&walk->proofs, &walk->view, &walk->name, encloser);
     return NO_NAME;
 }
 
@@ -253,7 +254,7 @@ static enum outcome answer_missing(struct walk *walk)
 static bool is_ours(const struct walk *walk, const struct dns_node *cut)
 {
     return walk->qtype == DNS_TYPE_DS ||
-           (walk->qtype == DNS_TYPE_NSEC && dns_node_set(walk->image, cut, DNS_TYPE_NSEC));
+           (walk->qtype == DNS_TYPE_NSEC && dns_node_set(walk->view.base, cut, DNS_TYPE_NSEC));
 }
 
 static enum outcome step(struct walk *walk, const struct dns_node *node)
@@ -261,7 +262,7 @@ static enum outcome step(struct walk *walk, const struct dns_node *node)
     if (!node)
         return answer_missing(walk);
     if (node->flags & DNS_NODE_BELOW_CUT || (node->flags & DNS_NODE_CUT && !is_ours(walk, node)))
-        return refer(walk, dns_image_node(walk->image, node->cut));
+        return refer(walk, dns_view_node(&walk->view, node->cut));
     return answer_node(walk, node, NULL);
 }
 
@@ -287,7 +288,7 @@ enum dns_rcode dns_resolve(struct dns_reply *reply, const struct dns_name *qname
     enum dns_rcode rcode = DNS_NOERROR;
 
     walk.reply = reply;
-    walk.image = reply->image;
+    walk.view = reply->view;
     walk.qtype = qtype;
     walk.tcp = tcp;
     walk.authoritative = true;
@@ -296,13 +297,13 @@ enum dns_rcode dns_resolve(struct dns_reply *reply, const struct dns_name *qname
     walk.steps = 0;
     walk.links.set = NULL;
     walk.proofs.count = 0;
-    const struct dns_node *node = dns_image_find(reply->image, hash, qname->bytes, qname->size);
+    const struct dns_node *node = dns_view_find(&walk.view, hash, qname->bytes, qname->size);
     if (!node)
         walk.name = *qname;
     enum outcome outcome = step(&walk, node);
     while (outcome == FOLLOW)
         outcome =
-            step(&walk, dns_image_find(walk.image, walk.hash, walk.name.bytes, walk.name.size));
+            step(&walk, dns_view_find(&walk.view, walk.hash, walk.name.bytes, walk.name.size));
     if (outcome == NO_NAME) {
         rcode = DNS_NXDOMAIN;
         outcome = add_negative_soa(&walk);

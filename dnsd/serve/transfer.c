@@ -156,10 +156,10 @@ void dns_transfer_free(struct dns_transfer_out *transfer)
     keel_metric_add(serve->metrics,
                     transfer->whole ? DNS_METRIC_TRANSFERS_SENT : DNS_METRIC_TRANSFERS_BROKEN, 1);
     keel_addr_format(peer, sizeof peer, &transfer->stream->peer);
-    dns_name_to_text(zone, dns_node_name(axfr->image, dns_image_apex(axfr->image)));
+    dns_name_to_text(zone, dns_node_name(axfr->view.base, dns_image_apex(axfr->view.base)));
     keel_info("transfer", transfer->whole ? "zone sent" : "broken off",
               "zone=%s serial=%u peer=%s messages=%llu records=%llu bytes=%llu ms=%llu", zone,
-              axfr->image->serial, peer, (unsigned long long)axfr->messages,
+              dns_view_newest(&axfr->view)->serial, peer, (unsigned long long)axfr->messages,
               (unsigned long long)axfr->records, (unsigned long long)axfr->bytes,
               (unsigned long long)(took / KEEL_NS_PER_MS));
     keel_stream_watermarks(transfer->stream, USUAL_HIGH, USUAL_LOW);

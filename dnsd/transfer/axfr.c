@@ -55,7 +55,7 @@ void dns_axfr_judge(struct dns_query *query, const struct dns_answer_context *co
     }
     query->zone = zone;
     bool current = m->qtype == DNS_TYPE_IXFR &&
-                   (!query->tcp || dns_serial_reached(serial, zone->image->serial));
+                   (!query->tcp || dns_serial_reached(serial, dns_zone_newest(zone)->serial));
     query->transfer = current ? DNS_TRANSFER_SOA : DNS_TRANSFER_ZONE;
 }
 
@@ -65,7 +65,7 @@ void dns_axfr_start(struct dns_axfr *axfr, const struct dns_query *query, uint16
 {
     const struct dns_message *m = &query->message;
     *axfr = (struct dns_axfr){
-        .image = query->zone->image,
+        .view = dns_zone_view(query->zone),
         .tsig = query->tsig,
         .edns = {.present = m->edns.present, .udp_size = udp_size, .dnssec_ok = m->edns.dnssec_ok},
         .id = m->id,
@@ -78,30 +78,29 @@ void dns_axfr_start(struct dns_axfr *axfr, const struct dns_query *query, uint16
 /* The set that comes next, with its node; NULL when there is none left. */
 static const struct dns_set *next_set(struct dns_axfr *axfr, const struct dns_node **node)
 {
-    const struct dns_image *image = axfr->image;
-    *node = dns_image_apex(image);
+    const struct dns_view *view = &axfr->view;
+    *node = dns_view_apex(view);
     if (axfr->stage == DNS_AXFR_DONE)
         return NULL;
     if (axfr->stage != DNS_AXFR_BODY)
-        return dns_image_at(image, image->soa_at);
-    *node = dns_image_node(image, axfr->node);
+        return dns_image_at(view->base, dns_view_newest(view)->soa_at);
+    *node = axfr->node;
     return axfr->set;
 }
 
 /* Moves to the set behind `previous` of this node, or to the first one of a later node. */
 static void advance_body(struct dns_axfr *axfr, const struct dns_set *previous)
 {
-    const struct dns_image *image = axfr->image;
     for (;;) {
-        const struct dns_node *node = dns_image_node(image, axfr->node);
-        const struct dns_set *set = dns_node_next_set(image, node, previous);
+        const struct dns_set *set = dns_node_next_set(axfr->view.base, axfr->node, previous);
         previous = set;
         if (set && set->type == DNS_TYPE_SOA)
             continue; /* it stands at both ends instead */
         axfr->set = set;
         if (set)
             return;
-        if (++axfr->node == image->node_count) {
+        axfr->node = dns_view_next(&axfr->view, &axfr->walk);
+        if (!axfr->node) {
             axfr->stage = DNS_AXFR_LAST_SOA;
             return;
         }
@@ -113,6 +112,7 @@ static void advance(struct dns_axfr *axfr)
     switch (axfr->stage) {
     case DNS_AXFR_FIRST_SOA:
         axfr->stage = DNS_AXFR_BODY;
+        axfr->node = dns_view_next(&axfr->view, &axfr->walk);
         advance_body(axfr, NULL);
         break;
     case DNS_AXFR_BODY:
@@ -146,7 +146,7 @@ static void fill(struct dns_axfr *axfr, struct dns_reply *reply, uint8_t *end)
         bool first = reply->counts[DNS_ANSWER] == 0;
         size_t at = keel_writer_offset(&reply->out);
         if (node != written)
-            owner = node == dns_image_apex(axfr->image) ? DNS_OWNER_QUESTION : DNS_OWNER_NONE;
+            owner = node == dns_view_apex(&axfr->view) ? DNS_OWNER_QUESTION : DNS_OWNER_NONE;
         if (axfr->divided || !dns_reply_set(reply, DNS_ANSWER, node, set, owner)) {
             if (!first)
                 return;
@@ -166,7 +166,7 @@ int dns_axfr_next(struct dns_axfr *axfr, uint8_t *out, size_t *size, uint64_t no
 {
     bool edns = axfr->edns.present && axfr->messages == 0;
     size_t tail = (edns ? DNS_OPT_SIZE : 0) + axfr->tsig.room;
-    struct dns_reply reply = {.image = axfr->image, .qname_size = axfr->question_size - 4u};
+    struct dns_reply reply = {.view = axfr->view, .qname_size = axfr->question_size - 4u};
 
     if (axfr->stage == DNS_AXFR_DONE)
         return KEEL_EOF;

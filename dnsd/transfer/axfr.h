@@ -1,7 +1,7 @@
 /*
  * Zone transfers out (RFC 5936, RFC 1995): who gets what, and a zone as a stream of messages.
  *
- * The stream reads an image, which never changes, so that what is sent is one version of the zone
+ * The stream reads a version, which never changes, so that what is sent is one version of the zone
  * however long it takes. Nothing is kept but a position: the caller asks for the next message when
  * there is room for it.
  */
@@ -28,9 +28,10 @@ static inline bool dns_serial_reached(uint32_t a, uint32_t b)
 
 enum dns_axfr_stage { DNS_AXFR_FIRST_SOA, DNS_AXFR_BODY, DNS_AXFR_LAST_SOA, DNS_AXFR_DONE };
 struct dns_axfr {
-    const struct dns_image *image; /* borrowed for as long as it lasts */
+    struct dns_view view; /* borrowed for as long as it lasts */
     enum dns_axfr_stage stage;
-    uint32_t node;                /* whose sets are being sent */
+    struct dns_view_walk walk;
+    const struct dns_node *node;  /* whose sets are being sent */
     const struct dns_set *set;    /* the next one */
     struct dns_set_cursor cursor; /* in it, when it did not fit into a message */
     bool divided;                 /* the cursor stands inside of it */

@@ -181,7 +181,7 @@ int dns_notifier_save(struct dns_notifier *n, struct keel_buf *out)
 
 static bool knows(const struct dns_notice *notice)
 {
-    const struct dns_image *image = notice->target.zone->image;
+    const struct dns_image *image = dns_zone_newest(notice->target.zone);
     return !image || (notice->told && notice->serial == image->serial);
 }
 
@@ -209,8 +209,9 @@ void dns_notifier_zone(struct dns_notifier *n, const struct dns_zone *zone)
 static size_t build(struct dns_notice *notice, uint16_t id, uint64_t now, uint8_t *out)
 {
     const struct dns_zone *zone = notice->target.zone;
-    const struct dns_node *apex = dns_image_apex(zone->image);
-    struct dns_reply message = {.image = zone->image, .qname_size = apex->name_size};
+    const struct dns_view view = dns_zone_view(zone);
+    const struct dns_node *apex = dns_view_apex(&view);
+    struct dns_reply message = {.view = view, .qname_size = apex->name_size};
 
     if (notice->target.key)
         dns_tsig_open(&notice->tsig, notice->target.key);
@@ -226,8 +227,8 @@ static size_t build(struct dns_notice *notice, uint16_t id, uint64_t now, uint8_
     keel_write_u16(&message.out, DNS_TYPE_SOA);
     keel_write_u16(&message.out, DNS_CLASS_IN);
     /* a hint of what is new (RFC 1996, 3.7) */
-    dns_reply_set(&message, DNS_ANSWER, apex, dns_image_at(zone->image, zone->image->soa_at),
-                  DNS_OWNER_QUESTION);
+    dns_reply_set(&message, DNS_ANSWER, apex,
+                  dns_image_at(view.base, dns_view_newest(&view)->soa_at), DNS_OWNER_QUESTION);
     if (dns_tsig_sign(&notice->tsig, &message.out, now) != 0)
         return 0;
     return keel_writer_offset(&message.out);
@@ -268,7 +269,7 @@ enum dns_notify_action dns_notifier_next(struct dns_notifier *n, uint64_t now_ns
         return DNS_NOTIFY_GIVE_UP;
     }
     notice->waiting = true;
-    notice->sent = notice->target.zone->image->serial;
+    notice->sent = dns_zone_newest(notice->target.zone)->serial;
     notice->id = id;
     notice->due_ns = now_ns + (KEEL_NS_PER_S << notice->tries);
     keel_list_push_back(&n->waiting[notice->tries++], &notice->node);

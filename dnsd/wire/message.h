@@ -33,7 +33,10 @@ enum dns_rcode {
     DNS_NOTIMP = 4,
     DNS_REFUSED = 5,
     DNS_YXDOMAIN = 6,
+    DNS_YXRRSET = 7,
+    DNS_NXRRSET = 8,
     DNS_NOTAUTH = 9,
+    DNS_NOTZONE = 10,
     DNS_BADVERS = 16,
     DNS_BADCOOKIE = 23,
 };

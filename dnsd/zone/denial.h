@@ -14,12 +14,15 @@
  *     buckets: uint32_t[1 << (64 - bucket_shift)]
  *     proofs:  struct dns_node_proof[node_count]
  *     salt:    uint8_t[salt_size]
+ *
+ * A delta has a chain of its own, of its nodes alone; neither buckets nor proofs. What the base's
+ * chain says of nodes that the delta has replaced counts no more.
  */
 #ifndef DNSD_ZONE_DENIAL_H
 #define DNSD_ZONE_DENIAL_H
 
 #include "common/base/digest.h"
-#include "dnsd/zone/image.h"
+#include "dnsd/zone/view.h"
 
 struct dns_nsec {
     uint64_t prefix; /* first 8 bytes of the sort key below the apex, zeros behind a shorter one */
@@ -62,5 +65,15 @@ void dns_nsec3_hash(const struct dns_image *image, const uint8_t *name, size_t s
 /* The number of the last entry at or before the hash, of the very last when there is none: it
  * matches (DNS_PROOF_MATCH is set) or covers it. */
 uint32_t dns_nsec3_find(const struct dns_image *image, const uint8_t hash[KEEL_SHA1_SIZE]);
+
+/* The same of a version; the entry itself, never NULL when the version has a chain. */
+const struct dns_nsec *dns_view_nsec(const struct dns_view *view, const struct dns_name *name);
+const struct dns_nsec3 *dns_view_nsec3(const struct dns_view *view,
+                                       const uint8_t hash[KEEL_SHA1_SIZE], bool *match);
+/* What matches or covers the name of a node, and (wildcard) the name "*" below it. */
+const struct dns_nsec *dns_view_nsec_of(const struct dns_view *view, const struct dns_node *node,
+                                        bool wildcard);
+const struct dns_nsec3 *dns_view_nsec3_of(const struct dns_view *view, const struct dns_node *node,
+                                          bool wildcard, bool *match);
 
 #endif

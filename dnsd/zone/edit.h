@@ -6,7 +6,8 @@
  *     dns_edit_delta: the touched owners as a delta of the base
  *     dns_edit_image: everything as a new base
  *
- * Changes between dns_edit_begin and dns_edit_commit are one step: all or nothing (RFC 2136, 3.4.2).
+ * Changes between dns_edit_begin and dns_edit_commit are one step: all or nothing (RFC
+ * 2136, 3.4.2).
  */
 #ifndef DNSD_ZONE_EDIT_H
 #define DNSD_ZONE_EDIT_H
@@ -24,6 +25,8 @@ void dns_edit_free(struct dns_edit *edit);
 /* --- reading: the zone as it is with all changes up to now --- */
 
 uint32_t dns_edit_serial(const struct dns_edit *edit);
+/* The zone has signatures or denies what is not there: each change would have to be signed. */
+bool dns_edit_is_signed(const struct dns_edit *edit);
 /* Names are lower-cased, flat. Has the owner any record; any of the type? */
 bool dns_edit_has_name(const struct dns_edit *edit, const uint8_t *owner, size_t size);
 bool dns_edit_has_set(const struct dns_edit *edit, const uint8_t *owner, size_t size,

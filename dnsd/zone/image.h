@@ -32,6 +32,7 @@ enum {
     DNS_NODE_CNAME = 8,
     DNS_NODE_WILDCARD = 16, /* has a child "*": `wildcard` */
     DNS_NODE_NSEC3 = 32,    /* a hash and nothing else: no slot leads here (RFC 5155, 7.2.8) */
+    DNS_NODE_GONE = 64,     /* in a delta: the name is not there any more (dnsd/zone/view.h) */
 };
 
 #define DNS_NODE_INLINE 36 /* names up to this size stand in the node */
@@ -66,6 +67,7 @@ struct dns_link {
 enum {
     DNS_SET_LAST = 1,   /* of its node */
     DNS_SET_SIGNED = 2, /* the next set is its signatures */
+    DNS_SET_OPEN = 4,   /* a name in it is of the zone, but had no addresses when it was made */
 };
 struct dns_set {
     uint16_t type, count;
@@ -82,7 +84,7 @@ struct dns_slot {
     uint32_t node; /* number + 1; 0: free */
 };
 
-#define DNS_IMAGE_MAGIC 0x6B7A6E32u /* "kzn2" */
+#define DNS_IMAGE_MAGIC 0x6B7A6E33u /* "kzn3" */
 enum dns_denial { DNS_DENIAL_NONE, DNS_DENIAL_NSEC, DNS_DENIAL_NSEC3 };
 struct dns_image {
     uint32_t magic;
@@ -104,6 +106,8 @@ struct dns_image {
     uint32_t proofs_at;
     uint32_t salt_at;
     uint16_t iterations, salt_size;
+    uint32_t places_at;     /* of a delta (dnsd/zone/view.h); else 0 */
+    uint32_t chain_differs; /* of a delta: the base's proofs hold no more */
 };
 
 #define DNS_NO_NODE UINT32_MAX

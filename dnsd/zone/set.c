@@ -26,6 +26,7 @@ struct layout {
     struct dns_fix *fixes;
     struct dns_link *links;
     unsigned fix_count, link_count;
+    bool open; /* DNS_SET_OPEN */
     struct suffix suffixes[SUFFIXES_MAX];
     unsigned suffix_count;
 };
@@ -85,8 +86,12 @@ static void add_link(struct layout *l, size_t offset, const uint8_t *flat, size_
     for (size_t i = 0; i < size; i++)
         lower[i] = dns_lower[flat[i]];
     uint32_t node = l->source->find_addresses(l->source->arg, lower, size);
-    if (node == DNS_NO_NODE)
+    if (node == DNS_NO_NODE) {
+        const struct dns_name *apex = l->source->apex;
+        l->open |=
+            size >= apex->size && memcmp(lower + size - apex->size, apex->bytes, apex->size) == 0;
         return;
+    }
     for (unsigned i = 0; i < l->link_count; i++)
         if (l->links[i].node == node)
             return;
@@ -143,7 +148,8 @@ static int append(struct keel_buf *out, const struct layout *l)
                           .ttl = source->ttl,
                           .size = (uint32_t)size,
                           .fixes = (uint16_t)l->fix_count,
-                          .links = (uint16_t)l->link_count};
+                          .links = (uint16_t)l->link_count,
+                          .flags = l->open ? DNS_SET_OPEN : 0};
     set.total = (uint32_t)(sizeof set + size + padding + l->fix_count * sizeof *l->fixes +
                            l->link_count * sizeof *l->links);
     keel_buf_append(out, &set, sizeof set);

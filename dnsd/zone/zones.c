@@ -32,7 +32,9 @@ void dns_zone_set_version(struct dns_zone *zone, struct dns_version *version)
 {
     struct dns_version *old = zone->version;
     zone->version = version;
-    zone->image = version && !version->expired ? version->view.base : NULL;
+    bool served = version && !version->expired;
+    zone->image = served ? version->view.base : NULL;
+    zone->delta = served ? version->view.delta : NULL;
     dns_version_release(old);
 }
 

@@ -29,12 +29,24 @@ struct dns_zone {
     struct dns_name apex;          /* lower-cased */
     struct dns_version *version;   /* what is served; NULL: nothing yet */
     const struct dns_image *image; /* its base; NULL: nothing, or it may not be served */
+    const struct dns_image *delta; /* its delta; NULL: none */
     char *file;                    /* where it comes from; NULL: from primaries */
     bool added;                    /* at run time, not by the configuration file */
     struct dns_acl allow_query, allow_transfer;
     struct dns_acl allow_notify;       /* of secondaries: their primaries, and who else may */
     unsigned first_primary, primaries; /* where it comes from, in dns_primaries; 0: a file */
 };
+
+/* What is served of it; base NULL: nothing. */
+static inline struct dns_view dns_zone_view(const struct dns_zone *zone)
+{
+    return (struct dns_view){zone->image, zone->delta};
+}
+/* The same for its numbers: dns_view_newest, or NULL. */
+static inline const struct dns_image *dns_zone_newest(const struct dns_zone *zone)
+{
+    return zone->delta ? zone->delta : zone->image;
+}
 
 struct dns_zones {
     struct dns_zone **items; /* in the order they were added */

@@ -105,7 +105,7 @@ static void transfer(const struct dns_answer_context *context, const uint8_t *by
     dns_axfr_start(&axfr, &query, context->udp_size);
     while (dns_axfr_next(&axfr, message, &n, 0) == 0)
         check(message, n);
-    if (axfr.records != axfr.image->records + 1)
+    if (axfr.records != dns_view_newest(&axfr.view)->records + 1)
         abort();
     free(message);
 }

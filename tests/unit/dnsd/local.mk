@@ -20,7 +20,9 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_cookie.c \
 	tests/unit/dnsd/test_denial.c \
 	tests/unit/dnsd/test_diff.c \
+	tests/unit/dnsd/test_edit.c \
 	tests/unit/dnsd/test_edns.c \
+	tests/unit/dnsd/test_update.c \
 	tests/unit/dnsd/test_fetch.c \
 	tests/unit/dnsd/test_generate.c \
 	tests/unit/dnsd/test_image.c \

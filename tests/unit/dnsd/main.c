@@ -18,6 +18,8 @@ int main(void)
         rdata_text_suite,
         svcb_text_suite,
         scan_suite,
+        edit_suite,
+        update_suite,
         compile_suite,
         image_suite,
         set_suite,

@@ -31,6 +31,8 @@ Suite *cookie_suite(void);
 Suite *opt_suite(void);
 Suite *rrl_suite(void);
 Suite *top_suite(void);
+Suite *edit_suite(void);
+Suite *update_suite(void);
 Suite *signed_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);

@@ -25,7 +25,7 @@ struct message {
 static void begin(struct message *m, const struct dns_image *image, const char *qname, size_t room)
 {
     struct dns_name name = support_name(qname);
-    m->reply = (struct dns_reply){.image = image, .qname_size = name.size};
+    m->reply = (struct dns_reply){.view = {.base = image}, .qname_size = name.size};
     keel_writer_init(&m->reply.out, m->bytes, room);
     uint8_t *head = keel_write_skip(&m->reply.out, DNS_HEADER_SIZE);
     memset(head, 0, DNS_HEADER_SIZE);
