@@ -20,13 +20,14 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/edit_names.c dnsd/zone/edit_names.h \
 	dnsd/zone/generate.c dnsd/zone/generate.h \
 	dnsd/zone/image.c dnsd/zone/image.h \
-	dnsd/zone/image_file.h \
 	dnsd/zone/patch.c dnsd/zone/patch.h \
+	dnsd/zone/image_check.c dnsd/zone/image_check.h \
+	dnsd/zone/image_file.c dnsd/zone/image_file.h \
 	dnsd/zone/rdata_text.c dnsd/zone/rdata_text.h \
 	dnsd/zone/records.c dnsd/zone/records.h \
 	dnsd/zone/scan.c dnsd/zone/scan.h \
-	dnsd/zone/set_read.c dnsd/zone/set_read.h \
 	dnsd/zone/set.c dnsd/zone/set.h \
+	dnsd/zone/set_read.c dnsd/zone/set_read.h \
 	dnsd/zone/svcb_text.c dnsd/zone/svcb_text.h \
 	dnsd/zone/token.c dnsd/zone/token.h \
 	dnsd/zone/view.c dnsd/zone/view.h \
@@ -49,8 +50,8 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/fetcher.c dnsd/serve/fetcher.h \
 	dnsd/serve/secondary.c dnsd/serve/secondary.h \
 	dnsd/serve/journal.c dnsd/serve/journal.h \
-	dnsd/serve/images.h \
 	dnsd/serve/primaries.c dnsd/serve/primaries.h \
+	dnsd/serve/images.c dnsd/serve/images.h \
 	dnsd/serve/load.c dnsd/serve/load.h \
 	dnsd/serve/quota.c dnsd/serve/quota.h \
 	dnsd/serve/secret.c dnsd/serve/secret.h \

@@ -69,6 +69,44 @@ uint64_t keel_siphash24(const struct keel_hash_key *key, const void *bytes, size
     return siphash(key, bytes, n, 2, 4);
 }
 
+/* Odd constants from the digits of pi and e: their bits look random. */
+#define MIX_A 0x243F6A8885A308D3ull
+#define MIX_B 0xB7E151628AED2A6Bull
+
+static inline uint64_t checksum_word(const uint8_t *p)
+{
+    uint64_t word;
+    memcpy(&word, p, 8);
+    return le64toh(word);
+}
+
+/* A bijection of the lane for a given word, and of the word for a given lane: no single change is
+ * ever lost. */
+static inline uint64_t checksum_step(uint64_t lane, uint64_t word)
+{
+    return rotate(lane + word * MIX_A, 29) * MIX_B;
+}
+
+uint64_t keel_checksum(const void *bytes, size_t n)
+{
+    /* a step waits for the one before it in its lane only: eight are under way at a time */
+    uint64_t lanes[8] = {1, 2, 3, 4, 5, 6, 7, 8}, sum = (uint64_t)n * MIX_A;
+    const uint8_t *p = bytes;
+    size_t left = n;
+    for (; left >= sizeof lanes; left -= sizeof lanes, p += sizeof lanes)
+        for (int i = 0; i < 8; i++)
+            lanes[i] = checksum_step(lanes[i], checksum_word(p + 8 * i));
+    for (int i = 0; i < 8; i++)
+        sum = checksum_step(sum, lanes[i]);
+    for (; left >= 8; left -= 8, p += 8)
+        sum = checksum_step(sum, checksum_word(p));
+    for (; left > 0; left--, p++)
+        sum = checksum_step(sum, *p);
+    sum ^= sum >> 32;
+    sum *= MIX_A;
+    return sum ^ sum >> 29;
+}
+
 /* value NULL: a free slot. An entry stands at its home slot (hash & mask) or behind it with no
  * free slot between, so a search ends at the first free one. */
 struct keel_table_slot {

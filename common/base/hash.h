@@ -17,6 +17,10 @@ uint64_t keel_hash(const struct keel_hash_key *key, const void *bytes, size_t n)
 /* SipHash-2-4, for protocols that name it (RFC 9018, 4.4). */
 uint64_t keel_siphash24(const struct keel_hash_key *key, const void *bytes, size_t n);
 
+/* A checksum of many bytes, at the speed of memory: it finds what a disk or a torn write does to
+ * them, not what an enemy does. The same on every machine. */
+uint64_t keel_checksum(const void *bytes, size_t n);
+
 /* Open addressing with linear probing, at most three quarters full; removing moves later entries
  * back, so that no tombstones pile up. It borrows the values, which are not NULL; the caller hashes
  * and says what is equal. An all-zero struct is an empty table. */

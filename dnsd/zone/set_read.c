@@ -1,6 +1,7 @@
 #include "dnsd/zone/set_read.h"
 
 #include "dnsd/wire/message.h"
+#include "dnsd/wire/type.h"
 
 #define RECORD_HEAD 12u /* owner, type, class, TTL, size */
 
@@ -86,26 +87,51 @@ static bool kind_fits(const struct dns_set_reader *r, const struct dns_fix *fix)
     return p[0] >= 0xC0 && fix->kind == (target < home ? DNS_FIX_APEX : DNS_FIX_SET);
 }
 
-/* The rdata [at, end) with its names written out. */
+/* A name that may end with a pointer, which is the next fix then. Moves *at behind it. */
+static bool expand_name(struct dns_set_reader *r, unsigned *at, unsigned end, struct keel_writer *w)
+{
+    const struct dns_fix *fixes = dns_set_fixes(r->set);
+    const uint8_t *bytes = r->set->bytes;
+    while (*at < end && bytes[*at] < 0xC0) {
+        unsigned n = bytes[*at];
+        if (n > DNS_LABEL_MAX || n >= end - *at)
+            return false;
+        keel_write_bytes(w, bytes + *at, n + 1);
+        *at += n + 1;
+        if (n == 0)
+            return true;
+    }
+    if (end - *at < 2 || r->fix == r->set->fixes || fixes[r->fix].offset != *at ||
+        !kind_fits(r, &fixes[r->fix]) || !write_tail(r, *at, w))
+        return false;
+    r->fix++;
+    *at += 2;
+    return true;
+}
+
+/* The rdata [at, end) with its names written out. Only types of RFC 1035 have pointers: their
+ * fields are names and numbers. */
 static int expand(struct dns_set_reader *r, unsigned at, unsigned end, const uint8_t **rdata,
                   uint16_t *size)
 {
-    const struct dns_fix *fixes = dns_set_fixes(r->set);
+    const char *layout = dns_type_layout(r->set->type);
     struct keel_writer w;
     keel_writer_init(&w, r->rdata, sizeof r->rdata);
-    for (; r->fix < r->set->fixes && fixes[r->fix].offset < end; r->fix++) {
-        const struct dns_fix *fix = &fixes[r->fix];
-        if (fix->offset < at || end - fix->offset < 2 || !kind_fits(r, fix))
+    for (; layout && *layout; layout++) {
+        unsigned n = *layout == 'h' ? 2 : *layout == 'w' || *layout == 't' ? 4 : 0;
+        if (*layout == 'n') {
+            if (!expand_name(r, &at, end, &w))
+                return KEEL_EINVAL;
+            continue;
+        }
+        if (n == 0 || end - at < n)
             return KEEL_EINVAL;
-        keel_write_bytes(&w, r->set->bytes + at, fix->offset - at);
-        if (!write_tail(r, fix->offset, &w))
-            return KEEL_EINVAL;
-        at = fix->offset + 2u;
+        keel_write_bytes(&w, r->set->bytes + at, n);
+        at += n;
     }
-    keel_write_bytes(&w, r->set->bytes + at, end - at);
     *rdata = r->rdata;
     *size = (uint16_t)keel_writer_offset(&w);
-    return w.bad ? KEEL_EINVAL : 1;
+    return layout && at == end && !w.bad ? 1 : KEEL_EINVAL;
 }
 
 int dns_set_read_next(struct dns_set_reader *r, const uint8_t **rdata, uint16_t *size)

@@ -1,7 +1,9 @@
 # `make bench`: CPU per request beside the floor and the peers. Not a part of `make check`.
-EXTRA_PROGRAMS += tests/bench/dns_engine tests/bench/floor_http tests/bench/stream_floor
+EXTRA_PROGRAMS += tests/bench/dns_engine tests/bench/dns_load tests/bench/floor_http tests/bench/stream_floor
 tests_bench_dns_engine_SOURCES = tests/bench/dns_engine.c
 tests_bench_dns_engine_LDADD = dnsd/libdnsd.la common/libkeel.la
+tests_bench_dns_load_SOURCES = tests/bench/dns_load.c
+tests_bench_dns_load_LDADD = dnsd/libdnsd.la common/libkeel.la
 tests_bench_floor_http_SOURCES = tests/bench/floor_http.c
 tests_bench_stream_floor_SOURCES = tests/bench/stream_floor.c
 tests_bench_stream_floor_LDADD = common/libkeel.la $(EVENT_LIBS)

@@ -42,6 +42,33 @@ START_TEST(hash_vectors)
 }
 END_TEST
 
+/* every bit counts, wherever it stands; so does the length */
+START_TEST(checksum_sees_every_change)
+{
+    static const struct {
+        size_t size;
+        uint64_t sum;
+    } known[] = {
+        {0, 0xc404238b86648632},  {1, 0x982d6d5ea5afa6cd},   {8, 0x2d86bc3d83e2f064},
+        {64, 0x101dcee873b4d563}, {200, 0xbf2bbd3e457504bd}, {513, 0x8d9c89b67a41ea19},
+    };
+    uint8_t bytes[513];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 7);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        ck_assert_uint_eq(keel_checksum(bytes, known[i].size), known[i].sum);
+    for (size_t n = 1; n < sizeof bytes; n += 15) {
+        uint64_t sum = keel_checksum(bytes + 1, n);
+        ck_assert_uint_ne(sum, keel_checksum(bytes + 1, n - 1));
+        for (size_t bit = 0; bit < 8 * n; bit++) {
+            bytes[1 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+            ck_assert_uint_ne(sum, keel_checksum(bytes + 1, n));
+            bytes[1 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    }
+}
+END_TEST
+
 static int equal_number(const void *value, const void *key, size_t key_size)
 {
     return memcmp(value, key, key_size) == 0;
@@ -184,6 +211,7 @@ Suite *hash_suite(void)
     TCase *tc = tcase_create("hash");
     tcase_add_test(tc, siphash_2_4);
     tcase_add_test(tc, hash_vectors);
+    tcase_add_test(tc, checksum_sees_every_change);
     tcase_add_test(tc, an_empty_table_has_nothing);
     tcase_add_test(tc, table_with_long_runs);
     tcase_add_test(tc, table_with_some_runs);

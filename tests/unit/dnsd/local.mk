@@ -26,6 +26,8 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_fetch.c \
 	tests/unit/dnsd/test_generate.c \
 	tests/unit/dnsd/test_image.c \
+	tests/unit/dnsd/test_image_file.c \
+	tests/unit/dnsd/test_images.c \
 	tests/unit/dnsd/test_ixfr.c \
 	tests/unit/dnsd/test_journal.c \
 	tests/unit/dnsd/test_message.c \

@@ -22,6 +22,8 @@ int main(void)
         update_suite,
         compile_suite,
         image_suite,
+        image_file_suite,
+        images_suite,
         set_suite,
         zones_suite,
         reply_suite,

@@ -19,6 +19,8 @@ Suite *svcb_text_suite(void);
 Suite *scan_suite(void);
 Suite *compile_suite(void);
 Suite *image_suite(void);
+Suite *image_file_suite(void);
+Suite *images_suite(void);
 Suite *set_suite(void);
 Suite *zones_suite(void);
 Suite *reply_suite(void);
