@@ -18,11 +18,13 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/engine/fqdn.c dhcpd/engine/fqdn.h \
 	dhcpd/engine/expression.c dhcpd/engine/expression.h dhcpd/engine/expression_parse.c \
 	dhcpd/engine/policy.c dhcpd/engine/policy.h \
+	dhcpd/engine/probe.c \
 	dhcpd/engine/reply.c dhcpd/engine/reply.h \
 	dhcpd/engine/state.c dhcpd/engine/state.h \
 	dhcpd/serve/durable.c dhcpd/serve/durable.h \
 	dhcpd/serve/follow.c dhcpd/serve/follow.h \
 	dhcpd/serve/link.c dhcpd/serve/link.h \
+	dhcpd/serve/probe.c dhcpd/serve/probe.h \
 	dhcpd/serve/registry.c dhcpd/serve/registry.h \
 	dhcpd/serve/serve.c dhcpd/serve/serve.h \
 	dhcpd/serve/settings.c dhcpd/serve/settings.h dhcpd/serve/settings_read.h \

@@ -24,6 +24,7 @@ int main(int argc, char **argv)
         .free_settings = dhcp_settings_free,
         .start = dhcp_serve_start,
         .activate = dhcp_serve_activate,
+        .drain = dhcp_serve_drain,
         .stop = dhcp_serve_stop,
         .on_batch = dhcp_serve_batch,
         .dgram = {.receive_size = DHCP_MESSAGE_MAX, .send_size = DHCP_REPLY_ROOM},

@@ -239,8 +239,9 @@ const struct keel_option dhcp_options_rows[] = {
     {.name = "ping-check",
      .type = KEEL_OPT_DURATION,
      .def = "0s",
-     .help = "How long to wait for an answer from an address before it is offered. This version "
-             "does not probe: 0s."},
+     .max = SECONDS(10),
+     .help = "How long to wait for an answer from an address that nobody had before it is offered: "
+             "by ARP to clients on a link, by ICMP echo behind relays. 0s: not at all."},
     {.name = "class",
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,

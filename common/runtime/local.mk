@@ -22,9 +22,11 @@ nobase_keelinclude_HEADERS += \
 nobase_keelinclude_HEADERS += \
 	common/runtime/child.h \
 	common/runtime/offload.h \
-	common/runtime/packet.h
+	common/runtime/packet.h \
+	common/runtime/probe.h
 common_libkeel_la_SOURCES += \
 	common/runtime/child.c \
+	common/runtime/probe.c \
 	common/runtime/child_launch.c \
 	common/runtime/child_private.h \
 	common/runtime/child_run.c \

@@ -75,6 +75,18 @@ void keel_host_set_running(struct keel_host *host, struct keel_running *running)
     host->running = running;
 }
 
+struct keel_dgram *keel_instance_dgram(struct keel_instance *instance,
+                                       const struct keel_endpoint *endpoint)
+{
+    struct keel_host *host = instance->host;
+    keel_list_for (node, &host->sources) {
+        struct host_source *source = KEEL_CONTAINER(node, struct host_source, node);
+        if (&host->options.endpoints[source->endpoint] == endpoint && source->serving)
+            return source->dgram;
+    }
+    return NULL;
+}
+
 void keel_instance_each_connection(struct keel_instance *instance,
                                    int (*visit)(void *arg, struct keel_connection *c), void *arg)
 {
@@ -335,6 +347,8 @@ static int source_start(struct host_source *source)
             err = KEEL_ENOMEM;
         break;
     case KEEL_ENDPOINT_PACKET:
+    case KEEL_ENDPOINT_ARP:
+    case KEEL_ENDPOINT_ECHO:
         if (p->on_descriptor)
             p->on_descriptor(&host->instance, e, source->fd);
         break;

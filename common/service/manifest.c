@@ -166,7 +166,7 @@ static void parse_endpoint(const json_t *item, struct keel_manifest *m, bool *ba
     struct keel_endpoint e = {0};
     char addr[KEEL_ADDR_TEXT];
     e.kind = (enum keel_endpoint_kind)head_int(item, "kind", KEEL_ENDPOINT_TCP,
-                                               KEEL_ENDPOINT_PACKET, bad);
+                                               KEEL_ENDPOINT_ECHO, bad);
     head_text(item, "addr", addr, sizeof addr, bad);
     head_text(item, "interface", e.interface, sizeof e.interface, bad);
     head_text(item, "path", e.path, sizeof e.path, bad);

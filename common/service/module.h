@@ -23,8 +23,10 @@ enum keel_endpoint_kind {
     KEEL_ENDPOINT_UDP,     /* bound; datagrams come to on_batch */
     KEEL_ENDPOINT_UNIX,    /* listening unix stream */
     KEEL_ENDPOINT_UNIX_DGRAM,
-    KEEL_ENDPOINT_PACKET, /* AF_PACKET, only to send: handed over raw in on_descriptor; not at all
-                             where it may not be opened */
+    /* Handed over raw in on_descriptor; not at all where they may not be opened. */
+    KEEL_ENDPOINT_PACKET, /* AF_PACKET, only to send */
+    KEEL_ENDPOINT_ARP,    /* AF_PACKET: answers of ARP (runtime/probe.h) */
+    KEEL_ENDPOINT_ECHO,   /* ICMP: answers to echo requests (likewise) */
 };
 struct keel_endpoint {
     enum keel_endpoint_kind kind;
@@ -122,6 +124,11 @@ void keel_instance_ready(struct keel_instance *instance);
 /* After `retire` of a helper: it owns nothing any more. */
 void keel_instance_retired(struct keel_instance *instance);
 
+/* The socket of a datagram endpoint that this process serves now, to send on outside of on_batch;
+ * NULL: it serves none. Not to be kept: it goes when the endpoint does. */
+struct keel_dgram *keel_instance_dgram(struct keel_instance *instance,
+                                       const struct keel_endpoint *endpoint);
+
 /* Visits the connections of this process, oldest first, until visit returns non-zero. It may close
  * the one it is given. */
 void keel_instance_each_connection(struct keel_instance *instance,
@@ -211,7 +218,7 @@ struct keel_protocol {
     void (*on_batch)(struct keel_instance *instance, const struct keel_endpoint *endpoint,
                      struct keel_dgram *d, struct keel_datagram *batch, unsigned count);
     struct keel_dgram_options dgram;
-    /* A raw descriptor of a PACKET endpoint; stays the core's. May be NULL. */
+    /* A raw descriptor of a PACKET, ARP or ECHO endpoint; stays the core's. May be NULL. */
     void (*on_descriptor)(struct keel_instance *instance, const struct keel_endpoint *endpoint,
                           int fd);
 

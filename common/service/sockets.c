@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/runtime/packet.h"
+#include "common/runtime/probe.h"
 #include "common/runtime/sock.h"
 #include "common/service/notify.h"
 
@@ -20,8 +21,9 @@ bool keel_endpoint_same(const struct keel_endpoint *a, const struct keel_endpoin
 
 const char *keel_endpoint_kind_name(enum keel_endpoint_kind kind)
 {
-    static const char *const names[] = {"", "tcp", "udp", "unix", "unix-dgram", "packet"};
-    return kind >= KEEL_ENDPOINT_TCP && kind <= KEEL_ENDPOINT_PACKET ? names[kind] : "?";
+    static const char *const names[] = {"",           "tcp",    "udp", "unix",
+                                        "unix-dgram", "packet", "arp", "echo"};
+    return kind >= KEEL_ENDPOINT_TCP && kind <= KEEL_ENDPOINT_ECHO ? names[kind] : "?";
 }
 
 size_t keel_kept_format(char *out, size_t size, const struct keel_kept *kept)
@@ -136,6 +138,10 @@ static int open_one(const struct keel_kept *kept, const struct keel_addr *at,
         return keel_sock_unix_dgram(e->path, NULL, diag);
     case KEEL_ENDPOINT_PACKET:
         return keel_packet_open_send(diag);
+    case KEEL_ENDPOINT_ARP:
+        return keel_arp_open(diag);
+    case KEEL_ENDPOINT_ECHO:
+        return keel_echo_open(diag);
     }
     return keel_diag_set(diag, KEEL_EINVAL, "unknown kind of endpoint");
 }
@@ -278,7 +284,7 @@ static int kept_fill(struct keel_sockets *sockets, struct keel_kept *kept, unsig
         kept->bound = (struct keel_addr){0}; /* taken for this kind: any other port */
         err = kept_open(kept, wanted, diag);
     }
-    if (err == KEEL_EACCES && e->kind == KEEL_ENDPOINT_PACKET)
+    if (err == KEEL_EACCES && e->kind >= KEEL_ENDPOINT_PACKET)
         return 0; /* the protocol does without it */
     return err;
 }

@@ -97,6 +97,7 @@ struct dhcp_config {
     bool rapid_commit;         /* an ACK to a DISCOVER that asks for it (RFC 4039) */
     enum dhcp_bootp bootp;
     unsigned adaptive;     /* percent of a pool in use from which on leases are short; 0: never */
+    bool probe;            /* addresses that nobody had are probed before they are offered */
     uint32_t decline_time; /* seconds that a declined address rests */
     uint32_t offer_time;   /* seconds that an offered address is held */
     const struct dhcp_naming *naming; /* names in the DNS (engine/fqdn.h); NULL: none */

@@ -6,8 +6,8 @@
 const char *dhcp_outcome_name(enum dhcp_outcome outcome)
 {
     static const char *const names[DHCP_OUTCOMES] = {
-        "replied",      "done",      "malformed",    "no-subnet",    "no-address",
-        "other-server", "not-known", "no-server-id", "store-failed",
+        "replied",    "done",         "probing",   "malformed",    "no-subnet",
+        "no-address", "other-server", "not-known", "no-server-id", "store-failed",
     };
     return outcome < DHCP_OUTCOMES ? names[outcome] : "unknown";
 }
@@ -106,13 +106,16 @@ static enum dhcp_outcome on_discover(struct dhcp_exchange *x)
     int err = dhcp_choose(x, &address);
     if (err)
         return end(x, err == KEEL_ENOENT ? DHCP_NO_ADDRESS : DHCP_STORE_FAILED);
-    if (x->engine->env.config->rapid_commit &&
-        dhcp_message_has(x->request, DHCP_OPTION_RAPID_COMMIT)) {
-        x->decision->lease = address;
-        return acknowledge(x, address);
-    }
-    dhcp_engine_offer(x->engine, x->hash, address);
     x->decision->lease = address;
+    bool probed = dhcp_was_probed(x, address);
+    if (dhcp_needs_probe(x, address)) {
+        dhcp_engine_offer(x->engine, x->hash, address, false); /* nobody else gets it meanwhile */
+        return end(x, DHCP_PROBING);
+    }
+    if (x->engine->env.config->rapid_commit &&
+        dhcp_message_has(x->request, DHCP_OPTION_RAPID_COMMIT))
+        return acknowledge(x, address);
+    dhcp_engine_offer(x->engine, x->hash, address, probed);
     dhcp_exchange_levels(x, address);
     return promise(x, DHCP_OFFER, address);
 }

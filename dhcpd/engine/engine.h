@@ -34,6 +34,8 @@ struct dhcp_input {
     uint16_t local_port;
     bool broadcast;        /* it was not sent to us alone: the sender is on the link */
     const char *interface; /* the link it came from directly; "": a port for relays */
+    bool may_probe;        /* the sender can wait while an address is probed */
+    uint32_t silent;       /* an address that was probed for it: nobody is there; 0: none */
 };
 
 /* Where a reply goes (RFC 2131, 4.1). */
@@ -47,6 +49,7 @@ enum dhcp_target {
 enum dhcp_outcome {
     DHCP_REPLIED,
     DHCP_DONE,         /* nothing to say: RELEASE, DECLINE */
+    DHCP_PROBING,      /* `lease` is to be probed first; then the message comes again */
     DHCP_MALFORMED,    /* no DHCP message, or one that contradicts itself */
     DHCP_NO_SUBNET,    /* from a link that the configuration does not know */
     DHCP_NO_ADDRESS,   /* every address is in use */
@@ -83,6 +86,9 @@ void dhcp_engine_free(struct dhcp_engine *engine);
 /* Decides. reply has room >= DHCP_MESSAGE_MIN octets. A batch of the store must be open. */
 void dhcp_engine_process(struct dhcp_engine *engine, const struct dhcp_input *input, uint8_t *reply,
                          size_t room, struct dhcp_decision *decision);
+/* Somebody answered at an address that was probed: it rests, as after a DECLINE. A batch of the
+ * store must be open. 0 or an error of the store. */
+int dhcp_engine_quarantine(struct dhcp_engine *engine, uint32_t address);
 /* Lets offers lapse and leases expire; to be called before a batch and from time to time. */
 void dhcp_engine_tick(struct dhcp_engine *engine);
 /* Leases have expired that nobody was told of yet. */

@@ -71,6 +71,11 @@ enum dhcp_claim dhcp_claim_as_client(struct dhcp_exchange *x, uint32_t address);
  * in use, or an error of the store. */
 int dhcp_choose(struct dhcp_exchange *x, uint32_t *address);
 
+/* True when the address is to be probed before it is offered to the client; and when it was, for
+ * this client. */
+bool dhcp_needs_probe(struct dhcp_exchange *x, uint32_t address);
+bool dhcp_was_probed(const struct dhcp_exchange *x, uint32_t address);
+
 /* Writes the lease of an address that dhcp_claim found usable, and ends another one that the client
  * had on this link. 0 or an error of the store. */
 int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds);

@@ -157,14 +157,14 @@ void dhcp_engine_withdraw(struct dhcp_engine *e, uint64_t client)
     mark_offered(e, address, false);
 }
 
-void dhcp_engine_offer(struct dhcp_engine *e, uint64_t client, uint32_t address)
+void dhcp_engine_offer(struct dhcp_engine *e, uint64_t client, uint32_t address, bool probed)
 {
     dhcp_engine_withdraw(e, client);
     if (dhcp_offers_full(&e->offers))
         dhcp_engine_withdraw(e, dhcp_offers_oldest(&e->offers)->client);
     uint64_t deadline =
         e->env.clock->monotonic(e->env.clock) + e->env.config->offer_time * KEEL_NS_PER_S;
-    dhcp_offers_add(&e->offers, client, address, deadline);
+    dhcp_offers_add(&e->offers, client, address, deadline, probed);
     mark_offered(e, address, true);
 }
 

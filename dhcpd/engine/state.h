@@ -37,7 +37,7 @@ struct dhcp_pool *dhcp_engine_find_pool(struct dhcp_engine *e, const struct dhcp
 uint64_t dhcp_engine_client_hash(const struct dhcp_engine *e, const struct dhcp_client *client);
 /* The address offered to the client, 0 when none. */
 uint32_t dhcp_engine_offered(const struct dhcp_engine *e, uint64_t client);
-void dhcp_engine_offer(struct dhcp_engine *e, uint64_t client, uint32_t address);
+void dhcp_engine_offer(struct dhcp_engine *e, uint64_t client, uint32_t address, bool probed);
 void dhcp_engine_withdraw(struct dhcp_engine *e, uint64_t client);
 /* The range of the configuration that a pool of this subnet was made from. */
 static inline const struct dhcp_range *dhcp_engine_range(const struct dhcp_engine *e,

@@ -45,7 +45,7 @@ const struct dhcp_offer *dhcp_offers_oldest(const struct dhcp_offers *offers)
 }
 
 void dhcp_offers_add(struct dhcp_offers *offers, uint64_t client, uint32_t address,
-                     uint64_t deadline)
+                     uint64_t deadline, bool probed)
 {
     KEEL_ASSERT(!dhcp_offers_full(offers), "room for one more offer");
     uint32_t i = offers->unused;
@@ -62,6 +62,7 @@ void dhcp_offers_add(struct dhcp_offers *offers, uint64_t client, uint32_t addre
         .chain = *bucket,
         .older = head->older,
         .newer = 0,
+        .probed = probed,
     };
     *bucket = i;
     offers->items[head->older].newer = i;

@@ -18,6 +18,7 @@ struct dhcp_offer {
     uint32_t address;
     uint32_t chain;        /* next with the same bucket, or next unused */
     uint32_t older, newer; /* ring in the order of deadlines */
+    bool probed;           /* nobody answered at the address */
 };
 
 struct dhcp_offers {
@@ -39,7 +40,7 @@ static inline bool dhcp_offers_full(const struct dhcp_offers *offers)
 }
 /* Not full, and the client has none. Deadlines never go down from one call to the next. */
 void dhcp_offers_add(struct dhcp_offers *offers, uint64_t client, uint32_t address,
-                     uint64_t deadline);
+                     uint64_t deadline, bool probed);
 /* The client has one. */
 void dhcp_offers_remove(struct dhcp_offers *offers, uint64_t client);
 

@@ -49,6 +49,12 @@ int dhcp_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     keel_timer_init(&s->tick, instance->loop, "dhcp-tick", on_tick);
     dhcp_links_init(&s->links);
     instance->state = s;
+    const struct dhcp_settings *settings = instance->settings;
+    if (settings->ping_check > 0) {
+        s->probes = dhcp_probes_new(s, settings->ping_check);
+        if (!s->probes)
+            return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    }
     return 0;
 }
 
@@ -98,12 +104,21 @@ int dhcp_serve_activate(struct keel_instance *instance, struct keel_diag *diag)
     return keel_timer_start(&s->tick, TICK, TICK);
 }
 
+void dhcp_serve_drain(struct keel_instance *instance)
+{
+    struct dhcp_serve *s = instance->state;
+    /* who waits for a probe asks the next worker again */
+    dhcp_probes_free(s->probes);
+    s->probes = NULL;
+}
+
 void dhcp_serve_stop(struct keel_instance *instance)
 {
     struct dhcp_serve *s = instance->state;
     if (!s)
         return;
     keel_timer_stop(&s->tick);
+    dhcp_probes_free(s->probes);
     dhcp_engine_free(s->engine);
     dhcp_follow_close(&s->follow);
     dhcp_durable_close(&s->durable);
@@ -115,7 +130,10 @@ void dhcp_serve_descriptor(struct keel_instance *instance, const struct keel_end
                            int fd)
 {
     struct dhcp_serve *s = instance->state;
-    s->links.fd = fd;
+    if (endpoint->kind == KEEL_ENDPOINT_PACKET)
+        s->links.fd = fd;
+    else if (s->probes)
+        dhcp_probes_descriptor(s->probes, endpoint->kind, fd);
 }
 
 static void log_decision(const struct dhcp_decision *d)
@@ -138,7 +156,7 @@ static void log_decision(const struct dhcp_decision *d)
 
 /* What the datagram is to the engine. */
 static void decide(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
-                   const struct keel_datagram *from, unsigned i)
+                   const struct keel_datagram *from, unsigned i, uint32_t silent)
 {
     const struct keel_addr *local =
         keel_addr_family(&from->local) == AF_INET ? &from->local : &endpoint->addr;
@@ -151,9 +169,14 @@ static void decide(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
         .local_port = keel_addr_port(&endpoint->addr),
         .broadcast = from->broadcast,
         .interface = endpoint->interface,
+        .may_probe = dhcp_probes_can(s->probes, from),
+        .silent = silent,
     };
     struct dhcp_decision *d = &s->decisions[i];
     dhcp_engine_process(s->engine, &input, s->replies[i], DHCP_REPLY_ROOM, d);
+    if (d->outcome == DHCP_PROBING)
+        dhcp_probes_begin(s->probes, endpoint, from, d->lease,
+                          d->htype == 1 && d->hlen == KEEL_MAC_SIZE ? d->chaddr : NULL);
     dhcp_follow_write(&s->follow);
     dhcp_status_count(&s->instance->metrics, d);
     log_decision(d);
@@ -214,20 +237,21 @@ static void send_reply(struct dhcp_serve *s, struct keel_dgram *dgram,
     keel_dgram_send(dgram, &to, reply, d->size);
 }
 
-void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint *endpoint,
-                      struct keel_dgram *dgram, struct keel_datagram *batch, unsigned count)
+/* Messages of one port, decided, made durable and answered. */
+static void serve(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
+                  struct keel_dgram *dgram, struct keel_datagram *batch, unsigned count,
+                  uint32_t silent)
 {
-    struct dhcp_serve *s = instance->state;
     KEEL_ASSERT(count <= KEEL_DGRAM_BATCH, "a batch has its known size");
     dhcp_engine_tick(s->engine);
     if (keel_store_begin(s->durable.env) != 0) {
         /* nothing can be promised now; clients ask again */
-        keel_metric_add(&instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
+        keel_metric_add(&s->instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
         return;
     }
     dhcp_follow_settle(&s->follow, s->engine, false);
     for (unsigned i = 0; i < count; i++)
-        decide(s, endpoint, &batch[i], i);
+        decide(s, endpoint, &batch[i], i, silent);
     bool durable = make_durable(s, count);
     for (unsigned i = 0; i < count; i++) {
         const struct dhcp_decision *d = &s->decisions[i];
@@ -236,7 +260,31 @@ void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint
         if (durable || d->changes == 0)
             send_reply(s, dgram, d, &batch[i], s->replies[i]);
         else
-            keel_metric_add(&instance->metrics, DHCP_METRIC_WITHHELD, 1);
+            keel_metric_add(&s->instance->metrics, DHCP_METRIC_WITHHELD, 1);
     }
     dhcp_follow_done(&s->follow);
+}
+
+void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint *endpoint,
+                      struct keel_dgram *dgram, struct keel_datagram *batch, unsigned count)
+{
+    serve(instance->state, endpoint, dgram, batch, count, 0);
+}
+
+void dhcp_serve_again(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
+                      struct keel_datagram *datagram, uint32_t silent)
+{
+    struct keel_dgram *dgram = keel_instance_dgram(s->instance, endpoint);
+    if (dgram) /* else the link went away meanwhile */
+        serve(s, endpoint, dgram, datagram, 1, silent);
+}
+
+void dhcp_serve_quarantine(struct dhcp_serve *s, uint32_t address)
+{
+    if (keel_store_begin(s->durable.env) != 0)
+        return;
+    dhcp_engine_quarantine(s->engine, address); /* an error is the commit's too */
+    if (keel_store_commit(s->durable.env) != 0)
+        keel_metric_add(&s->instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
+    /* in memory it rests all the same */
 }

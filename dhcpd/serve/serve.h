@@ -10,6 +10,7 @@
 #include "dhcpd/serve/durable.h"
 #include "dhcpd/serve/follow.h"
 #include "dhcpd/serve/link.h"
+#include "dhcpd/serve/probe.h"
 
 #define DHCP_REPLY_ROOM 1472 /* what no Ethernet link cuts in pieces */
 
@@ -22,6 +23,7 @@ struct dhcp_serve {
     struct keel_prng prng;
     struct keel_timer tick;
     struct dhcp_links links;
+    struct dhcp_probes *probes; /* NULL: none */
     struct dhcp_decision decisions[KEEL_DGRAM_BATCH];
     uint8_t replies[KEEL_DGRAM_BATCH][DHCP_REPLY_ROOM];
 };
@@ -29,10 +31,18 @@ struct dhcp_serve {
 /* For struct keel_protocol. */
 int dhcp_serve_start(struct keel_instance *instance, struct keel_diag *diag);
 int dhcp_serve_activate(struct keel_instance *instance, struct keel_diag *diag);
+void dhcp_serve_drain(struct keel_instance *instance);
 void dhcp_serve_stop(struct keel_instance *instance);
 void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint *endpoint,
                       struct keel_dgram *d, struct keel_datagram *batch, unsigned count);
 void dhcp_serve_descriptor(struct keel_instance *instance, const struct keel_endpoint *endpoint,
                            int fd);
+
+/* For probes. A message that waited is heard again; silent: the address where nobody is, 0:
+ * somebody is there. */
+void dhcp_serve_again(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
+                      struct keel_datagram *datagram, uint32_t silent);
+/* Nobody gets this address for a while. */
+void dhcp_serve_quarantine(struct dhcp_serve *s, uint32_t address);
 
 #endif

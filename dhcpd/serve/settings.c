@@ -36,8 +36,8 @@ static int read_config(struct dhcp_settings *s, const struct keel_conf *conf,
     config->adaptive = (unsigned)keel_conf_int(conf, "adaptive-lease-threshold");
     config->decline_time = dhcp_read_seconds(conf, "decline-time");
     config->offer_time = dhcp_read_seconds(conf, "offer-time");
-    if (keel_conf_int(conf, "ping-check") != 0)
-        return keel_conf_error(conf, "ping-check", diag, "this version does not support it; 0s");
+    s->ping_check = (uint64_t)keel_conf_int(conf, "ping-check");
+    config->probe = s->ping_check > 0;
     int err = dhcp_read_definitions(s, conf, diag);
     if (!err)
         err = dhcp_read_policy(s, conf, &config->policy, diag);
@@ -83,6 +83,19 @@ static int add_interfaces(struct keel_endpoints *endpoints, const struct keel_co
     return 0;
 }
 
+/* What asks whether an address is in use, when that is to be asked. */
+static int add_probes(struct keel_endpoints *endpoints, const struct keel_conf *conf,
+                      struct keel_diag *diag)
+{
+    const struct keel_endpoint arp = {.kind = KEEL_ENDPOINT_ARP},
+                               echo = {.kind = KEEL_ENDPOINT_ECHO};
+    if (!endpoints || keel_conf_int(conf, "ping-check") == 0)
+        return 0;
+    if (keel_conf_count(conf, "interfaces") > 0 && keel_endpoints_add(endpoints, &arp) != 0)
+        return dhcp_no_memory(diag);
+    return keel_endpoints_add(endpoints, &echo) != 0 ? dhcp_no_memory(diag) : 0;
+}
+
 static int add_endpoints(struct keel_endpoints *endpoints, const struct keel_conf *conf,
                          struct keel_diag *diag)
 {
@@ -91,6 +104,8 @@ static int add_endpoints(struct keel_endpoints *endpoints, const struct keel_con
                                "nothing to serve: give interfaces (--interface), or with listen "
                                "an address for relays");
     int err = add_interfaces(endpoints, conf, diag);
+    if (!err)
+        err = add_probes(endpoints, conf, diag);
     if (err)
         return err;
     for (unsigned i = 0; i < keel_conf_count(conf, "listen"); i++) {

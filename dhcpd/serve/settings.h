@@ -23,6 +23,7 @@ struct dhcp_settings {
     struct dhcp_config config;
     struct dhcp_option_def *definitions; /* the file's own options */
     unsigned definition_count;
+    uint64_t ping_check;               /* ns that a probe waits; 0: none */
     struct dhcp_ddns_settings *ddns;   /* NULL: none */
     const struct keel_conf **sections; /* where subnet i was read; only while configuring */
 };

@@ -69,6 +69,10 @@ const struct keel_metric dhcp_metrics[] = {
     {"dhcpd_ddns_retries_total", KEEL_COUNTER, NULL,
      "Times that the DNS server did not answer, or did not want to."},
     {"dhcpd_ddns_queue", KEEL_GAUGE, NULL, "DNS updates that wait."},
+    {"dhcpd_probes_total", KEEL_COUNTER, "result=\"silent\"",
+     "Addresses probed before they were offered; answered: somebody else uses them."},
+    {"dhcpd_probes_total", KEEL_COUNTER, "result=\"answered\"",
+     "Addresses probed before they were offered; answered: somebody else uses them."},
     {0},
 };
 

@@ -12,7 +12,7 @@ enum dhcp_metric {
     DHCP_METRIC_RECEIVED,                                 /* + enum dhcp_type */
     DHCP_METRIC_SENT = DHCP_METRIC_RECEIVED + DHCP_TYPES, /* + 0 offer, 1 ack, 2 nak */
     DHCP_METRIC_UNANSWERED = DHCP_METRIC_SENT + 3,        /* + enum dhcp_outcome - 2 */
-    DHCP_METRIC_WITHHELD = DHCP_METRIC_UNANSWERED + DHCP_OUTCOMES - 2,
+    DHCP_METRIC_WITHHELD = DHCP_METRIC_UNANSWERED + DHCP_OUTCOMES - DHCP_MALFORMED,
     DHCP_METRIC_SEND_ERRORS,
     DHCP_METRIC_ADDRESSES, /* + 0 bound, 1 expired, 2 free */
     DHCP_METRIC_OFFERS = DHCP_METRIC_ADDRESSES + 3,
@@ -21,6 +21,8 @@ enum dhcp_metric {
     DHCP_METRIC_DDNS_DONE, /* + 0 done, 1 conflict, 2 failed */
     DHCP_METRIC_DDNS_RETRIES = DHCP_METRIC_DDNS_DONE + 3,
     DHCP_METRIC_DDNS_QUEUE,
+    DHCP_METRIC_PROBES, /* + 0 silent, 1 answered */
+    DHCP_METRIC_PROBES_END = DHCP_METRIC_PROBES + 1,
 };
 extern const struct keel_metric dhcp_metrics[];
 extern const struct keel_command dhcp_commands[];

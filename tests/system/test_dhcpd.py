@@ -435,7 +435,6 @@ WRONG = (  # what is added to a good file, what is said of it
     ('option-definition "mine" { code = 224 type = words }', 'no such type'),
     ('interfaces = { "an-impossibly-long-name" }', 'not the name of an interface'),
     ('interfaces = { "a", "a" }', 'twice'),
-    ('ping-check = 500ms', 'does not support it'),
     ('class "pxe" { match = "option.nothing == 1" }', 'match: column 8: there is no option'),
     ('class "pxe" { }', 'match'),
     ('class "known" { match = "true" }', 'is there already'),

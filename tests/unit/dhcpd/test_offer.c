@@ -8,9 +8,9 @@ START_TEST(test_order)
     struct dhcp_offers o;
     ck_assert_int_eq(dhcp_offers_init(&o, 3), 0);
     ck_assert_ptr_null(dhcp_offers_oldest(&o));
-    dhcp_offers_add(&o, 16, 1, 100);
-    dhcp_offers_add(&o, 32, 2, 200); /* same bucket */
-    dhcp_offers_add(&o, 48, 3, 300);
+    dhcp_offers_add(&o, 16, 1, 100, false);
+    dhcp_offers_add(&o, 32, 2, 200, false); /* same bucket */
+    dhcp_offers_add(&o, 48, 3, 300, false);
     ck_assert(dhcp_offers_full(&o));
     ck_assert_uint_eq(dhcp_offers_oldest(&o)->client, 16);
     ck_assert_uint_eq(dhcp_offers_find(&o, 32)->address, 2);
@@ -45,7 +45,7 @@ START_TEST(test_random)
                 dhcp_offers_remove(&o, oldest);
                 address[oldest] = 0;
             }
-            dhcp_offers_add(&o, c, round, round);
+            dhcp_offers_add(&o, c, round, round, false);
             address[c] = round;
         }
         uint32_t oldest = 0;

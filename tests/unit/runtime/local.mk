@@ -13,6 +13,7 @@ tests_unit_runtime_runtime_SOURCES = \
 	tests/unit/runtime/test_loop.c \
 	tests/unit/runtime/test_offload.c \
 	tests/unit/runtime/test_packet.c \
+	tests/unit/runtime/test_probe.c \
 	tests/unit/runtime/test_sock.c \
 	tests/unit/runtime/test_stream.c \
 	tests/unit/runtime/test_stream_end.c \

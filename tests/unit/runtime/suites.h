@@ -11,6 +11,7 @@ Suite *dgram_suite(void);
 Suite *loop_suite(void);
 Suite *offload_suite(void);
 Suite *packet_suite(void);
+Suite *runtime_probe_suite(void);
 Suite *sock_suite(void);
 Suite *stream_end_suite(void);
 Suite *stream_suite(void);
