@@ -58,6 +58,7 @@ struct dns_query {
     struct dns_message message;
     struct dns_tsig_session tsig;
     enum dns_transfer transfer;
+    uint32_t serial; /* of an IXFR: what the client has */
     enum dns_denied denied;
     const struct dns_zone *notified; /* a NOTIFY says that this one has news; NULL: none does */
     enum dns_cookie cookie;

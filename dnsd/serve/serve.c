@@ -20,7 +20,7 @@
 #define DENIED "dnsd_denied_total", KEEL_COUNTER
 #define DENIED_HELP "Questions that were refused because of an access list"
 #define TRANSFERS "dnsd_transfers_out_total", KEEL_COUNTER
-#define TRANSFERS_HELP "Zones that were sent whole, and those that broke off"
+#define TRANSFERS_HELP "Zones that were sent whole, as differences (IXFR), and those that broke off"
 #define REFRESH "dnsd_refresh_total", KEEL_COUNTER
 #define REFRESH_HELP "What primaries said when they were asked: no news; nothing of use"
 #define NOTIFY "dnsd_notify_total", KEEL_COUNTER
@@ -76,6 +76,7 @@ const struct keel_metric dns_metrics[] = {
     [DNS_METRIC_DENIED_TRANSFER] = {DENIED, "list=\"allow-transfer\"", DENIED_HELP},
     [DNS_METRIC_DENIED_NOTIFY] = {DENIED, "list=\"allow-notify\"", DENIED_HELP},
     [DNS_METRIC_TRANSFERS_SENT] = {TRANSFERS, "result=\"sent\"", TRANSFERS_HELP},
+    [DNS_METRIC_TRANSFERS_STEPS] = {TRANSFERS, "result=\"differences\"", TRANSFERS_HELP},
     [DNS_METRIC_TRANSFERS_BROKEN] = {TRANSFERS, "result=\"broken\"", TRANSFERS_HELP},
     [DNS_METRIC_TRANSFERS_ACTIVE] = {"dnsd_transfers_out_active", KEEL_GAUGE, NULL,
                                      "Zones that are being sent now"},

@@ -2,9 +2,13 @@
 
 #include "common/base/mem.h"
 #include "common/service/log.h"
-#include "dnsd/transfer/axfr.h"
+#include "dnsd/serve/messages.h"
+#include "dnsd/transfer/ixfr.h"
+#include "dnsd/wire/type.h"
 
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LENGTH 2
@@ -30,6 +34,13 @@ struct dns_transfer_out {
     bool whole;        /* the last message is queued */
     struct dns_version *version;
     struct dns_axfr axfr;
+    /* An IXFR: the keeper is asked for the differences. When there are none it is the zone. */
+    struct dns_request request;
+    uint32_t serial;  /* what the client has */
+    bool incremental; /* the differences are sent: */
+    struct dns_ixfr ixfr;
+    void *chain; /* mapped */
+    size_t chain_size;
 };
 
 static void count_active(struct dns_serve *serve)
@@ -80,6 +91,44 @@ static int wait_turn(struct dns_transfer_out *transfer)
     return first && keel_io_change(&turns->io, KEEL_READ) ? KEEL_ESYS : KEEL_EAGAIN;
 }
 
+/* Differences in a descriptor of a reply; false: there is nothing that can be sent. */
+static bool take_differences(struct dns_transfer_out *transfer, struct keel_message *message)
+{
+    struct stat st;
+    if (message->fd_count != 1 || fstat(message->fds[0], &st) != 0 || st.st_size <= 0)
+        return false;
+    void *chain = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, message->fds[0], 0);
+    if (chain == MAP_FAILED)
+        return false;
+    if (dns_ixfr_instead(&transfer->ixfr, &transfer->axfr, transfer->serial, chain,
+                         (size_t)st.st_size) != 0) {
+        munmap(chain, (size_t)st.st_size);
+        return false;
+    }
+    transfer->chain = chain;
+    transfer->chain_size = (size_t)st.st_size;
+    return true;
+}
+
+static void on_differences(struct dns_request *request, unsigned rcode,
+                           struct keel_message *message)
+{
+    struct dns_transfer_out *transfer = KEEL_CONTAINER(request, struct dns_transfer_out, request);
+    transfer->incremental = rcode == DNS_NOERROR && message && take_differences(transfer, message);
+    transfer->on_turn(transfer->stream);
+}
+
+/* What a keeper that is not there does not know is no reason to say no. */
+static void ask_differences(struct dns_transfer_out *transfer, const struct dns_query *query)
+{
+    uint8_t serial[4];
+    keel_put_u32(serial, query->serial);
+    transfer->serial = query->serial;
+    transfer->request.on_reply = on_differences;
+    dns_requests_send(&transfer->serve->requests, &transfer->request, DNS_MSG_DIFFERENCES,
+                      &query->zone->apex, query->peer, serial, sizeof serial);
+}
+
 struct dns_transfer_out *dns_transfer_new(struct dns_serve *serve, struct keel_stream *stream,
                                           const struct dns_query *query,
                                           void (*on_turn)(struct keel_stream *stream))
@@ -103,8 +152,13 @@ struct dns_transfer_out *dns_transfer_new(struct dns_serve *serve, struct keel_s
     transfer->on_turn = on_turn;
     transfer->turn_ns = 0;
     transfer->sent = 0;
+    transfer->request.number = 0;
+    transfer->incremental = false;
+    transfer->chain = NULL;
     keel_list_init(&transfer->turn);
     dns_axfr_start(&transfer->axfr, query, serve->context.udp_size);
+    if (query->message.qtype == DNS_TYPE_IXFR)
+        ask_differences(transfer, query);
     serve->transfers++;
     count_active(serve);
     keel_stream_watermarks(stream, HIGH, LOW);
@@ -116,7 +170,9 @@ int dns_transfer_run(struct dns_transfer_out *transfer, uint64_t now)
     uint8_t *message = transfer->serve->reply;
     size_t size;
 
-    if (transfer->version->revoked)
+    if (transfer->request.number != 0)
+        return KEEL_EAGAIN; /* on_turn comes with the reply */
+    if (transfer->version->revoked && !transfer->incremental)
         return KEEL_ECANCELED; /* slower than two changes of the zone */
     keel_stream_deadline(transfer->stream, transfer->serve->transfer_timeout_ns);
     if (transfer->turn_ns != keel_loop_now(transfer->loop)) {
@@ -126,7 +182,9 @@ int dns_transfer_run(struct dns_transfer_out *transfer, uint64_t now)
     for (;;) {
         if (transfer->sent >= PER_TURN)
             return wait_turn(transfer);
-        int err = dns_axfr_next(&transfer->axfr, message + LENGTH, &size, now);
+        int err = transfer->incremental
+                      ? dns_ixfr_next(&transfer->ixfr, message + LENGTH, &size, now)
+                      : dns_axfr_next(&transfer->axfr, message + LENGTH, &size, now);
         if (err == KEEL_EOF) {
             transfer->whole = true;
             return 0;
@@ -141,28 +199,46 @@ int dns_transfer_run(struct dns_transfer_out *transfer, uint64_t now)
     }
 }
 
+static void log_end(const struct dns_transfer_out *transfer)
+{
+    const struct dns_axfr *axfr = &transfer->axfr;
+    const struct dns_ixfr *ixfr = &transfer->ixfr;
+    const bool steps = transfer->incremental;
+    char peer[KEEL_ADDR_TEXT], zone[DNS_NAME_TEXT];
+    uint64_t took = keel_loop_now(transfer->loop) - transfer->began_ns;
+
+    keel_addr_format(peer, sizeof peer, &transfer->stream->peer);
+    dns_name_to_text(zone, dns_node_name(axfr->view.base, dns_image_apex(axfr->view.base)));
+    keel_info("transfer", transfer->whole ? steps ? "differences sent" : "zone sent" : "broken off",
+              "zone=%s serial=%u peer=%s messages=%llu records=%llu bytes=%llu ms=%llu", zone,
+              steps ? ixfr->to : dns_view_newest(&axfr->view)->serial, peer,
+              (unsigned long long)(steps ? ixfr->messages : axfr->messages),
+              (unsigned long long)(steps ? ixfr->records : axfr->records),
+              (unsigned long long)(steps ? ixfr->bytes : axfr->bytes),
+              (unsigned long long)(took / KEEL_NS_PER_MS));
+}
+
 void dns_transfer_free(struct dns_transfer_out *transfer)
 {
     if (!transfer)
         return;
     struct dns_serve *serve = transfer->serve;
-    const struct dns_axfr *axfr = &transfer->axfr;
-    char peer[KEEL_ADDR_TEXT], zone[DNS_NAME_TEXT];
-    uint64_t took = keel_loop_now(transfer->loop) - transfer->began_ns;
 
     keel_list_remove(&transfer->turn);
+    dns_requests_cancel(&serve->requests, &transfer->request);
     serve->transfers--;
     count_active(serve);
     keel_metric_add(serve->metrics,
-                    transfer->whole ? DNS_METRIC_TRANSFERS_SENT : DNS_METRIC_TRANSFERS_BROKEN, 1);
-    keel_addr_format(peer, sizeof peer, &transfer->stream->peer);
-    dns_name_to_text(zone, dns_node_name(axfr->view.base, dns_image_apex(axfr->view.base)));
-    keel_info("transfer", transfer->whole ? "zone sent" : "broken off",
-              "zone=%s serial=%u peer=%s messages=%llu records=%llu bytes=%llu ms=%llu", zone,
-              dns_view_newest(&axfr->view)->serial, peer, (unsigned long long)axfr->messages,
-              (unsigned long long)axfr->records, (unsigned long long)axfr->bytes,
-              (unsigned long long)(took / KEEL_NS_PER_MS));
+                    !transfer->whole        ? DNS_METRIC_TRANSFERS_BROKEN
+                    : transfer->incremental ? DNS_METRIC_TRANSFERS_STEPS
+                                            : DNS_METRIC_TRANSFERS_SENT,
+                    1);
+    log_end(transfer);
     keel_stream_watermarks(transfer->stream, USUAL_HIGH, USUAL_LOW);
+    if (transfer->incremental)
+        dns_ixfr_fini(&transfer->ixfr);
+    if (transfer->chain)
+        munmap(transfer->chain, transfer->chain_size);
     dns_version_release(transfer->version);
     keel_free(transfer);
 }

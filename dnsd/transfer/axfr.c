@@ -28,7 +28,6 @@ static int read_serial(const struct dns_query *query, uint32_t *serial)
 void dns_axfr_judge(struct dns_query *query, const struct dns_answer_context *context)
 {
     const struct dns_message *m = &query->message;
-    uint32_t serial = 0;
 
     const struct dns_zone *zone = dns_zones_find(context->zones, &m->qname, DNS_LABELS_MAX);
     if (!zone || zone->apex.labels != m->qname.labels) {
@@ -44,7 +43,7 @@ void dns_axfr_judge(struct dns_query *query, const struct dns_answer_context *co
         query->rcode = DNS_REFUSED; /* RFC 5936, 4.2: there is no such thing */
         return;
     }
-    if (m->qtype == DNS_TYPE_IXFR && read_serial(query, &serial) != 0) {
+    if (m->qtype == DNS_TYPE_IXFR && read_serial(query, &query->serial) != 0) {
         query->rcode = DNS_FORMERR;
         dns_tsig_none(&query->tsig);
         return;
@@ -55,7 +54,7 @@ void dns_axfr_judge(struct dns_query *query, const struct dns_answer_context *co
     }
     query->zone = zone;
     bool current = m->qtype == DNS_TYPE_IXFR &&
-                   (!query->tcp || dns_serial_reached(serial, dns_zone_newest(zone)->serial));
+                   (!query->tcp || dns_serial_reached(query->serial, dns_zone_newest(zone)->serial));
     query->transfer = current ? DNS_TRANSFER_SOA : DNS_TRANSFER_ZONE;
 }
 

@@ -1,6 +1,5 @@
 #include "dnsd/transfer/ixfr.h"
 
-#include "dnsd/transfer/axfr.h"
 #include "dnsd/wire/type.h"
 
 #define LENGTH 4 /* before each step of a chain */
@@ -72,27 +71,48 @@ static int check_chain(struct dns_ixfr *ixfr)
     return ixfr->soa_size > 0 ? 0 : KEEL_EINVAL;
 }
 
-int dns_ixfr_start(struct dns_ixfr *ixfr, const struct dns_query *query, uint32_t serial,
-                   const uint8_t *chain, size_t chain_size, uint16_t udp_size)
+/* The rest of *ixfr says who asked; the chain is looked through. */
+static int begin(struct dns_ixfr *ixfr, uint32_t serial, const uint8_t *chain, size_t chain_size)
 {
-    const struct dns_message *m = &query->message;
-    *ixfr = (struct dns_ixfr){
-        .chain = chain,
-        .chain_size = chain_size,
-        .from = serial,
-        .tsig = query->tsig,
-        .edns = {.present = m->edns.present, .udp_size = udp_size, .dnssec_ok = m->edns.dnssec_ok},
-        .id = m->id,
-        .flags = (uint16_t)(DNS_FLAG_QR | DNS_FLAG_AA | (m->flags & (DNS_FLAG_RD | DNS_FLAG_CD))),
-        .question_size = m->question_size,
-        .apex = m->qname,
-    };
-    memcpy(ixfr->question, query->bytes + DNS_HEADER_SIZE, m->question_size);
+    struct keel_reader r;
+    ixfr->chain = chain;
+    ixfr->chain_size = chain_size;
+    ixfr->from = serial;
+    keel_reader_init(&r, ixfr->question, ixfr->question_size);
+    if (dns_name_parse_lower(&ixfr->apex, &r) != 0)
+        return KEEL_EINVAL;
     dns_diff_init(&ixfr->step);
     int err = check_chain(ixfr);
     if (err)
         dns_ixfr_fini(ixfr);
     return err;
+}
+
+int dns_ixfr_start(struct dns_ixfr *ixfr, const struct dns_query *query, uint32_t serial,
+                   const uint8_t *chain, size_t chain_size, uint16_t udp_size)
+{
+    const struct dns_message *m = &query->message;
+    *ixfr = (struct dns_ixfr){
+        .tsig = query->tsig,
+        .edns = {.present = m->edns.present, .udp_size = udp_size, .dnssec_ok = m->edns.dnssec_ok},
+        .id = m->id,
+        .flags = (uint16_t)(DNS_FLAG_QR | DNS_FLAG_AA | (m->flags & (DNS_FLAG_RD | DNS_FLAG_CD))),
+        .question_size = m->question_size,
+    };
+    memcpy(ixfr->question, query->bytes + DNS_HEADER_SIZE, m->question_size);
+    return begin(ixfr, serial, chain, chain_size);
+}
+
+int dns_ixfr_instead(struct dns_ixfr *ixfr, const struct dns_axfr *axfr, uint32_t serial,
+                     const uint8_t *chain, size_t chain_size)
+{
+    *ixfr = (struct dns_ixfr){.tsig = axfr->tsig,
+                              .edns = axfr->edns,
+                              .id = axfr->id,
+                              .flags = axfr->flags,
+                              .question_size = axfr->question_size};
+    memcpy(ixfr->question, axfr->question, axfr->question_size);
+    return begin(ixfr, serial, chain, chain_size);
 }
 
 void dns_ixfr_fini(struct dns_ixfr *ixfr)

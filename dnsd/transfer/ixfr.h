@@ -9,7 +9,7 @@
 #ifndef DNSD_TRANSFER_IXFR_H
 #define DNSD_TRANSFER_IXFR_H
 
-#include "dnsd/answer/query.h"
+#include "dnsd/transfer/axfr.h"
 #include "dnsd/wire/soa.h"
 #include "dnsd/zone/diff.h"
 
@@ -47,6 +47,10 @@ struct dns_ixfr {
  * With an error there is nothing to fini, and the whole zone is to be sent instead. */
 int dns_ixfr_start(struct dns_ixfr *ixfr, const struct dns_query *query, uint32_t serial,
                    const uint8_t *chain, size_t chain_size, uint16_t udp_size);
+/* The same in place of the whole zone, which was started (for the same query) and is still to
+ * send its first message; after an error it can. */
+int dns_ixfr_instead(struct dns_ixfr *ixfr, const struct dns_axfr *axfr, uint32_t serial,
+                     const uint8_t *chain, size_t chain_size);
 void dns_ixfr_fini(struct dns_ixfr *ixfr);
 /* Builds the next message; out has UINT16_MAX bytes. 0 and its *size; KEEL_EOF: that was all;
  * KEEL_ENOTSUP: it cannot be signed; KEEL_ENOSPC: a record fits into no message beside the
