@@ -12,6 +12,10 @@ check_PROGRAMS += tests/support/teller
 tests_support_teller_SOURCES = tests/support/teller.c
 tests_support_teller_LDADD = common/libkeel.la $(JANSSON_LIBS)
 
+check_PROGRAMS += tests/support/dns_compare
+tests_support_dns_compare_SOURCES = tests/support/dns_compare.c tests/support/dns_answer.c \
+	tests/support/dns_answer.h
+
 SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_balance.py \
 	tests/system/test_conf.py \
@@ -19,6 +23,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_dhcp_probe.py \
 	tests/system/test_dhcpd.py \
 	tests/system/test_dhcpd_clients.py \
+	tests/system/test_dns_differential.py \
 	tests/system/test_dns_edns.py \
 	tests/system/test_dnsd.py \
 	tests/system/test_dnsd_keeper.py \
@@ -44,9 +49,16 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_upgrade.py
 TESTS += $(SYSTEM_TESTS)
 EXTRA_DIST += $(SYSTEM_TESTS) tests/support/tap.py tests/system/keel.py tests/system/core.py tests/system/dns.py \
+	tests/system/dns_peers.py tests/system/dns_questions.py tests/system/dns_rules.py \
 	tests/system/fake_daemon.py tests/system/soak
 
 # Ten minutes of kills, reloads and upgrades.
 soak: all $(check_PROGRAMS)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON3) $(srcdir)/tests/system/soak
 .PHONY: soak
+
+# 200,000 questions to dnsd and its peers: doc/dnsd-differences.md.
+dns-differential: all $(check_PROGRAMS)
+	$(AM_TESTS_ENVIRONMENT) $(PYTHON3) $(srcdir)/tests/system/test_dns_differential.py \
+		--count 200000 $(DIFFFLAGS)
+.PHONY: dns-differential
