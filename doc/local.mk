@@ -13,4 +13,4 @@ doc_examples_echo_module_la_LIBADD = common/libkeel.la $(JANSSON_LIBS)
 examplesdir = $(docdir)/examples
 dist_examples_DATA = doc/examples/echod.c
 dist_man_MANS += doc/keeld.8
-dist_doc_DATA += doc/configuration.md doc/core.md doc/echod.md doc/operations.md
+dist_doc_DATA += doc/configuration.md doc/core.md doc/dnsd-differences.md doc/echod.md doc/operations.md

@@ -190,10 +190,15 @@ static void report_old(uint64_t now)
             report_held_back(&state.rates[i]);
 }
 
+static size_t rate_slot(const char *message)
+{
+    return ((uintptr_t)message >> 3) * 0x9E3779B97F4A7C15ull >> 58;
+}
+
 /* The slot of this message; the oldest of its neighbours gives way. */
 static struct rate *find_rate(const char *message, uint64_t now)
 {
-    size_t start = ((uintptr_t)message >> 3) * 0x9E3779B97F4A7C15ull >> 58;
+    size_t start = rate_slot(message);
     struct rate *oldest = NULL;
     for (size_t i = 0; i < RATE_PROBES; i++) {
         struct rate *rate = &state.rates[(start + i) % RATE_SLOTS];
@@ -253,6 +258,25 @@ void keel_log(enum keel_log_level level, const char *area, const char *message, 
     }
     pthread_mutex_unlock(&state.lock);
     errno = error_number; /* so that logging never changes what the caller is about to report */
+}
+
+bool keel_log_holds_back(enum keel_log_level level, const char *message)
+{
+    bool held = false;
+    if (!keel_log_enabled(level))
+        return true;
+    pthread_mutex_lock(&state.lock);
+    for (size_t i = 0; i < RATE_PROBES && !held; i++) {
+        struct rate *rate = &state.rates[(rate_slot(message) + i) % RATE_SLOTS];
+        held = rate->message == message && rate->lines >= RATE_LIMIT &&
+               keel_clock_monotonic() - rate->since_ns < RATE_WINDOW_NS;
+        if (held) {
+            rate->held_back++;
+            state.suppressed++;
+        }
+    }
+    pthread_mutex_unlock(&state.lock);
+    return held;
 }
 
 void keel_log_tick(void)

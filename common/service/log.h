@@ -61,6 +61,9 @@ void keel_log(enum keel_log_level level, const char *area, const char *message, 
               ...) __attribute__((format(printf, 4, 5)));
 /* True when a line at this level would be written: for values that cost to compute. */
 bool keel_log_enabled(enum keel_log_level level);
+/* True when this message has come so often that it would be held back; counts it as that. For
+ * values that cost to compute, where others say how often. */
+bool keel_log_holds_back(enum keel_log_level level, const char *message);
 
 #define keel_error(area, message, ...) keel_log(KEEL_LOG_ERROR, area, message, __VA_ARGS__)
 #define keel_warning(area, message, ...) keel_log(KEEL_LOG_WARNING, area, message, __VA_ARGS__)

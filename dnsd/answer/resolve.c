@@ -220,11 +220,15 @@ static enum outcome answer_dname(struct walk *walk, const struct dns_node *node)
     note_subject(walk, node);
     if (already_answered(walk))
         return DONE;
-    if (!add_dname(walk, node, set))
-        return NO_SPACE;
     unsigned labels = walk->name.labels - (unsigned)node->labels;
-    if (dns_name_join(&made, &walk->name, labels, target, target_size) != 0)
+    bool too_long = dns_name_join(&made, &walk->name, labels, target, target_size) != 0;
+    bool added = add_dname(walk, node, set);
+    if (too_long) { /* whether there is room to say why or not */
+        walk->reply->truncated = !added;
         return NAME_TOO_LONG;
+    }
+    if (!added)
+        return NO_SPACE;
     size_t at = dns_reply_name_record(walk->reply, DNS_ANSWER, walk->owner, DNS_TYPE_CNAME,
                                       set->ttl, &made);
     if (!at)

@@ -137,17 +137,18 @@ static void tally_tsig(struct dns_tally *tally, const struct dns_query *query)
         [DNS_TSIG_BADTIME] = DNS_METRIC_TSIG_BADTIME,
         [DNS_TSIG_BADTRUNC] = DNS_METRIC_TSIG_BADTRUNC,
     };
+    static const char said[] = "a signature was refused";
     char peer[KEEL_ADDR_TEXT];
     tally->counts[metrics[query->tsig.error]]++;
-    if (query->tsig.error == 0)
+    if (query->tsig.error == 0 || keel_log_holds_back(KEEL_LOG_NOTICE, said))
         return;
     keel_addr_format(peer, sizeof peer, query->peer);
-    keel_notice("tsig", "a signature was refused", "peer=%s error=%s", peer,
-                dns_tsig_error_name(query->tsig.error));
+    keel_notice("tsig", said, "peer=%s error=%s", peer, dns_tsig_error_name(query->tsig.error));
 }
 
 static void tally_denied(struct dns_tally *tally, const struct dns_query *query)
 {
+    static const char said[] = "refused";
     static const struct {
         const char *list;
         enum dns_metric metric;
@@ -158,10 +159,12 @@ static void tally_denied(struct dns_tally *tally, const struct dns_query *query)
     };
     char peer[KEEL_ADDR_TEXT], name[DNS_NAME_TEXT], type[DNS_TYPE_TEXT];
     tally->counts[lists[query->denied].metric]++;
+    if (keel_log_holds_back(KEEL_LOG_NOTICE, said)) /* a flood costs no text */
+        return;
     keel_addr_format(peer, sizeof peer, query->peer);
     dns_name_to_text(name, query->message.qname.bytes);
     dns_type_format(type, query->message.qtype);
-    keel_notice("access", "refused", "list=%s peer=%s name=%s type=%s signed=%s",
+    keel_notice("access", said, "list=%s peer=%s name=%s type=%s signed=%s",
                 lists[query->denied].list, peer, name, type, query->tsig.key ? "yes" : "no");
 }
 

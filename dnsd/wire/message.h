@@ -58,7 +58,8 @@ static inline unsigned dns_message_opcode(const struct dns_message *m)
 }
 
 /* Reads and checks a whole query: one question without pointers, no answers, at most one OPT,
- * TSIG or SIG(0) last, no byte behind the last record. Borrows nothing.
+ * TSIG or SIG(0) last, no byte behind the last record. Borrows the cookie's
+ * bytes (edns.cookie).
  * 0; KEEL_ETRUNC: not even a header, nothing was filled; KEEL_EINVAL: malformed, id and flags are
  * filled, the question too when question_size is not 0. Of opcodes other than QUERY,
  * NOTIFY and UPDATE only the question is read. */

@@ -311,12 +311,11 @@ enum dns_rcode dns_tsig_accept(struct dns_tsig_session *session, const struct dn
     return session->error ? DNS_NOTAUTH : DNS_NOERROR;
 }
 
-static void write_record(struct keel_writer *w, const uint8_t *key, size_t key_size,
-                         const void *algorithm, size_t algorithm_size, const struct variables *v,
-                         const uint8_t *mac, size_t mac_size)
+/* What follows the owner. */
+static void write_record(struct keel_writer *w, const void *algorithm, size_t algorithm_size,
+                         const struct variables *v, const uint8_t *mac, size_t mac_size)
 {
     uint16_t id = keel_get_u16(w->start);
-    keel_write_bytes(w, key, key_size);
     keel_write_u16(w, DNS_TYPE_TSIG);
     keel_write_u16(w, DNS_CLASS_ANY);
     keel_write_u32(w, 0);
@@ -334,6 +333,32 @@ static void write_record(struct keel_writer *w, const uint8_t *key, size_t key_s
     keel_put_u16(w->start + 10, (uint16_t)(keel_get_u16(w->start + 10) + 1));
 }
 
+/* Writes the name with a pointer into the question for the labels that they share at the end: a
+ * request may have written it so, and its answer shall not be longer than it. */
+static void write_compressed(struct keel_writer *w, const struct dns_name *name)
+{
+    struct dns_name question;
+    size_t at = DNS_HEADER_SIZE;
+    unsigned shared = 0;
+    if (keel_get_u16(w->start + 4) == 1 &&
+        dns_name_parse_compressed(&question, w->start, keel_writer_offset(w), &at) == 0) {
+        dns_name_lower(&question);
+        shared = name->labels < question.labels ? name->labels : question.labels;
+    }
+    for (; shared > 0; shared--) {
+        unsigned mine = name->offsets[name->labels - shared];
+        unsigned theirs = question.offsets[question.labels - shared];
+        size_t size = (size_t)name->size - mine;
+        if (size == (size_t)question.size - theirs &&
+            memcmp(name->bytes + mine, question.bytes + theirs, size) == 0) {
+            keel_write_bytes(w, name->bytes, mine);
+            keel_write_u16(w, (uint16_t)(0xC000 | (DNS_HEADER_SIZE + theirs)));
+            return;
+        }
+    }
+    keel_write_bytes(w, name->bytes, name->size);
+}
+
 /* BADKEY and BADSIG must not be signed: the names come back as they came (RFC 8945, 5.3.2). */
 static void append_unsigned(const struct dns_tsig_session *session, struct keel_writer *w)
 {
@@ -341,8 +366,8 @@ static void append_unsigned(const struct dns_tsig_session *session, struct keel_
     int err = dns_tsig_parse(&tsig, session->request, session->request_size, session->request_at);
     KEEL_ASSERT(err == 0, "a TSIG record that was read before is malformed");
     const struct variables v = {.time = tsig.time, .fudge = tsig.fudge, .error = session->error};
-    write_record(w, tsig.key.bytes, tsig.key.size, tsig.algorithm.bytes, tsig.algorithm.size, &v,
-                 NULL, 0);
+    write_compressed(w, &tsig.key);
+    write_record(w, tsig.algorithm.bytes, tsig.algorithm.size, &v, NULL, 0);
 }
 
 int dns_tsig_sign(struct dns_tsig_session *session, struct keel_writer *w, uint64_t now)
@@ -368,8 +393,9 @@ int dns_tsig_sign(struct dns_tsig_session *session, struct keel_writer *w, uint6
     if (compute(session, KEEL_STR(""), w->start, keel_writer_offset(w), keel_get_u16(w->start),
                 false, &v, mac))
         return KEEL_ENOTSUP;
-    write_record(w, key->name.bytes, key->name.size, algorithms[key->algorithm].name,
-                 algorithms[key->algorithm].name_size, &v, mac, session->mac_size);
+    keel_write_bytes(w, key->name.bytes, key->name.size);
+    write_record(w, algorithms[key->algorithm].name, algorithms[key->algorithm].name_size, &v, mac,
+                 session->mac_size);
     /* a client's request is the first message, and so is the reply to it */
     session->later = session->last_size > 0;
     keep_mac(session, mac, session->mac_size);

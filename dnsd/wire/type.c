@@ -78,14 +78,10 @@ static int parse_generic(struct keel_str text, struct keel_str prefix, uint16_t 
 {
     if (text.n <= prefix.n || !keel_str_equal_nocase((struct keel_str){text.p, prefix.n}, prefix))
         return KEEL_EINVAL;
-    uint32_t v = 0;
-    for (size_t i = prefix.n; i < text.n; i++) {
-        if (!keel_is_digit((unsigned char)text.p[i]))
-            return KEEL_EINVAL;
-        v = v * 10 + (uint32_t)(text.p[i] - '0');
-        if (v > 65535)
-            return KEEL_EINVAL;
-    }
+    uint64_t v;
+    if (keel_parse_u64((struct keel_str){text.p + prefix.n, text.n - prefix.n}, UINT16_MAX, &v) !=
+        0)
+        return KEEL_EINVAL;
     *out = (uint16_t)v;
     return 0;
 }

@@ -66,6 +66,11 @@ tests_fuzz_fuzz_dns_fetch_SOURCES = tests/fuzz/fuzz_dns_fetch.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_fetch_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_dns_fetch_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_dns_query
+tests_fuzz_fuzz_dns_query_SOURCES = tests/fuzz/fuzz_dns_query.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dns_query_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dns_query_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_dns_tsig
 tests_fuzz_fuzz_dns_tsig_SOURCES = tests/fuzz/fuzz_dns_tsig.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_tsig_LDFLAGS = $(FUZZ_LINK)

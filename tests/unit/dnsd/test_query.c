@@ -277,6 +277,58 @@ START_TEST(a_signature_fits_into_every_answer)
 }
 END_TEST
 
+/* A name that says "as the question" is not written out: nothing is won by such a request. */
+START_TEST(a_refused_signature_is_no_longer_than_the_request)
+{
+    static const uint8_t record[] =
+        "\300\014\0\372\0\377\0\0\0\0\0\075\013hmac-sha256\0"
+        "\0\0\0\0\3\350\1\54\0\040mac-of-thirty-two-bytes---------\0\0\0\0\0\0";
+    char name[256] = "";
+    for (int i = 0; i < 3; i++)
+        strcat(name, "a23456789b123456789c123456789d123456789e123456789f123456789g12.");
+    strcat(name, "z");
+    size_t size = support_query(query, sizeof query, name, DNS_TYPE_A, 0);
+    memcpy(query + size, record, sizeof record - 1);
+    keel_put_u16(query + 10, 1);
+    size_t all = size + sizeof record - 1;
+    size_t n = process(all, false), at;
+    ck_assert_uint_eq(reply[3] & 15, DNS_NOTAUTH);
+    ck_assert_uint_eq(n, all - 32); /* without the MAC */
+    ck_assert_int_eq(dns_tsig_find(reply, n, &at), 0);
+    ck_assert_uint_eq(at, size);
+    ck_assert_mem_eq(reply + at, record, 2);
+    /* an unlike name with the same end */
+    memmove(query + size + 2, query + size, sizeof record - 1);
+    memcpy(query + size, "\1k\300\212", 4); /* the last two labels of the question */
+    n = process(all + 2, false);
+    ck_assert_uint_eq(reply[3] & 15, DNS_NOTAUTH);
+    ck_assert_uint_eq(n, all + 2 - 32);
+    ck_assert_mem_eq(reply + size, "\1k\300\212", 4);
+}
+END_TEST
+
+START_TEST(a_redirected_name_that_is_too_long_says_so_without_room)
+{
+    char text[600] = "$TTL 60\n@ SOA ns h 7 2 3 4 5\n@ NS ns\nlong DNAME ", name[256] = "";
+    const char *label = "a23456789b123456789c123456789d123456789e123456789f123456789g1.";
+    for (int i = 0; i < 4; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s", i < 3 ? 99 : 50, label);
+    strcat(text, ".\n");
+    for (int i = 0; i < 3; i++)
+        strcat(name, label);
+    strcat(name, "b23456789b123456789c123456789d123456789e123456789f12345678.long.d");
+    support_serve(&zones, "d", text);
+    size_t n = process(support_query(query, sizeof query, name, DNS_TYPE_A, 0), false);
+    ck_assert_uint_eq(keel_get_u16(reply + 2) & ~DNS_FLAG_RD,
+                      DNS_FLAG_QR | DNS_FLAG_AA | DNS_FLAG_TC | DNS_YXDOMAIN);
+    ck_assert_uint_le(n, 512);
+    n = process(support_query(query, sizeof query, name, DNS_TYPE_A, 1232), false);
+    ck_assert_uint_eq(keel_get_u16(reply + 2) & ~DNS_FLAG_RD,
+                      DNS_FLAG_QR | DNS_FLAG_AA | DNS_YXDOMAIN);
+    ck_assert_uint_gt(n, 512);
+}
+END_TEST
+
 Suite *query_suite(void)
 {
     Suite *s = suite_create("dnsd/answer/query");
@@ -292,6 +344,8 @@ Suite *query_suite(void)
     tcase_add_test(t, answers_in_batches);
     tcase_add_test(t, signed_queries_get_signed_answers);
     tcase_add_test(t, a_signature_fits_into_every_answer);
+    tcase_add_test(t, a_refused_signature_is_no_longer_than_the_request);
+    tcase_add_test(t, a_redirected_name_that_is_too_long_says_so_without_room);
     suite_add_tcase(s, t);
     return s;
 }

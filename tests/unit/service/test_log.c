@@ -221,6 +221,26 @@ START_TEST(rate_limit)
 }
 END_TEST
 
+/* Who would have to work for its values asks first. */
+START_TEST(held_back_before_it_costs)
+{
+    static const char said[] = "flood";
+    uint64_t written, suppressed, lost;
+    open_log(KEEL_LOG_FILE, KEEL_LOG_TEXT, path);
+    for (int i = 0; i < 500; i++)
+        if (!keel_log_holds_back(KEEL_LOG_WARNING, said))
+            keel_warning("net", said, "n=%d", i);
+    keel_log_counts(&written, &suppressed, &lost);
+    ck_assert_uint_eq(written, 10);
+    ck_assert_uint_eq(suppressed, 490);
+    usleep(1100 * 1000);
+    ck_assert(!keel_log_holds_back(KEEL_LOG_WARNING, said));
+    keel_warning("net", said, "n=%d", 1);
+    ck_assert_ptr_nonnull(strstr(read_log(path), "net: flood n=1 suppressed=490\n"));
+    ck_assert(keel_log_holds_back(KEEL_LOG_DEBUG, said)); /* not at this level */
+}
+END_TEST
+
 START_TEST(rotation)
 {
     open_log(KEEL_LOG_FILE, KEEL_LOG_TEXT, path);
@@ -386,6 +406,7 @@ Suite *log_suite(void)
     tcase_add_test(c, long_values_are_cut);
     tcase_add_test(c, levels);
     tcase_add_test(c, rate_limit);
+    tcase_add_test(c, held_back_before_it_costs);
     tcase_add_test(c, rotation);
     tcase_add_test(c, bad_target_changes_nothing);
     tcase_add_test(c, disk_full);
