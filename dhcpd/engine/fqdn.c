@@ -113,9 +113,10 @@ static bool name_from_client(const struct dhcp_naming *rules, const struct dhcp_
                              struct dhcp_bytes fqdn, struct dhcp_fqdn *out)
 {
     struct labels l = {.count = 0};
-    struct dhcp_bytes name = {fqdn.p + OPTION_FIXED, (uint16_t)(fqdn.n - OPTION_FIXED)};
-    if (fqdn.n > OPTION_FIXED &&
-        (fqdn.p[0] & FLAG_E ? split_wire(&l, name) : split_text(&l, name)) &&
+    struct dhcp_bytes name = {NULL, 0};
+    if (fqdn.n > OPTION_FIXED)
+        name = (struct dhcp_bytes){fqdn.p + OPTION_FIXED, (uint16_t)(fqdn.n - OPTION_FIXED)};
+    if (name.n > 0 && (fqdn.p[0] & FLAG_E ? split_wire(&l, name) : split_text(&l, name)) &&
         make_name(rules, &l, out))
         return true;
     l.count = 0;

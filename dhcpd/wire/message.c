@@ -248,10 +248,11 @@ static bool area_add(struct dhcp_area *area, size_t reserved, uint8_t code, cons
         size_t piece = n > 255 ? 255 : n;
         *area->next++ = code;
         *area->next++ = (uint8_t)piece;
-        if (piece)
+        if (piece) { /* an empty value may be NULL, on which C allows no arithmetic */
             memcpy(area->next, value, piece);
+            value += piece;
+        }
         area->next += piece;
-        value += piece;
         n -= piece;
     } while (n > 0);
     return true;
