@@ -17,8 +17,10 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/engine/event.c dhcpd/engine/event.h dhcpd/engine/settle.c \
 	dhcpd/engine/fqdn.c dhcpd/engine/fqdn.h \
 	dhcpd/engine/expression.c dhcpd/engine/expression.h dhcpd/engine/expression_parse.c \
+	dhcpd/engine/limit.c dhcpd/engine/limit.h \
 	dhcpd/engine/policy.c dhcpd/engine/policy.h \
 	dhcpd/engine/probe.c \
+	dhcpd/engine/quota.c dhcpd/engine/quota.h \
 	dhcpd/engine/reply.c dhcpd/engine/reply.h \
 	dhcpd/engine/state.c dhcpd/engine/state.h \
 	dhcpd/serve/durable.c dhcpd/serve/durable.h \

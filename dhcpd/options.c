@@ -224,6 +224,18 @@ const struct keel_option dhcp_options_rows[] = {
      .max = 100,
      .help = "When so many percent of a pool are leased, its leases last lease-time-min, so that "
              "addresses that nobody uses come back soon. 0: never."},
+    {.name = "max-leases-per-circuit",
+     .type = KEEL_OPT_INT,
+     .def = "0",
+     .max = 1000000,
+     .help = "So many leases at most at one circuit of a relay (its circuit-id, with its "
+             "remote-id). A client more is not answered. 0: no limit."},
+    {.name = "max-leases-per-hardware",
+     .type = KEEL_OPT_INT,
+     .def = "0",
+     .max = 1000000,
+     .help = "So many leases at most for one hardware address, whatever client identifiers it "
+             "comes with. 0: no limit."},
     {.name = "offer-time",
      .type = KEEL_OPT_DURATION,
      .def = "60s",

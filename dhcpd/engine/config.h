@@ -96,6 +96,7 @@ struct dhcp_config {
     bool authoritative;        /* NAK what is wrong here, also from clients never seen */
     bool rapid_commit;         /* an ACK to a DISCOVER that asks for it (RFC 4039) */
     enum dhcp_bootp bootp;
+    unsigned per_circuit, per_hardware; /* leases at most; 0: no limit */
     unsigned adaptive;     /* percent of a pool in use from which on leases are short; 0: never */
     bool probe;            /* addresses that nobody had are probed before they are offered */
     uint32_t decline_time; /* seconds that a declined address rests */

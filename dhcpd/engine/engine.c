@@ -1,13 +1,13 @@
 #include "dhcpd/engine/engine.h"
 
-#include "dhcpd/engine/exchange.h"
+#include "dhcpd/engine/quota.h"
 #include "dhcpd/engine/reply.h"
 
 const char *dhcp_outcome_name(enum dhcp_outcome outcome)
 {
     static const char *const names[DHCP_OUTCOMES] = {
-        "replied",    "done",         "probing",   "malformed",    "no-subnet",
-        "no-address", "other-server", "not-known", "no-server-id", "store-failed",
+        "replied",      "done",      "probing",      "malformed",    "no-subnet", "no-address",
+        "other-server", "not-known", "no-server-id", "store-failed", "limited",
     };
     return outcome < DHCP_OUTCOMES ? names[outcome] : "unknown";
 }
@@ -94,6 +94,9 @@ static enum dhcp_outcome promise(struct dhcp_exchange *x, enum dhcp_type type, u
 
 static enum dhcp_outcome acknowledge(struct dhcp_exchange *x, uint32_t address)
 {
+    if (dhcp_quota_exceeded(x))
+        return x->request->type == DHCP_REQUEST ? nak(x, "too many leases here")
+                                                : end(x, DHCP_LIMITED);
     dhcp_exchange_levels(x, address);
     if (dhcp_lease_grant(x, address, lease_time(x)) != 0)
         return end(x, DHCP_STORE_FAILED);
@@ -103,6 +106,8 @@ static enum dhcp_outcome acknowledge(struct dhcp_exchange *x, uint32_t address)
 static enum dhcp_outcome on_discover(struct dhcp_exchange *x)
 {
     uint32_t address;
+    if (dhcp_quota_exceeded(x))
+        return end(x, DHCP_LIMITED);
     int err = dhcp_choose(x, &address);
     if (err)
         return end(x, err == KEEL_ENOENT ? DHCP_NO_ADDRESS : DHCP_STORE_FAILED);

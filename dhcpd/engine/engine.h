@@ -57,6 +57,7 @@ enum dhcp_outcome {
     DHCP_NOT_KNOWN,    /* a client never seen, and not for us to refuse */
     DHCP_NO_SERVER_ID, /* no address of ours is known on that link */
     DHCP_STORE_FAILED,
+    DHCP_LIMITED, /* its circuit or hardware address has all the leases that it may have */
     DHCP_OUTCOMES
 };
 /* "replied", "no-address"; static. */

@@ -1,4 +1,4 @@
-#include "dhcpd/engine/exchange.h"
+#include "dhcpd/engine/quota.h"
 
 static void changed(struct dhcp_exchange *x, uint32_t address)
 {
@@ -19,8 +19,10 @@ static void keep(struct dhcp_bytes *value, uint8_t *to)
 }
 
 /* Whoever had the address before must not find it through the client table any more. *renewed: it
- * is this client's, and its lease goes on. */
-static int unbind_previous(struct dhcp_exchange *x, uint32_t address, bool *renewed)
+ * is this client's, and its lease goes on; where it is connected then stays known: a client renews
+ * without the relay. relay has 255 octets. */
+static int unbind_previous(struct dhcp_exchange *x, uint32_t address, struct dhcp_lease *lease,
+                           uint8_t *relay, bool *renewed)
 {
     struct dhcp_store *store = x->engine->env.store;
     struct dhcp_lease old;
@@ -30,6 +32,10 @@ static int unbind_previous(struct dhcp_exchange *x, uint32_t address, bool *rene
         return err == KEEL_ENOENT ? 0 : err;
     if (dhcp_same_identity(x, &old)) {
         *renewed = old.state == DHCP_LEASE_ACTIVE;
+        if (*renewed && lease->relay.n == 0 && x->request->giaddr == 0) {
+            lease->relay = old.relay;
+            keep(&lease->relay, relay);
+        }
         return 0;
     }
     if (old.state == DHCP_LEASE_ACTIVE) {
@@ -139,7 +145,8 @@ int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds
     memcpy(lease.chaddr, m->chaddr, sizeof lease.chaddr);
     changed(x, address);
     bool renewed;
-    int err = unbind_previous(x, address, &renewed);
+    uint8_t relay[255];
+    int err = unbind_previous(x, address, &lease, relay, &renewed);
     if (!err)
         err = bind_client(x, address);
     if (!err)
@@ -151,6 +158,7 @@ int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds
     struct dhcp_pool *pool = dhcp_engine_find_pool(x->engine, x->subnet, address);
     if (pool)
         dhcp_pool_bind(pool, address, lease.expires);
+    dhcp_quota_note(x->engine, &lease);
     dhcp_engine_withdraw(x->engine, x->hash);
     return 0;
 }

@@ -1,5 +1,7 @@
 #include "dhcpd/engine/state.h"
 
+#include "dhcpd/engine/quota.h"
+
 /* Most offers held at a time; a flood of DISCOVERs pushes out the oldest. */
 #define OFFERS_MAX 65536
 /* Expired addresses looked at in a tick: bounds the time a batch waits. */
@@ -35,6 +37,8 @@ static int fill(void *arg, uint32_t address, const struct dhcp_lease *lease)
         e->load.leases++;
     else
         e->load.outside++;
+    if (lease)
+        dhcp_quota_note(e, lease);
     if (pool && lease)
         fill_pool(e, pool, lease);
     else if (pool)
@@ -74,7 +78,8 @@ static int init_pools(struct dhcp_engine *e)
     return 0;
 }
 
-static uint32_t offer_capacity(const struct dhcp_engine *e)
+/* Of all pools and reservations; at least 1. */
+static uint32_t address_count(const struct dhcp_engine *e)
 {
     uint64_t addresses = 0;
     for (unsigned i = 0; i < e->pool_count; i++)
@@ -83,7 +88,13 @@ static uint32_t offer_capacity(const struct dhcp_engine *e)
         addresses += e->env.config->subnets[i].reservation_count;
     if (addresses == 0)
         addresses = 1;
-    return addresses < OFFERS_MAX ? (uint32_t)addresses : OFFERS_MAX;
+    return addresses < UINT32_MAX ? (uint32_t)addresses : UINT32_MAX;
+}
+
+static uint32_t offer_capacity(const struct dhcp_engine *e)
+{
+    uint32_t addresses = address_count(e);
+    return addresses < OFFERS_MAX ? addresses : OFFERS_MAX;
 }
 
 int dhcp_engine_new(const struct dhcp_env *env, struct dhcp_engine **out)
@@ -97,6 +108,8 @@ int dhcp_engine_new(const struct dhcp_env *env, struct dhcp_engine **out)
     int err = init_pools(e);
     if (!err)
         err = dhcp_offers_init(&e->offers, offer_capacity(e));
+    if (!err)
+        err = dhcp_quota_init(e, address_count(e));
     if (!err)
         err = env->store->each(env->store, fill, e);
     if (err) {
@@ -114,6 +127,7 @@ void dhcp_engine_free(struct dhcp_engine *e)
     for (unsigned i = 0; i < e->pool_count; i++)
         dhcp_pool_fini(&e->pools[i]);
     dhcp_offers_fini(&e->offers);
+    dhcp_limits_fini(&e->limits);
     keel_free(e->pools);
     keel_free(e->first_pool);
     keel_free(e);

@@ -6,6 +6,7 @@
 
 #include "common/base/hash.h"
 #include "dhcpd/engine/engine.h"
+#include "dhcpd/engine/limit.h"
 #include "dhcpd/lease/offer.h"
 #include "dhcpd/lease/pool.h"
 
@@ -17,7 +18,8 @@ struct dhcp_engine {
     unsigned *first_pool;    /* of subnet i; [subnet_count]: all */
     unsigned pool_count, reap_next;
     struct dhcp_offers offers;
-    struct keel_hash_key secret; /* for offers */
+    struct dhcp_limits limits;   /* see quota.h */
+    struct keel_hash_key secret; /* for offers and limits */
     struct dhcp_message message; /* the one being worked at: too big for a stack of handlers */
     struct dhcp_engine_load load;
     /* Expired addresses whose end was not told yet. */

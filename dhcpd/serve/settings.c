@@ -33,6 +33,8 @@ static int read_config(struct dhcp_settings *s, const struct keel_conf *conf,
     config->authoritative = keel_conf_bool(conf, "authoritative");
     config->rapid_commit = keel_conf_bool(conf, "rapid-commit");
     config->bootp = (enum dhcp_bootp)keel_conf_int(conf, "bootp");
+    config->per_circuit = (unsigned)keel_conf_int(conf, "max-leases-per-circuit");
+    config->per_hardware = (unsigned)keel_conf_int(conf, "max-leases-per-hardware");
     config->adaptive = (unsigned)keel_conf_int(conf, "adaptive-lease-threshold");
     config->decline_time = dhcp_read_seconds(conf, "decline-time");
     config->offer_time = dhcp_read_seconds(conf, "offer-time");

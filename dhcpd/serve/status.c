@@ -53,6 +53,7 @@ const struct keel_metric dhcp_metrics[] = {
     UNANSWERED("not-known"),
     UNANSWERED("no-server-id"),
     UNANSWERED("store-failed"),
+    UNANSWERED("limited"),
     {"dhcpd_replies_withheld_total", KEEL_COUNTER, NULL,
      "Replies not sent because what they promise could not be written."},
     {"dhcpd_send_errors_total", KEEL_COUNTER, NULL,

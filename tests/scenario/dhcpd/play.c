@@ -647,7 +647,7 @@ static unsigned play_file(const char *folder, const char *name, unsigned number)
 static const char *const scenarios[] = {
     "discover.txt", "selecting.txt",    "reboot.txt", "renewing.txt", "decline-release-inform.txt",
     "policy.txt",   "reservations.txt", "relays.txt", "shared.txt",   "boot.txt",
-    "times.txt",
+    "times.txt",    "limits.txt",
 };
 #define SCENARIOS (sizeof scenarios / sizeof scenarios[0])
 

@@ -7,6 +7,7 @@
 #include "tests/support/unit.h"
 
 Suite *option_suite(void);
+Suite *limit_suite(void);
 Suite *message_suite(void);
 Suite *relay_suite(void);
 Suite *bitmap_suite(void);
