@@ -1,8 +1,11 @@
 """dnsd as a secondary: zones from named, knotd and nsd, by AXFR and IXFR, signed, over TLS; NOTIFY,
 expiry, restarts, primaries that are away."""
+import base64
+import hashlib
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -252,6 +255,199 @@ def follows(kind):
         server.close()
 
 
+# ---- our own primary: what happens when
+
+def ours_as_primary(texts, port, notify=None, conf='', listen=None, options=''):
+    text = KEYS + conf
+    for zone in texts:
+        text += 'zone "%s" {\n file = "%s.zone"\n allow-transfer = { "127.0.0.0/8" }\n %s %s }\n' % (
+            zone, zone, 'notify = { "127.0.0.1:%d" }\n' % notify if notify else '', options)
+    return Daemon('dnsd', conf=text, listen=listen or ('127.0.0.1:%d' % port,),
+                  files={zone + '.zone': content for zone, content in texts.items()})
+
+
+def status(daemon, zone):
+    return daemon.ctl('zone-status', zone)
+
+
+def expires():
+    """Refresh 1, retry 1, expire 3: SERVFAIL when the primary is gone, and back when it is."""
+    port = free_port()
+    text = {'z': zone_of(5, 1, 1, 3)}
+    with secondary(['z'], ['127.0.0.1:%d' % port], workers=2) as ours:
+        address = ours.address('udp')
+        assert serial_of(address, 'z') == 'SERVFAIL'  # nothing was taken yet
+        with ours_as_primary(text, port):
+            follow(ours, {'z': 5})
+            until(lambda: ours.metric('dnsd_refresh_total', result='current') >= 2,
+                  'two refreshes', patience=20)
+            assert serial_of(address, 'z') == 5
+            assert status(ours, 'z')['expired'] is False
+        follow(ours, {'z': 'SERVFAIL'})
+        assert 'a zone has expired' in ours.log()
+        assert status(ours, 'z')['expired'] and status(ours, 'z')['trouble']
+        text['z'] = zone_of(4, 1, 1, 3)  # an older one is no news, but it shows that all is well
+        with ours_as_primary(text, port):
+            follow(ours, {'z': 5})
+            until(lambda: 'a primary is behind us' in ours.log(), 'it to be told')
+            text = ours.ctl('zone-retransfer', 'z')  # unless an operator wants it
+            follow(ours, {'z': 4})
+
+
+def several_primaries():
+    """The first is away, the second refuses, the third has it; then a NOTIFY of the second."""
+    ports = [free_port(), free_port(), free_port()]
+    with secondary(['z'], ['127.0.0.1:%d' % p for p in ports]) as ours, \
+            Daemon('dnsd', listen=('127.0.0.1:%d' % ports[1],), conf='zone "other" { file = "o" }',
+                   files={'o': zone_of(1)}) as second:
+        with ours_as_primary({'z': zone_of(5)}, ports[2], ours.address('udp')[1]) as third:
+            follow(ours, {'z': 5})
+            log = ours.log()
+            assert 'server=127.0.0.1:%d' % ports[0] in log and 'reason="cannot connect' in log, log
+            assert 'server=127.0.0.1:%d' % ports[1] in log, log
+            third.write('z.zone', zone_of(6))
+            third.ctl('zone-reload', 'z')
+            follow(ours, {'z': 6})
+            row = status(ours, 'z')
+            assert row['primary'] == row['refreshed-from'] == '127.0.0.1:%d' % ports[2], row
+            assert row['expires'] - row['refreshed'] in (86399, 86400), row
+            assert 3000 < row['next-check'] <= 3600, row
+        del second
+
+
+def notify_from_whom():
+    port = free_port()
+    told = b'\0\1' + struct.pack('>HHHHH', 0x2400, 1, 0, 0, 0) + wire('z') + b'\0\6\0\1'
+    with ours_as_primary({'z': zone_of(5)}, port) as primary, \
+            secondary(['z'], ['127.0.0.1:%d' % port], options='allow-notify = { "127.0.0.3" }') as ours:
+        follow(ours, {'z': 5})
+
+        def tell(source):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.bind((source, 0))
+                s.settimeout(5)
+                s.sendto(told, ours.address('udp'))
+                return s.recv(512)[2:4]
+        assert tell('127.0.0.1')[0] & 0xFC == 0xA4 and tell('127.0.0.1')[1] == 0
+        assert tell('127.0.0.2')[1] == 5  # REFUSED
+        assert ours.metric('dnsd_denied_total', list='allow-notify') == 1
+        primary.write('z.zone', zone_of(6))
+        primary.ctl('zone-reload', 'z')
+        assert tell('127.0.0.3')[1] == 0
+        follow(ours, {'z': 6})
+
+
+def on_demand():
+    port = free_port()
+    with ours_as_primary({'z': zone_of(5)}, port) as primary, \
+            secondary(['z'], ['127.0.0.1:%d' % port]) as ours:
+        follow(ours, {'z': 5})
+        primary.write('z.zone', zone_of(6))
+        primary.ctl('zone-reload', 'z')
+        ours.ctl('zone-refresh', 'z')
+        follow(ours, {'z': 6})
+        ours.ctl('zone-add', 'y', 'primary = { "127.0.0.1:%d" }' % port)
+        assert serial_of(ours.address('udp'), 'y') == 'SERVFAIL'
+        primary.write('y.zone', zone_of(1))
+        primary.ctl('zone-add', 'y',
+                    'file = "%s/y.zone" allow-transfer = { "any" }' % primary.folder)
+        ours.ctl('zone-refresh', 'y')
+        follow(ours, {'y': 1})
+        ours.ctl('zone-remove', 'y')
+        until(lambda: serial_of(ours.address('udp'), 'y') is None, 'y to be gone')
+
+
+# ---- over TLS
+
+def certificate(name):
+    folder = tempfile.mkdtemp(dir=directory())
+    both = [os.path.join(folder, n) for n in ('certificate', 'key')]
+    output([need_program('openssl'), 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+            'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=' + name, '-addext',
+            'subjectAltName=DNS:' + name, '-days', '2', '-out', both[0], '-keyout', both[1]])
+    return both
+
+
+def pin_of(path):
+    key = subprocess.run(['openssl', 'x509', '-in', path, '-noout', '-pubkey'],
+                         capture_output=True, check=True).stdout
+    der = subprocess.run(['openssl', 'pkey', '-pubin', '-outform', 'DER'], input=key,
+                         capture_output=True, check=True).stdout
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()
+
+
+def by_tls(port, good, wrong):
+    """What of a primary with the certificate `good` is taken, and what not."""
+    zones = {'opportunistic': 'tls', 'named': 'tls name:dns.example ca:%s' % good[0],
+             'pinned': 'tls pin:' + pin_of(good[0]),
+             'other-name': 'tls name:other.example ca:%s' % good[0],
+             'other-ca': 'tls name:dns.example ca:%s' % wrong[0],
+             'other-pin': 'tls pin:' + pin_of(wrong[0])}
+    text = KEYS + ''.join('zone "%s" { primary = { "127.0.0.1:%d key:%s %s" } }\n'
+                          % (zone, port, KEY, words) for zone, words in zones.items())
+    with Daemon('dnsd', conf=text) as ours:
+        follow(ours, {'opportunistic': 5, 'named': 5, 'pinned': 5})
+        for zone in ('other-name', 'other-ca', 'other-pin'):
+            until(lambda z=zone: re.search(r'zone=%s\. .*TLS failed' % z, ours.log()),
+                  zone + ' to be refused:\n' + ours.log(), patience=20)
+            assert serial_of(ours.address('udp'), zone) == 'SERVFAIL'
+        assert len(re.findall(r'zone taken.* tls=yes', ours.log())) == 3, ours.log()
+    return zones
+
+
+TLS_ZONES = ('opportunistic', 'named', 'pinned', 'other-name', 'other-ca', 'other-pin')
+
+
+def tls_from_named():
+    good, wrong = certificate('dns.example'), certificate('dns.example')
+
+    class Tls(Named):
+        def conf(self):
+            text = Named.conf(self).replace(
+                'listen-on-v6', 'listen-on port %d tls ours { 127.0.0.1; }; listen-on-v6'
+                % self.port, 1)
+            return 'tls ours { cert-file "%s"; key-file "%s"; protocols { TLSv1.3; }; };\n' \
+                % tuple(good) + text
+    server = Tls({zone: zone_of(5) for zone in TLS_ZONES}, free_port())
+    server.port = free_port()
+    try:
+        server.start()
+        by_tls(server.port, good, wrong)
+    finally:
+        server.close()
+
+
+def tls_from_nsd():
+    good, wrong = certificate('dns.example'), certificate('dns.example')
+
+    class Tls(Nsd):
+        def conf(self):
+            return Nsd.conf(self).replace(
+                'server-count: 1', 'server-count: 1\n            ip-address: 127.0.0.1@%d\n'
+                '            tls-port: %d\n            tls-service-pem: "%s"\n'
+                '            tls-service-key: "%s"' % (self.port, self.port, *good), 1)
+    server = Tls({zone: zone_of(5) for zone in TLS_ZONES}, free_port())
+    server.port = free_port()
+    try:
+        server.start()
+        by_tls(server.port, good, wrong)
+    finally:
+        server.close()
+
+
+def tls_to_ourselves_and_kdig():
+    good, wrong = certificate('dns.example'), certificate('dns.example')
+    port = free_port()
+    conf = 'certificate = "%s"\nkey-file = "%s"\n' % tuple(good)
+    with ours_as_primary({zone: zone_of(5, more=hosts(3000)) for zone in TLS_ZONES}, port, None,
+                         conf, ('127.0.0.1:0', '127.0.0.1:%d tls' % port)) as primary:
+        by_tls(port, good, wrong)
+        said = output([need_program('kdig'), '@127.0.0.1', '-p', str(port), '+tls-ca=' + good[0],
+                       '+tls-hostname=dns.example', 'named', 'AXFR'])
+        assert 'host2999.named.' in said, said[-1000:]
+        until(lambda: primary.metric('dnsd_transfers_out_total', result='sent') == 4, 'four')
+
+
 def wrong_configurations():
     def said(text):
         folder = tempfile.mkdtemp(dir=directory())
@@ -284,4 +480,11 @@ def wrong_configurations():
 run(('wrong configurations', wrong_configurations),
     ('a secondary of named', lambda: follows(Named)),
     ('a secondary of knotd', lambda: follows(Knotd)),
-    ('a secondary of nsd', lambda: follows(Nsd)))
+    ('a secondary of nsd', lambda: follows(Nsd)),
+    ('a zone expires', expires),
+    ('several primaries', several_primaries),
+    ('NOTIFY, and from whom', notify_from_whom),
+    ('on demand, and added at run time', on_demand),
+    ('over TLS from named', tls_from_named),
+    ('over TLS from nsd', tls_from_nsd),
+    ('over TLS from ourselves', tls_to_ourselves_and_kdig))
