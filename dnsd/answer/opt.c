@@ -1,6 +1,7 @@
 #include "dnsd/answer/opt.h"
 
 #include "dnsd/wire/type.h"
+#include "dnsd/zone/patch.h"
 
 #define OPTION_HEAD 4 /* code and size */
 /* RFC 8467, 4.1: what is seen of an encrypted answer is a multiple of this. */
@@ -34,9 +35,25 @@ static bool sends_keepalive(const struct dns_query *query, const struct dns_answ
     return query->tcp && query->message.edns.keepalive && context->keepalive > 0;
 }
 
+bool dns_expire_of(const struct dns_query *query, uint32_t *seconds)
+{
+    const struct dns_message *m = &query->message;
+    const struct dns_zone *zone = query->zone;
+    uint32_t numbers[5];
+    if (!m->edns.expire || !zone || zone->primaries > 0 || !zone->image ||
+        m->qname.size != zone->apex.size ||
+        (m->qtype != DNS_TYPE_SOA && query->transfer == DNS_TRANSFER_NONE))
+        return false;
+    const struct dns_view view = dns_zone_view(zone);
+    dns_view_soa(&view, numbers);
+    *seconds = numbers[3];
+    return true;
+}
+
 size_t dns_opt_size(const struct dns_query *query, const struct dns_answer_context *context)
 {
     size_t size = DNS_OPT_SIZE;
+    uint32_t seconds;
     if (!query->message.edns.present || query->rcode == DNS_FORMERR)
         return 0;
     if (sends_nsid(query, context))
@@ -45,6 +62,8 @@ size_t dns_opt_size(const struct dns_query *query, const struct dns_answer_conte
         size += OPTION_HEAD + DNS_COOKIE_SIZE;
     if (sends_keepalive(query, context))
         size += OPTION_HEAD + 2;
+    if (dns_expire_of(query, &seconds))
+        size += OPTION_HEAD + sizeof seconds;
     if (error_of(query) != DNS_ERROR_NONE)
         size += OPTION_HEAD + 2;
     return size;
@@ -66,6 +85,7 @@ void dns_opt_write(struct keel_writer *w, const struct dns_query *query,
     enum dns_extended_error error = error_of(query);
     size_t start = keel_writer_offset(w);
     uint8_t bytes[DNS_COOKIE_SIZE];
+    uint32_t seconds;
 
     dns_edns_build(w, &(struct dns_edns){.udp_size = context->udp_size,
                                          .dnssec_ok = asked->dnssec_ok,
@@ -79,6 +99,10 @@ void dns_opt_write(struct keel_writer *w, const struct dns_query *query,
     if (sends_keepalive(query, context)) {
         keel_put_u16(bytes, context->keepalive);
         dns_edns_option(w, DNS_OPTION_KEEPALIVE, bytes, 2);
+    }
+    if (dns_expire_of(query, &seconds)) {
+        keel_put_u32(bytes, seconds);
+        dns_edns_option(w, DNS_OPTION_EXPIRE, bytes, sizeof seconds);
     }
     if (error != DNS_ERROR_NONE) {
         keel_put_u16(bytes, (uint16_t)error);

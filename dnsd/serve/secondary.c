@@ -80,12 +80,6 @@ static void stir(struct dns_secondaries *s)
         keel_task_start(s->instance->loop, &s->task);
 }
 
-static const struct dns_image *image_of(const struct secondary *z)
-{
-    const struct dns_version *version = z->kept->zone->version;
-    return version ? version->view.base : NULL;
-}
-
 static const char *name_of(const struct secondary *z, char *out)
 {
     dns_name_to_text(out, z->kept->apex.bytes);
@@ -429,12 +423,12 @@ static int make_room(struct dns_secondaries *s, unsigned index)
 
 static struct dns_refresh_known known_of(const struct secondary *z, uint64_t now)
 {
-    const struct dns_image *image = image_of(z);
-    struct dns_refresh_known known = {.have = image != NULL};
+    const struct dns_version *version = z->kept->zone->version;
+    struct dns_refresh_known known = {.have = version != NULL};
     uint32_t n[5];
-    if (!image)
+    if (!version)
         return known;
-    dns_image_soa(image, n);
+    dns_view_soa(&version->view, n);
     known.soa = (struct dns_soa){n[0], n[1], n[2], n[3], n[4]};
     known.age = now > z->refreshed ? now - z->refreshed : 0;
     known.expires_known = z->expires > 0;

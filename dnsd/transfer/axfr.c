@@ -1,5 +1,6 @@
 #include "dnsd/transfer/axfr.h"
 
+#include "dnsd/answer/opt.h"
 #include "dnsd/wire/type.h"
 
 /* --- the request --- */
@@ -53,8 +54,9 @@ void dns_axfr_judge(struct dns_query *query, const struct dns_answer_context *co
         return;
     }
     query->zone = zone;
-    bool current = m->qtype == DNS_TYPE_IXFR &&
-                   (!query->tcp || dns_serial_reached(query->serial, dns_zone_newest(zone)->serial));
+    bool current =
+        m->qtype == DNS_TYPE_IXFR &&
+        (!query->tcp || dns_serial_reached(query->serial, dns_zone_newest(zone)->serial));
     query->transfer = current ? DNS_TRANSFER_SOA : DNS_TRANSFER_ZONE;
 }
 
@@ -71,6 +73,8 @@ void dns_axfr_start(struct dns_axfr *axfr, const struct dns_query *query, uint16
         .flags = (uint16_t)(DNS_FLAG_QR | DNS_FLAG_AA | (m->flags & (DNS_FLAG_RD | DNS_FLAG_CD))),
         .question_size = m->question_size,
     };
+    if (dns_expire_of(query, &axfr->edns.expire_after))
+        axfr->edns.expire_size = 4;
     memcpy(axfr->question, query->bytes + DNS_HEADER_SIZE, m->question_size);
 }
 
@@ -164,7 +168,7 @@ static void fill(struct dns_axfr *axfr, struct dns_reply *reply, uint8_t *end)
 int dns_axfr_next(struct dns_axfr *axfr, uint8_t *out, size_t *size, uint64_t now)
 {
     bool edns = axfr->edns.present && axfr->messages == 0;
-    size_t tail = (edns ? DNS_OPT_SIZE : 0) + axfr->tsig.room;
+    size_t tail = (edns ? dns_edns_transfer_size(&axfr->edns) : 0) + axfr->tsig.room;
     struct dns_reply reply = {.view = axfr->view, .qname_size = axfr->question_size - 4u};
 
     if (axfr->stage == DNS_AXFR_DONE)
@@ -180,7 +184,7 @@ int dns_axfr_next(struct dns_axfr *axfr, uint8_t *out, size_t *size, uint64_t no
     }
     reply.out.end = out + UINT16_MAX;
     if (edns)
-        dns_edns_build(&reply.out, &axfr->edns);
+        dns_edns_transfer(&reply.out, &axfr->edns);
     keel_put_u16(out, axfr->id);
     keel_put_u16(out + 2, axfr->flags);
     keel_put_u16(out + 4, 1);

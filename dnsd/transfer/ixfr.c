@@ -230,7 +230,7 @@ static int fill(struct dns_ixfr *ixfr, struct keel_writer *w, uint8_t *end, unsi
 int dns_ixfr_next(struct dns_ixfr *ixfr, uint8_t *out, size_t *size, uint64_t now)
 {
     bool edns = ixfr->edns.present && ixfr->messages == 0;
-    size_t tail = (edns ? DNS_OPT_SIZE : 0) + ixfr->tsig.room;
+    size_t tail = (edns ? dns_edns_transfer_size(&ixfr->edns) : 0) + ixfr->tsig.room;
     struct keel_writer w;
     unsigned count = 0;
 
@@ -246,7 +246,7 @@ int dns_ixfr_next(struct dns_ixfr *ixfr, uint8_t *out, size_t *size, uint64_t no
     }
     w.end = out + UINT16_MAX;
     if (edns)
-        dns_edns_build(&w, &ixfr->edns);
+        dns_edns_transfer(&w, &ixfr->edns);
     keel_put_u16(out, ixfr->id);
     keel_put_u16(out + 2, ixfr->flags);
     keel_put_u16(out + 4, 1);

@@ -79,3 +79,15 @@ void dns_edns_end(struct keel_writer *w, size_t start)
         keel_put_u16(w->start + start + DNS_OPT_SIZE - 2,
                      (uint16_t)(keel_writer_offset(w) - start - DNS_OPT_SIZE));
 }
+
+void dns_edns_transfer(struct keel_writer *w, const struct dns_edns *edns)
+{
+    size_t start = keel_writer_offset(w);
+    uint8_t seconds[4];
+    dns_edns_build(w, edns);
+    if (edns->expire_size) {
+        keel_put_u32(seconds, edns->expire_after);
+        dns_edns_option(w, DNS_OPTION_EXPIRE, seconds, sizeof seconds);
+    }
+    dns_edns_end(w, start);
+}

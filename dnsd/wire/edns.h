@@ -54,5 +54,11 @@ void dns_edns_build(struct keel_writer *w, const struct dns_edns *edns);
  * all are written. */
 void dns_edns_option(struct keel_writer *w, uint16_t code, const void *bytes, size_t size);
 void dns_edns_end(struct keel_writer *w, size_t start);
+/* A whole OPT record of a zone transfer, with EXPIRE when expire_size is 4; and its size. */
+void dns_edns_transfer(struct keel_writer *w, const struct dns_edns *edns);
+static inline size_t dns_edns_transfer_size(const struct dns_edns *edns)
+{
+    return DNS_OPT_SIZE + (edns->expire_size ? 8 : 0);
+}
 
 #endif

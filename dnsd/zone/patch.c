@@ -69,9 +69,9 @@ int dns_image_each(const struct dns_image *image, dns_image_visit visit, void *a
     return err;
 }
 
-void dns_image_soa(const struct dns_image *image, uint32_t numbers[5])
+void dns_view_soa(const struct dns_view *view, uint32_t numbers[5])
 {
-    const struct dns_set *set = dns_image_at(image, image->soa_at);
+    const struct dns_set *set = dns_image_at(view->base, dns_view_newest(view)->soa_at);
     const uint8_t *p = set->bytes + set->size - 20; /* one record, and they are its end */
     for (unsigned i = 0; i < 5; i++)
         numbers[i] = keel_get_u32(p + 4 * i);

@@ -7,15 +7,15 @@
 
 #include "common/base/hash.h"
 #include "dnsd/zone/diff.h"
-#include "dnsd/zone/image.h"
+#include "dnsd/zone/view.h"
 
 /* Visits every record of an image until visit returns non-zero, which is returned; names in rdata
  * are uncompressed, owners lower-cased. What visit is given is borrowed for the call. KEEL_ENOMEM;
  * KEEL_EINVAL: it is no image. */
 typedef int (*dns_image_visit)(void *arg, const struct dns_diff_record *record);
 int dns_image_each(const struct dns_image *image, dns_image_visit visit, void *arg);
-/* The numbers of its SOA's rdata: serial, refresh, retry, expire, minimum. */
-void dns_image_soa(const struct dns_image *image, uint32_t numbers[5]);
+/* The numbers of a version's SOA: serial, refresh, retry, expire, minimum. */
+void dns_view_soa(const struct dns_view *view, uint32_t numbers[5]);
 
 /* Visits every record of the zone as it is behind the steps, which follow on each other. Records
  * are the same when owner, type and rdata are (RFC 2136, 1.1.1); names in rdata whatever their

@@ -1,5 +1,6 @@
 /* The OPT record of answers, and the CHAOS class. */
 #include "dnsd/answer/opt.h"
+#include "dnsd/transfer/axfr.h"
 #include "dnsd/wire/type.h"
 #include "suites.h"
 #include "support.h"
@@ -88,6 +89,39 @@ START_TEST(answers_what_is_asked_for)
     n = process(ask("ns.z", DNS_TYPE_A, "", 0), true, false);
     for (uint16_t code = 0; code < 20; code++)
         ck_assert_ptr_null(option(n, code, &size));
+}
+END_TEST
+
+/* RFC 7314: a primary says what its SOA says, to who asks, about the SOA or in a transfer. */
+START_TEST(says_when_it_expires)
+{
+    struct dns_axfr axfr;
+    struct dns_query q;
+    size_t size = 0, n = ask("z", DNS_TYPE_SOA, "\0\11\0\0", 4);
+    const uint8_t *seconds = option(process(n, false, false), DNS_OPTION_EXPIRE, &size);
+    ck_assert_ptr_nonnull(seconds);
+    ck_assert_uint_eq(size, 4);
+    ck_assert_uint_eq(keel_get_u32(seconds), 4);
+    n = ask("z", DNS_TYPE_SOA, "", 0);
+    ck_assert_ptr_null(option(process(n, false, false), DNS_OPTION_EXPIRE, &size));
+    n = ask("z", DNS_TYPE_NS, "\0\11\0\0", 4);
+    ck_assert_ptr_null(option(process(n, false, false), DNS_OPTION_EXPIRE, &size));
+    n = ask("ns.z", DNS_TYPE_SOA, "\0\11\0\0", 4);
+    ck_assert_ptr_null(option(process(n, false, false), DNS_OPTION_EXPIRE, &size));
+
+    zones.items[0]->allow_transfer.any = true;
+    n = ask("z", DNS_TYPE_AXFR, "\0\11\0\0", 4);
+    dns_query_read(&q, &context, query, n, &support_peer, true);
+    ck_assert_int_eq(q.transfer, DNS_TRANSFER_ZONE);
+    dns_axfr_start(&axfr, &q, 1232);
+    ck_assert_int_eq(dns_axfr_next(&axfr, reply, &n, 0), 0);
+    seconds = option(n, DNS_OPTION_EXPIRE, &size);
+    ck_assert_ptr_nonnull(seconds);
+    ck_assert_uint_eq(keel_get_u32(seconds), 4);
+
+    zones.items[0]->primaries = 1; /* whose clock is another */
+    n = ask("z", DNS_TYPE_SOA, "\0\11\0\0", 4);
+    ck_assert_ptr_null(option(process(n, false, false), DNS_OPTION_EXPIRE, &size));
 }
 END_TEST
 
@@ -206,6 +240,7 @@ Suite *opt_suite(void)
     TCase *t = tcase_create("opt");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, answers_what_is_asked_for);
+    tcase_add_test(t, says_when_it_expires);
     tcase_add_test(t, pads_what_is_encrypted);
     tcase_add_test(t, says_why);
     tcase_add_test(t, stays_within_the_limit);

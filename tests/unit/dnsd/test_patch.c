@@ -133,7 +133,8 @@ START_TEST(nothing_changes)
 {
     uint32_t numbers[5];
     check_is(SOA("5") BODY);
-    dns_image_soa(image, numbers);
+    const struct dns_view view = {image, NULL};
+    dns_view_soa(&view, numbers);
     ck_assert_uint_eq(numbers[0], 5);
     ck_assert_uint_eq(numbers[1], 7200);
     ck_assert_uint_eq(numbers[4], 300);
