@@ -60,7 +60,8 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/keeper.c dnsd/serve/keeper.h dnsd/serve/keeper_private.h \
 	dnsd/serve/added.c dnsd/serve/added.h \
 	dnsd/serve/keeper_commands.c dnsd/serve/keeper_commands.h \
-	dnsd/serve/keeper_load.c \
+	dnsd/serve/keeper_files.c dnsd/serve/keeper_load.c dnsd/serve/keeper_serve.c \
+	dnsd/serve/keeper_state.c dnsd/serve/keeper_zones.c \
 	dnsd/serve/keeper_change.c \
 	dnsd/serve/keeper_secondary.c \
 	dnsd/serve/keeper_requests.c \
@@ -74,7 +75,6 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/types.h \
 	dnsd/serve/udp.c dnsd/serve/udp.h \
 	dnsd/serve/watch.c dnsd/serve/watch.h \
-	dnsd/serve/zone_counts.c dnsd/serve/zone_counts.h \
 	dnsd/options.c dnsd/options.h
 dnsd_libdnsd_la_LIBADD = $(LDNS_LIBS) $(JANSSON_LIBS) common/libkeel.la
 

@@ -531,6 +531,7 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
         .workers = options->workers,
         .helper = options->helper,
         .host = host,
+        .replaces = options->replaces,
     };
     if (p->stream) {
         host->ops = *p->stream;

@@ -24,6 +24,7 @@ struct keel_host_options {
     const struct keel_helper *helper; /* the process is this helper; NULL: a worker */
     unsigned peers;                   /* helpers of a worker, workers of a helper */
     bool active;                      /* false: a warm standby, which serves nothing yet */
+    bool replaces;                    /* as keel_instance.replaces */
     void (*on_ready)(void *arg);      /* keel_instance_ready, when `start` had asked for time */
     void *on_ready_arg;
     void (*on_retired)(void *arg); /* keel_instance_retired */

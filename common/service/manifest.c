@@ -71,11 +71,11 @@ static json_t *manifest_head(const struct keel_manifest *m)
                                         m->fds[i].fd, m->fds[i].inherited));
     char key[2 * KEEL_TICKET_KEY + 1];
     keel_format_hex(key, sizeof key, m->ticket_key, sizeof m->ticket_key, 0);
-    return json_pack("{s:i s:i s:i s:i s:i s:b s:i s:i s:i s:i s:i s:s s:s? s:s? s:I s:I s:I s:o"
+    return json_pack("{s:i s:i s:i s:i s:i s:b s:b s:i s:i s:i s:i s:i s:s s:s? s:s? s:I s:I s:I s:o"
                      " s:o}",
                      "role", (int)m->role, "generation", (int)m->generation, "worker",
                      (int)m->worker, "workers", (int)m->workers, "slot", (int)m->slot, "active",
-                     m->active, "channel", m->channel, "segment", m->segment, "control", m->control,
+                     m->active, "replaces", m->replaces, "channel", m->channel, "segment", m->segment, "control", m->control,
                      "log", m->log, "log-level", m->log_level, "ticket-key", key, "conf-file",
                      m->conf_file, "counters", m->counters, "started", (json_int_t)m->started_ns,
                      "conf-size", (json_int_t)(m->conf_text ? (ssize_t)strlen(m->conf_text) : -1),
@@ -191,6 +191,7 @@ static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
     m->worker = (unsigned)head_int(head, "worker", 0, 100000, bad);
     m->slot = (unsigned)head_int(head, "slot", 0, INT_MAX, bad);
     m->active = head_bool(head, "active", bad);
+    m->replaces = json_is_true(json_object_get(head, "replaces")); /* not in older ones */
     m->channel = head_int(head, "channel", -1, INT_MAX, bad);
     m->segment = head_int(head, "segment", -1, INT_MAX, bad);
     m->control = head_int(head, "control", -1, INT_MAX, bad);

@@ -33,6 +33,7 @@ struct keel_manifest {
     unsigned generation, worker, workers;
     unsigned slot;                      /* in the segment */
     bool active;                        /* schedule single: serve at once */
+    bool replaces;                      /* another generation serves until this one is ready */
     int channel, segment, control, log; /* descriptors; -1: none */
     int log_level;                      /* -1: as configured */
     char *conf_file;                    /* NULL: none */

@@ -64,6 +64,9 @@ struct keel_instance {
     const struct keel_helper *helper; /* whose role this process has; NULL: a worker */
     bool draining;                    /* finish: answer, then close (HTTP: Connection: close) */
     void *host;                       /* private to the core */
+    /* Version 1.2: */
+    bool replaces; /* another generation (or binary) serves as long as this one is not ready: a
+                      start that fails costs nothing */
 };
 
 /* A connection of the core's: embed it first in the protocol's own; connection_size says how big

@@ -178,6 +178,8 @@ int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *di
     m.slot = p->slot;
     bool one_only = p->helper || g->core.schedule == KEEL_SCHEDULE_SINGLE;
     m.active = !one_only || active;
+    m.replaces = g->state == KEEL_GENERATION_STARTING &&
+                 (!g->first || keel_upgrade_waiting(master, NULL));
     m.channel = p->worker_end;
     m.segment = master->segment.fd;
     m.log = g->core.log.target == KEEL_LOG_FILE ? keel_log_fd() : -1;

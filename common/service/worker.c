@@ -318,6 +318,7 @@ static int start_host(struct worker *w, struct keel_diag *diag)
         .helper = w->helper,
         .peers = w->helper ? w->manifest->workers : keel_helper_count(w->protocol),
         .active = w->manifest->active,
+        .replaces = w->manifest->replaces,
         .on_ready = say_ready,
         .on_ready_arg = w,
         .on_retired = say_retired,

@@ -287,17 +287,23 @@ static void adding_free(struct adding *adding)
     keel_free(adding);
 }
 
+static int on_read(struct keeper_loading *loading, struct keeper_zone *zone, struct keel_diag *diag)
+{
+    struct adding *adding = loading->arg;
+    return dns_keeper_keep_added(zone, keel_buf_text(&adding->text), diag);
+}
+
 static void on_added(struct keeper_loading *loading, struct keeper_zone *zone)
 {
     struct adding *adding = loading->arg;
     struct dns_keeper *keeper = loading->keeper;
+    struct keel_diag diag = {""};
     int err = loading->err;
-    if (!err)
-        err = dns_keeper_keep_added(zone, keel_buf_text(&adding->text), &loading->diag);
     if (err) { /* as if it had never been */
         zone = dns_keeper_find(keeper, loading->apex.bytes, loading->apex.size);
-        if (zone && !keeper->stopping)
-            dns_keeper_remove(zone);
+        if (zone && !keeper->stopping && dns_keeper_remove_added(zone, &diag) != 0)
+            keel_error("zone", "cannot take back a zone that was not added", "reason=%s",
+                       diag.text);
         keel_command_reply(adding->deferred, err, NULL, loading->diag.text);
     } else {
         keel_command_reply(adding->deferred, 0, zone_row(zone), NULL);
@@ -345,8 +351,10 @@ int dns_command_zone_add(struct keel_instance *instance, json_t *args, json_t **
     if (!err) {
         struct keel_diag why = {""};
         err = dns_keeper_start_loading(zone, on_added, adding, &why);
-        if (!err)
+        if (!err) {
+            zone->loading->on_read = on_read;
             return KEEL_EAGAIN;
+        }
         keel_command_reply(adding->deferred, err, NULL, why.text);
         dns_keeper_remove(zone);
         adding_free(adding);

@@ -47,24 +47,66 @@ static void keep_error(struct keeper_zone *zone, const struct keeper_loading *l)
     keel_error("zone", "not taken, the old one is served", "zone=%s reason=%s", name, l->diag.text);
 }
 
-static void on_done(struct keel_job *job, int err)
+static void finish(struct keeper_loading *l, struct keeper_zone *zone)
 {
-    struct keeper_loading *l = KEEL_CONTAINER(job, struct keeper_loading, job);
-    struct keeper_zone *zone = dns_keeper_find(l->keeper, l->apex.bytes, l->apex.size);
-    if (err)
-        l->err = keel_diag_set(&l->diag, err, "%s", keel_strerror(err));
-    else if (!zone || zone->loading != l)
-        l->err = keel_diag_set(&l->diag, KEEL_ENOENT, "the zone was removed meanwhile");
     if (zone && zone->loading == l)
         zone->loading = NULL;
-    if (l->err == 0) {
-        say_warnings(l);
-        l->err = dns_keeper_install(zone, l, &l->diag);
-    }
     if (zone)
         keep_error(zone, l);
     l->on_loaded(l, l->err == 0 ? zone : NULL);
     free_loading(l);
+}
+
+static void on_kept(struct dns_promise *promise, int err)
+{
+    struct keeper_loading *l = KEEL_CONTAINER(promise, struct keeper_loading, promise);
+    struct keeper_zone *zone = dns_keeper_find(l->keeper, l->apex.bytes, l->apex.size);
+    if (zone && zone->loading != l)
+        zone = NULL;
+    if (err || !zone)
+        l->err = keel_diag_set(&l->diag, err ? err : KEEL_ENOENT,
+                               "the new version cannot be kept: %s", keel_strerror(err));
+    finish(l, zone);
+}
+
+/* A zone whose changes are nowhere but here is not put back to what its file says. */
+static int may_replace(const struct keeper_zone *zone, struct keel_diag *diag)
+{
+    if (dns_keeper_changes(zone) && zone->unflushed)
+        return keel_diag_set(diag, KEEL_EBUSY,
+                             "the zone has updates that its file has not: zone-flush writes them "
+                             "there");
+    return 0;
+}
+
+static void on_done(struct keel_job *job, int err)
+{
+    struct keeper_loading *l = KEEL_CONTAINER(job, struct keeper_loading, job);
+    struct keeper_zone *zone = dns_keeper_find(l->keeper, l->apex.bytes, l->apex.size);
+    const struct dns_image *old;
+    if (zone && zone->loading != l)
+        zone = NULL;
+    if (err)
+        l->err = keel_diag_set(&l->diag, err, "%s", keel_strerror(err));
+    else if (!zone)
+        l->err = keel_diag_set(&l->diag, KEEL_ENOENT, "the zone was removed meanwhile");
+    if (l->err == 0)
+        l->err = may_replace(zone, &l->diag);
+    if (l->err == 0 && l->on_read)
+        l->err = l->on_read(l, zone, &l->diag);
+    if (l->err == 0) {
+        say_warnings(l);
+        dns_keeper_check_expiration(zone->kept.zone, l->image);
+        old = dns_zone_newest(zone->kept.zone);
+        if (old && (int32_t)(l->image->serial - old->serial) < 0)
+            dns_keeper_warn(&l->apex, "its serial number has gone back");
+        l->promise.on_kept = on_kept;
+        l->err = dns_keeper_replace_with(zone, l->image, &l->sources, &l->promise, &l->diag);
+    }
+    if (l->err == 0)
+        l->image = NULL;
+    else
+        finish(l, zone);
 }
 
 int dns_keeper_start_loading(struct keeper_zone *zone,

@@ -6,12 +6,16 @@
 
 #include "common/runtime/offload.h"
 #include "dnsd/serve/added.h"
+#include "dnsd/serve/images.h"
+#include "dnsd/serve/journal.h"
 #include "dnsd/serve/keeper.h"
 #include "dnsd/serve/load.h"
 #include "dnsd/serve/notifier.h"
 #include "dnsd/serve/publish.h"
 #include "dnsd/serve/secondary.h"
 #include "dnsd/serve/settings.h"
+
+#define KEEPER_PATH 4352
 
 /* Who may write the state. One keeper of all generations is the owner. */
 enum keeper_state {
@@ -26,9 +30,52 @@ struct keeper_zone {
     struct dns_published published;
     struct keel_list news; /* in dns_keeper.news, in the order of news_in */
     uint32_t news_in;      /* others are told of the version when this publication is confirmed */
+    /* The image that the journal stands on, on the disk; NULL: none. What is published may be
+     * another one, in memory. */
+    struct dns_shared *base;
+    uint64_t base_offset;
+    uint64_t base_step, step;     /* the last step in the base, and the last of all */
+    uint32_t delta_next;          /* where the next delta may stand, behind the base's start */
+    struct dns_shared *next_base; /* of this turn */
+    uint64_t next_offset;
+    struct keel_list changed;           /* in dns_keeper.changed */
+    struct keeper_replacing *replacing; /* under way; NULL: none */
+    struct keeper_merging *merging;
+    struct keeper_record *record; /* what was known at the start */
+    bool unrecorded;              /* what is served is not written down yet */
+    bool unflushed;               /* it has updates that its file has not */
+    bool file_anew; /* and it takes the place of what is known: its file has changed */
     struct keeper_loading *loading; /* its file is being read; NULL: not */
     char *error;                    /* why its file was not taken last; NULL: it was */
     bool added_now;                 /* in the life of this process: workers may not know of it */
+};
+
+/* Of the journal: which file, and up to which step. */
+struct keeper_record {
+    uint64_t base_step, next;
+    char base[];
+};
+
+/* A file of the state directory, mapped. The owner of a dns_shared. */
+struct keeper_file {
+    struct dns_keeper *keeper;
+    struct dns_image_map *map;
+    struct dns_shared *shared;
+    void *space; /* mapped once more, with room for deltas behind it; NULL: it needs none */
+    uint64_t reserve;
+    unsigned cursor; /* where the next zone is looked for */
+};
+
+/* Images on their way into one file. */
+struct keeper_pack_item {
+    struct keeper_zone *zone;
+    struct dns_image *image;
+    struct dns_sources sources;
+};
+struct keeper_pack {
+    struct keeper_pack_item *items;
+    unsigned count, capacity;
+    size_t size;
 };
 
 /* A zone's file on its way, in a thread. */
@@ -43,6 +90,10 @@ struct keeper_loading {
     int err;
     struct keel_diag diag;
     uint64_t began_ns;
+    struct dns_promise promise; /* that what was read is kept, and served */
+    /* When it was read, before it is served; may be NULL. */
+    int (*on_read)(struct keeper_loading *loading, struct keeper_zone *zone,
+                   struct keel_diag *diag);
     /* zone: it serves what was read; NULL: err and diag say why not. */
     void (*on_loaded)(struct keeper_loading *loading, struct keeper_zone *zone);
     void *arg;
@@ -68,24 +119,98 @@ struct dns_keeper {
     struct keel_buf removed; /* zones in the life of this process: u8 size, apex */
     bool stopping;
     struct dns_secondaries *secondaries;
-    struct keel_list changes; /* of this turn of the loop, struct dns_promise */
-    struct keel_task change_task;
+    /* the state directory */
+    struct dns_images *images;
+    struct keel_table files; /* keeper_file, by name */
+    uint64_t opened_ns;      /* realtime; files of others are younger */
+    struct keel_store *store;
+    struct dns_journal journal;
+    struct keel_timer retry; /* of records that could not be written */
+    /* what came in this turn of the loop */
+    bool in_batch;
+    unsigned changes;
+    struct keel_list changed;           /* zones */
+    struct keel_list promised, visible; /* promises: not on the disk yet; and not confirmed yet */
+    uint32_t awaited;                   /* the publication that those wait for */
+    struct keel_io turn;
+    int turn_fd;
+    struct keel_timer confirm;
 };
 
 /* The zone with this apex (flat, lower-cased), or NULL. */
 struct keeper_zone *dns_keeper_find(const struct dns_keeper *keeper, const uint8_t *apex,
                                     size_t size);
 
-/* Reads a zone's file; returns new in *image. KEEL_ECONF with diag `zone "NAME": FILE:LINE: what`,
- * or KEEL_ENOMEM. */
-int dns_keeper_load(const struct dns_zone *zone, struct dns_image **image, struct keel_diag *diag);
+/* Reads a zone's file; returns new in *image and *sources (may be NULL). KEEL_ECONF with diag `zone
+ * "NAME": FILE:LINE: what`, or KEEL_ENOMEM. */
+int dns_keeper_load(const struct dns_zone *zone, struct dns_image **image,
+                    struct dns_sources *sources, struct keel_diag *diag);
 void dns_keeper_warn(const struct dns_name *apex, const char *text);
-/* What was read is served; err and diag say why not. Takes loading->image. */
-int dns_keeper_install(struct keeper_zone *zone, struct keeper_loading *loading,
-                       struct keel_diag *diag);
-/* The image at `offset` of the file is the zone from now on. 0 or KEEL_ENOMEM. */
+void dns_keeper_check_expiration(const struct dns_zone *zone, const struct dns_image *image);
+/* The image at `offset` of the file is the zone from now on; the same with a delta, which is all of
+ * its file. 0 or KEEL_ENOMEM, KEEL_ESYS. */
 int dns_keeper_serve(struct keeper_zone *zone, struct dns_shared *file, uint64_t offset);
+int dns_keeper_serve_delta(struct keeper_zone *zone, struct dns_shared *delta, uint32_t origin,
+                           uint32_t size);
+/* The pack's images are served from memory; nothing of it is on the disk. */
+int dns_keeper_serve_memory(struct dns_keeper *keeper, struct keeper_pack *pack,
+                            struct keel_diag *diag);
+/* Whether it may be served has changed. */
+void dns_keeper_show(struct keeper_zone *zone);
+/* It changes by updates or transfers. */
+static inline bool dns_keeper_changes(const struct keeper_zone *zone)
+{
+    return zone->kept.zone->changes;
+}
+/* Bytes that its journal may have. */
+uint64_t dns_keeper_journal_size(const struct keeper_zone *zone);
 
+/* --- keeper_files.c --- */
+
+/* A file of the folder; opened once, however many zones are in it. Holds *shared. room: for deltas
+ * behind it. */
+int dns_keeper_open_file(struct dns_keeper *keeper, const char *name, bool room,
+                         struct dns_shared **shared, struct keel_diag *diag);
+/* NULL: it is no file of the folder. */
+const char *dns_keeper_file_name(const struct dns_shared *shared);
+const struct dns_image_file *dns_keeper_image_file(const struct dns_shared *shared);
+bool dns_keeper_has_file(const struct dns_keeper *keeper, const char *name);
+/* Where the zone stands in the file; looks at number `hint` first. KEEL_ENOENT. */
+int dns_keeper_find_image(const struct dns_shared *shared, const struct dns_name *apex,
+                          unsigned hint, struct dns_image_zone *zone);
+
+/* Takes image, and sources, on success. zone may be NULL. 0 or KEEL_ENOMEM. */
+int dns_pack_add(struct keeper_pack *pack, struct keeper_zone *zone, struct dns_image *image,
+                 struct dns_sources *sources);
+/* In any thread. */
+int dns_pack_write(struct dns_images *images, const struct keeper_pack *pack,
+                   char name[DNS_IMAGES_NAME], struct keel_diag *diag);
+void dns_pack_clear(struct keeper_pack *pack);
+void dns_pack_fini(struct keeper_pack *pack);
+
+/* --- keeper_state.c --- */
+
+void dns_keeper_state_init(struct dns_keeper *keeper);
+/* The start: every zone's last version from the state directory, or its file. Nothing is written
+ * but images. */
+int dns_keeper_load_all(struct dns_keeper *keeper, struct keel_diag *diag);
+/* The state is ours to write from now on; and not any more. */
+int dns_keeper_own(struct dns_keeper *keeper, struct keel_diag *diag);
+void dns_keeper_disown(struct dns_keeper *keeper);
+void dns_keeper_close_store(struct dns_keeper *keeper);
+/* Writes down what is served, of all zones where it is not. */
+void dns_keeper_record_all(struct dns_keeper *keeper);
+/* Of this one, in the open batch. */
+int dns_keeper_record(struct keeper_zone *zone);
+/* A zone that is served no more: nothing is known of it. */
+void dns_keeper_forget(struct keeper_zone *zone);
+
+/* --- keeper_zones.c --- */
+
+int dns_keeper_add_zones(struct dns_keeper *keeper, const struct dns_settings *settings);
+void dns_keeper_free_zone(struct keeper_zone *zone);
+/* What a worker has to hear of zones that came or went, before it gets all (keeper). */
+void dns_keeper_greet(void *arg, unsigned worker);
 /* One more zone, without data yet; its text as in added-zones.conf, where it is not written. */
 int dns_keeper_add(struct dns_keeper *keeper, const char *text, struct keeper_zone **zone,
                    struct keel_diag *diag);
@@ -105,9 +230,21 @@ int dns_keeper_start_loading(struct keeper_zone *zone,
                              void *arg, struct keel_diag *diag);
 /* --- keeper_change.c --- */
 
-void dns_keeper_changes_init(struct dns_keeper *keeper);
-/* Nothing more is promised: what waits hears that. */
+int dns_keeper_changes_init(struct dns_keeper *keeper);
+/* What has come is committed; who waits hears of it. */
 void dns_keeper_changes_fini(struct dns_keeper *keeper);
+/* Commits and publishes what has come so far. */
+void dns_keeper_end_turn(struct dns_keeper *keeper);
+/* All workers have confirmed up to this publication. */
+void dns_keeper_confirmed(struct dns_keeper *keeper, uint32_t number);
+/* The zone stands on this image from now on; kept.edit must be made anew (recover). */
+void dns_keeper_set_base(struct keeper_zone *zone, struct dns_shared *file, uint64_t offset);
+/* The edit, of the base and the journal's steps; and what that gives is served. */
+int dns_keeper_recover(struct keeper_zone *zone, struct keel_diag *diag);
+/* As dns_keeper_replace; sources are what it was read from. promise may be NULL. */
+int dns_keeper_replace_with(struct keeper_zone *zone, struct dns_image *image,
+                            struct dns_sources *sources, struct dns_promise *promise,
+                            struct keel_diag *diag);
 
 /* --- keeper_secondary.c --- */
 

@@ -4,7 +4,14 @@
 
 int dns_keeper_add_secondary(struct keeper_zone *zone)
 {
-    const struct dns_secondary_state state = {0};
+    struct dns_keeper *keeper = zone->kept.keeper;
+    struct dns_secondary_state state = {0};
+    struct dns_journal_zone known;
+    if (keeper->store && keel_store_read(keeper->store) == 0) {
+        if (dns_journal_find(&keeper->journal, &zone->kept.apex, &known) == 0)
+            state = (struct dns_secondary_state){known.refreshed, known.expires};
+        keel_store_read_end(keeper->store);
+    }
     return dns_secondaries_add(zone->kept.keeper->secondaries, &zone->kept, &state);
 }
 

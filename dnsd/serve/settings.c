@@ -117,8 +117,11 @@ static int read_zone(struct dns_settings *s, const struct keel_conf *section, bo
     if (err)
         return err;
     err = dns_zones_add(&s->zones, &apex, NULL, file);
-    if (err == 0)
-        return read_access(s->zones.items[s->zones.count - 1], s, section, diag);
+    if (err == 0) {
+        struct dns_zone *zone = s->zones.items[s->zones.count - 1];
+        zone->changes = secondary || keel_conf_count(section, "allow-update") > 0;
+        return read_access(zone, s, section, diag);
+    }
     return err == KEEL_EEXIST ? keel_conf_error(section, NULL, diag, "the zone stands there twice")
                               : keel_diag_set(diag, err, "%s", keel_strerror(err));
 }
