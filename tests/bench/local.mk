@@ -7,8 +7,11 @@ tests_bench_dns_load_LDADD = dnsd/libdnsd.la common/libkeel.la
 tests_bench_floor_http_SOURCES = tests/bench/floor_http.c
 tests_bench_stream_floor_SOURCES = tests/bench/stream_floor.c
 tests_bench_stream_floor_LDADD = common/libkeel.la $(EVENT_LIBS)
-EXTRA_DIST += tests/bench/bench_http.py tests/bench/packages.sh
-BENCHES = tests/bench/bench_http.py
+EXTRA_PROGRAMS += tests/bench/dns_ask tests/bench/floor_dns
+tests_bench_dns_ask_SOURCES = tests/bench/dns_ask.c
+tests_bench_floor_dns_SOURCES = tests/bench/floor_dns.c
+EXTRA_DIST += tests/bench/bench_dns.py tests/bench/bench_http.py tests/bench/packages.sh
+BENCHES = tests/bench/bench_http.py tests/bench/bench_dns.py
 CLEANFILES += $(EXTRA_PROGRAMS)
 
 bench: all $(EXTRA_PROGRAMS)
@@ -17,3 +20,7 @@ bench: all $(EXTRA_PROGRAMS)
 		$(PYTHON3) $(srcdir)/$$bench $(BENCHFLAGS) || exit 1; \
 	done
 .PHONY: bench
+# One of them: make bench-dns BENCHFLAGS='--only delegations'
+bench-http bench-dns:
+	$(MAKE) $(AM_MAKEFLAGS) bench BENCHES=tests/bench/$(subst -,_,$@).py
+.PHONY: bench-http bench-dns
