@@ -124,8 +124,9 @@ int dns_keeper_add(struct dns_keeper *keeper, const char *text, struct keeper_zo
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
     }
     (*out)->added_now = true;
-    err = dns_notifying_add(keeper->notifying, settings->targets + targets,
-                            settings->target_count - targets);
+    if (settings->target_count > targets)
+        err = dns_notifying_add(keeper->notifying, settings->targets + targets,
+                                settings->target_count - targets);
     if (!err)
         err = dns_keeper_add_secondary(*out);
     if (err) {

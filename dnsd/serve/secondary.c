@@ -369,25 +369,19 @@ static void plan(struct dns_secondaries *s)
 
 static void act(struct dns_secondaries *s)
 {
+    enum dns_refresh_action action;
     struct dns_refresh_zone *refresh;
-    for (;;) {
-        enum dns_refresh_action action = dns_refresher_next(&s->refresher, now_of(s), &refresh);
+    while ((action = dns_refresher_next(&s->refresher, now_of(s), &refresh)) !=
+           DNS_REFRESH_NOTHING) {
         struct secondary *z = KEEL_CONTAINER(refresh, struct secondary, refresh);
-        switch (action) {
-        case DNS_REFRESH_CHECK:
+        if (action == DNS_REFRESH_CHECK)
             check(z);
-            break;
-        case DNS_REFRESH_TRANSFER:
+        else if (action == DNS_REFRESH_TRANSFER)
             ask(z, false);
-            break;
-        case DNS_REFRESH_EXPIRE:
+        else
             expire(z);
-            break;
-        case DNS_REFRESH_NOTHING:
-            plan(s);
-            return;
-        }
     }
+    plan(s);
 }
 
 static void on_task(struct keel_task *task)
