@@ -75,6 +75,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/types.h \
 	dnsd/serve/udp.c dnsd/serve/udp.h \
 	dnsd/serve/watch.c dnsd/serve/watch.h \
+	dnsd/serve/zone_counts.c dnsd/serve/zone_counts.h \
 	dnsd/options.c dnsd/options.h
 dnsd_libdnsd_la_LIBADD = $(LDNS_LIBS) $(JANSSON_LIBS) common/libkeel.la
 

@@ -4,7 +4,7 @@ void dhcp_exchange_levels(struct dhcp_exchange *x, uint32_t address)
 {
     const struct dhcp_config *config = x->engine->env.config;
     const struct dhcp_subnet *s = dhcp_subnet_on_link(x->link, address);
-    struct dhcp_levels *levels = &x->levels;
+    struct dhcp_levels *levels = x->levels;
     if (s)
         dhcp_enter(x, s);
     levels->count = 0;

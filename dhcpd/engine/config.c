@@ -68,12 +68,45 @@ static int check_reservation(const struct dhcp_subnet *s, unsigned i, struct kee
     if (r->address && !dhcp_subnet_has(s, r->address))
         return keel_diag_set(diag, KEEL_ECONF, "%s is not in the subnet",
                              dhcp_address_text(r->address, text));
-    for (unsigned k = 0; r->address && k < i; k++)
-        if (s->reservations[k].address == r->address)
-            return keel_diag_set(diag, KEEL_ECONF,
-                                 "%s is reserved twice; one reservation can have several keys",
-                                 dhcp_address_text(r->address, text));
     return r->policy ? dhcp_policy_check(r->policy, diag) : 0;
+}
+
+struct reserved {
+    uint32_t address;
+    unsigned reservation;
+};
+
+static int compare_reserved(const void *a, const void *b)
+{
+    const struct reserved *x = a, *y = b;
+    return x->address != y->address ? compare_u32(x->address, y->address)
+                                    : compare_u32(x->reservation, y->reservation);
+}
+
+/* An address is reserved once. */
+static int check_addresses(const struct dhcp_subnet *s, struct dhcp_config_fault *fault,
+                           struct keel_diag *diag)
+{
+    char text[16];
+    int err = 0;
+    if (s->reservation_count == 0)
+        return 0;
+    struct reserved *all = keel_calloc(s->reservation_count, sizeof *all);
+    if (!all)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    for (unsigned i = 0; i < s->reservation_count; i++)
+        all[i] = (struct reserved){s->reservations[i].address, i};
+    qsort(all, s->reservation_count, sizeof *all, compare_reserved);
+    for (unsigned i = 1; i < s->reservation_count && !err; i++) {
+        if (all[i].address == 0 || all[i].address != all[i - 1].address)
+            continue;
+        fault->reservation = (int)all[i].reservation;
+        err = keel_diag_set(diag, KEEL_ECONF,
+                            "%s is reserved twice; one reservation can have several keys",
+                            dhcp_address_text(all[i].address, text));
+    }
+    keel_free(all);
+    return err;
 }
 
 /* After sorting: a key stands for one reservation. */
@@ -161,6 +194,8 @@ int dhcp_config_finish(struct dhcp_config *config, struct dhcp_config_fault *fau
             qsort(s->keys, s->key_count, sizeof *s->keys, compare_keys);
         *fault = (struct dhcp_config_fault){n, -1, -1};
         err = check_keys(s, fault, diag);
+        if (!err)
+            err = check_addresses(s, fault, diag);
         if (err)
             return err;
     }

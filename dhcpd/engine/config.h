@@ -110,7 +110,8 @@ struct dhcp_config_fault {
     int range;       /* index, or -1 */
     int reservation; /* index, or -1 */
 };
-/* Checks it all, sorts subnets, pools and keys. 0, or KEEL_ECONF with fault and diag. */
+/* Checks it all, sorts subnets, pools and keys. 0, KEEL_ENOMEM, or KEEL_ECONF with fault and diag.
+ */
 int dhcp_config_finish(struct dhcp_config *config, struct dhcp_config_fault *fault,
                        struct keel_diag *diag);
 

@@ -64,7 +64,7 @@ static enum dhcp_outcome nak(struct dhcp_exchange *x, const char *why)
 /* How long, for the levels that were collected. */
 static uint32_t lease_time(const struct dhcp_exchange *x)
 {
-    struct dhcp_times t = dhcp_levels_times(&x->levels);
+    struct dhcp_times t = dhcp_levels_times(x->levels);
     if (x->request->type == DHCP_NONE)
         return UINT32_MAX; /* BOOTP knows no leases */
     if (x->scarce)
@@ -84,7 +84,7 @@ static enum dhcp_outcome promise(struct dhcp_exchange *x, enum dhcp_type type, u
                         .address = address,
                         .lease_time = lease_time(x),
                         .subnet = x->subnet,
-                        .levels = &x->levels,
+                        .levels = x->levels,
                         .reservation = x->reservation,
                         .rapid = type == DHCP_ACK && x->request->type == DHCP_DISCOVER,
                         .bootp = x->request->type == DHCP_NONE,
@@ -253,7 +253,7 @@ static enum dhcp_outcome on_inform(struct dhcp_exchange *x)
                         .type = DHCP_ACK,
                         .server = x->server,
                         .subnet = x->subnet,
-                        .levels = &x->levels,
+                        .levels = x->levels,
                         .reservation = x->reservation,
                     });
 }
@@ -373,6 +373,7 @@ void dhcp_engine_process(struct dhcp_engine *engine, const struct dhcp_input *in
         .engine = engine,
         .input = input,
         .request = m,
+        .levels = &engine->levels,
         .now = dhcp_engine_now(engine),
         .reply = reply_bytes,
         .room = room,

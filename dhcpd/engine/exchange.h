@@ -23,9 +23,10 @@ struct dhcp_exchange {
     uint64_t hash;             /* of the client on its link, for offers */
     uint64_t now;              /* seconds since 1970 */
     uint32_t server;           /* our identifier towards this client */
-    struct dhcp_levels levels; /* what applies to the client; by dhcp_exchange_levels */
-    bool scarce;               /* few addresses are left in the pool; likewise */
-    struct dhcp_fqdn fqdn;     /* the name for the address in question; likewise */
+    struct dhcp_levels
+        *levels;           /* the engine's: what applies to the client; by dhcp_exchange_levels */
+    bool scarce;           /* few addresses are left in the pool; likewise */
+    struct dhcp_fqdn fqdn; /* the name for the address in question; likewise */
     uint8_t *reply;
     size_t room;
     struct dhcp_decision *decision;

@@ -21,6 +21,7 @@ struct dhcp_engine {
     struct dhcp_limits limits;   /* see quota.h */
     struct keel_hash_key secret; /* for offers and limits */
     struct dhcp_message message; /* the one being worked at: too big for a stack of handlers */
+    struct dhcp_levels levels;   /* likewise */
     struct dhcp_engine_load load;
     /* Expired addresses whose end was not told yet. */
     uint32_t reaped[DHCP_REAPED_MAX];

@@ -16,6 +16,8 @@ static int finish(struct dhcp_settings *s, struct keel_diag *diag)
     struct dhcp_config_fault fault;
     struct keel_diag why = {""};
     int err = dhcp_config_finish(&s->config, &fault, &why);
+    if (err == KEEL_ENOMEM)
+        return dhcp_no_memory(diag);
     if (!err)
         return 0;
     const struct keel_conf *at = s->sections[fault.subnet];

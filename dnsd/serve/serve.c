@@ -9,6 +9,7 @@
 #include "dnsd/serve/settings.h"
 #include "dnsd/serve/tcp.h"
 #include "dnsd/serve/transfer.h"
+#include "dnsd/serve/zone_counts.h"
 #include "dnsd/wire/type.h"
 
 #include <errno.h>
@@ -184,6 +185,8 @@ void dns_tally_query(struct dns_tally *tally, const struct dns_query *query, siz
     if (query->cookie != DNS_COOKIE_NONE)
         tally->counts[cookies[query->cookie]]++;
     tally->counts[reply_size == 0 ? DNS_METRIC_IGNORED : metric_of(query->rcode)]++;
+    if (query->zone)
+        dns_zone_count(query);
     if (query->truncated)
         tally->counts[DNS_METRIC_TRUNCATED]++;
     if (query->unproved)
@@ -380,6 +383,8 @@ const struct keel_command dns_commands[] = {
      dns_keeper_run_refresh},
     {"zone-retransfer", "ZONE", "Get the whole zone from its primaries anew", KEEL_COMMAND_HELPER,
      dns_keeper_run_retransfer},
+    {"zone-counters", "[NAME]", "What a zone was asked, or those that are asked most",
+     KEEL_COMMAND_ALL, dns_command_zone_counters},
     {"trace", DNS_TRACE_USAGE, "Follow questions and answers, live", KEEL_COMMAND_ALL, run_trace},
     {"top", DNS_TOP_USAGE, "Count for some seconds what is asked most",
      KEEL_COMMAND_ALL + KEEL_COMMAND_SLOW, run_top},

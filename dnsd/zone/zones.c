@@ -42,6 +42,7 @@ static void zone_free(struct dns_zone *zone)
 {
     dns_version_release(zone->version);
     keel_free(zone->file);
+    keel_free(zone->counts);
     dns_acl_fini(&zone->allow_query);
     dns_acl_fini(&zone->allow_transfer);
     dns_acl_fini(&zone->allow_notify);
@@ -91,7 +92,8 @@ int dns_zones_add(struct dns_zones *zones, const struct dns_name *apex, struct d
     zone->apex = lower;
     zone->file = file ? keel_strdup(file) : NULL;
     struct dns_version *version = image ? dns_version_new(image) : NULL;
-    if ((file && !zone->file) || (image && !version) ||
+    zone->counts = keel_calloc(1, sizeof *zone->counts);
+    if ((file && !zone->file) || (image && !version) || !zone->counts ||
         keel_table_add(&zones->by_name, keel_hash(&zones->key, lower.bytes, lower.size), zone)) {
         if (version)
             version->view.base = NULL; /* it is still the caller's */

@@ -25,14 +25,20 @@ void dns_version_release(struct dns_version *version); /* NULL: nothing */
 /* Takes image (keel_free) on success. Returns new with one reference, or NULL. */
 struct dns_version *dns_version_new(struct dns_image *image);
 
+/* What a zone was asked; nothing here looks at it. */
+struct dns_zone_counts {
+    uint64_t queries, nxdomain, errors, truncated, tcp;
+};
+
 struct dns_zone {
     struct dns_name apex;          /* lower-cased */
     struct dns_version *version;   /* what is served; NULL: nothing yet */
     const struct dns_image *image; /* its base; NULL: nothing, or it may not be served */
     const struct dns_image *delta; /* its delta; NULL: none */
-    char *file;                    /* where it comes from; NULL: from primaries */
-    bool added;                    /* at run time, not by the configuration file */
-    bool changes;                  /* by updates or transfers, not by its file alone */
+    struct dns_zone_counts *counts;
+    char *file; /* where it comes from; NULL: from primaries */
+    bool added; /* at run time, not by the configuration file */
+    bool changes; /* by updates or transfers, not by its file alone */
     struct dns_acl allow_query, allow_transfer;
     struct dns_acl allow_notify;       /* of secondaries: their primaries, and who else may */
     unsigned first_primary, primaries; /* where it comes from, in dns_primaries; 0: a file */

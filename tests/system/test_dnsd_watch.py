@@ -115,6 +115,18 @@ def refusal(daemon, *words):
         return str(error)
 
 
+def counted():
+    with dnsd(workers=1) as daemon:
+        dig(daemon.address('udp'), ['ns1.example.org A'] * 3 + ['no.example.org A', 'other A'])
+        [row] = daemon.ctl('zone-counters')
+        assert row['result'] == [{'name': 'example.org.', 'queries': 4, 'nxdomain': 1, 'errors': 0,
+                                  'truncated': 0, 'tcp': 0}], row
+        [row] = daemon.ctl('zone-counters', 'Example.ORG')
+        assert row['result']['queries'] == 4, row
+        assert 'no zone' in refusal(daemon, 'zone-counters', 'other')
+
+
 run(('questions of a name, live', traced),
     ('a session nobody asks for', forgotten),
-    ('what is asked most', topped))
+    ('what is asked most', topped),
+    ('what each zone is asked', counted))

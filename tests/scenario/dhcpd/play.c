@@ -5,6 +5,7 @@
  *   config                                  a configuration file, up to a line "end"; the store
  *   ...                                     stays, so that a second one is a reload
  *   end
+ *   config-file conf/dhcpd.conf             one of the tree
  *   client a hardware=02:00:00:00:00:01 vendor-class-identifier=PXEClient
  *   a discover requested=192.0.2.9 -> offer yiaddr=$A lease-time=3600 !routers to=hardware
  *   a request server=192.0.2.1 requested=$A -> ack yiaddr=$A
@@ -537,6 +538,19 @@ static void configure(struct player *p, const char *text)
         restart(p);
 }
 
+static void configure_from(struct player *p, const char *file)
+{
+    const char *root = getenv("KEEL_SRCDIR");
+    char path[4096], *text = NULL;
+    struct keel_diag diag = {""};
+    snprintf(path, sizeof path, "%s/%s", root ? root : ".", file);
+    if (keel_conf_read_file(path, &text, &diag) != 0)
+        fail(p, "%s", diag.text);
+    else
+        configure(p, text);
+    keel_free(text);
+}
+
 static void play_wait(struct player *p, const char *time)
 {
     uint64_t ns;
@@ -578,6 +592,8 @@ static void play_line(struct player *p, char *line)
     if (strcmp(words[0], "client") == 0) {
         p->steps--;
         play_client(p, copy);
+    } else if (strcmp(words[0], "config-file") == 0 && count == 2) {
+        configure_from(p, words[1]);
     } else if (!p->engine) {
         fail(p, "a config must stand first");
     } else if (strcmp(words[0], "lease") == 0) {
@@ -645,9 +661,9 @@ static unsigned play_file(const char *folder, const char *name, unsigned number)
 }
 
 static const char *const scenarios[] = {
-    "discover.txt", "selecting.txt",    "reboot.txt", "renewing.txt", "decline-release-inform.txt",
-    "policy.txt",   "reservations.txt", "relays.txt", "shared.txt",   "boot.txt",
-    "times.txt",    "limits.txt",
+    "discover.txt", "selecting.txt",    "reboot.txt",  "renewing.txt", "decline-release-inform.txt",
+    "policy.txt",   "reservations.txt", "relays.txt",  "shared.txt",   "boot.txt",
+    "times.txt",    "limits.txt",       "netboot.txt",
 };
 #define SCENARIOS (sizeof scenarios / sizeof scenarios[0])
 

@@ -24,6 +24,29 @@ static const char text[] =
     "}\n"
     "subnet \"10.0.0.0/8\" { lease-time = 1m pool \"10.1.0.1-10.64.255.254\" { } }\n";
 
+/* Everything that reading takes memory for. */
+static const char rich[] =
+    "interfaces = { \"lan0\" }\n"
+    "option-definition \"prompt\" { vendor = \"PXE\" code = 10 type = record fields = \"uint8 "
+    "text\" }\n"
+    "option-definition \"acs\" { enterprise = 9 code = 1 type = text }\n"
+    "options { prompt = \"1 p\" acs = \"b\" domain-search = { \"a.example\" } }\n"
+    "class \"pxe\" { match = \"option.client-system == 7\" boot-file = \"file\"\n"
+    "  server-name = \"name\" next-server = \"192.0.2.9\" always-send = { \"host-name\" } }\n"
+    "class \"two\" { match = \"member('pxe') or relay.circuit-id == 'x'\" }\n"
+    "shared-network \"floor\" {\n"
+    "  interface = \"lan0\"\n"
+    "  subnet \"192.0.2.0/24\" {\n"
+    "    pool \"192.0.2.100-192.0.2.199\" { allow-class = { \"two\", \"known\" } lease-time = 1h "
+    "}\n"
+    "    reservation \"a\" { hardware = { \"02:00:00:00:00:01\", \"02:00:00:00:00:02\" }\n"
+    "      client-id = \"01:02\" circuit-id = \"x\" address = \"192.0.2.7\" hostname = \"h\"\n"
+    "      options { routers = { \"192.0.2.1\" } } }\n"
+    "    reservation \"b\" { match = \"hardware == 02:00\" }\n"
+    "  }\n"
+    "  subnet \"198.51.100.0/24\" { pool \"198.51.100.100-198.51.100.102\" { } }\n"
+    "}\n";
+
 static struct keel_conf *conf;
 static struct keel_diag diag;
 
@@ -98,11 +121,42 @@ START_TEST(test_whole)
 }
 END_TEST
 
+START_TEST(test_rich)
+{
+    struct dhcp_settings *s = NULL;
+    struct keel_endpoints e = {0};
+    int err = load(rich, NULL, &s, &e);
+    ck_assert_msg(err == 0, "%s", diag.text);
+    const struct dhcp_config *c = &s->config;
+    const struct dhcp_subnet *lan = &c->subnets[0];
+    ck_assert_uint_eq(c->class_count, 2);
+    ck_assert_uint_eq(c->policy.vendor_count, 2);
+    ck_assert_mem_eq(c->policy.vendors[0].value.p, "\12\2\1p", 4);
+    ck_assert_uint_eq(c->policy.vendors[1].enterprise, 9);
+    ck_assert_uint_eq(c->classes[0].policy.next_server, IP(192, 0, 2, 9));
+    ck_assert_uint_eq(c->classes[0].policy.always[0], 1 << 12);
+    ck_assert_str_eq(lan->interface, "lan0");
+    ck_assert_ptr_eq(lan->next, &c->subnets[1]);
+    ck_assert(lan->ranges[0].access.restricted && lan->ranges[0].access.allow_known);
+    ck_assert(dhcp_class_has(&lan->ranges[0].access.allow, 1));
+    ck_assert_uint_eq(lan->ranges[0].policy->times.lease, 3600);
+    ck_assert_ptr_null(c->subnets[1].ranges[0].policy);
+    ck_assert_uint_eq(lan->key_count, 4);
+    const struct dhcp_reservation *r = dhcp_subnet_reservation(
+        lan, DHCP_KEY_CLIENT_ID, (struct dhcp_bytes){(const uint8_t *)"\1\2", 2});
+    ck_assert_str_eq(r->name, "a");
+    ck_assert_ptr_nonnull(r->policy);
+    ck_assert_uint_gt(lan->reservations[1].match.count, 0);
+    ck_assert_uint_eq(lan->reservations[1].address, 0);
+    unload(s, &e);
+}
+END_TEST
+
 /* Each allocation fails once: an error, and nothing is left behind. */
 START_TEST(test_no_memory)
 {
-    const struct keel_conf_source source = {"t.conf", text, NULL};
-    ck_assert_int_eq(keel_conf_load(rows, &source, &conf, &diag), 0);
+    const struct keel_conf_source source = {"t.conf", _i ? rich : text, NULL};
+    ck_assert_msg(keel_conf_load(rows, &source, &conf, &diag) == 0, "%s", diag.text);
     for (uint64_t n = 1; n < 1000; n++) {
         void *s = NULL;
         struct keel_endpoints e = {0};
@@ -181,7 +235,8 @@ Suite *settings_suite(void)
     TCase *t = tcase_create("settings");
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, test_whole);
-    tcase_add_test(t, test_no_memory);
+    tcase_add_test(t, test_rich);
+    tcase_add_loop_test(t, test_no_memory, 0, 2);
     tcase_add_test(t, test_command_line);
     tcase_add_loop_test(t, test_wrong_command_line, 0, sizeof wrong / sizeof wrong[0]);
     suite_add_tcase(s, t);
