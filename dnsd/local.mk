@@ -64,6 +64,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/keeper_state.c dnsd/serve/keeper_zones.c \
 	dnsd/serve/keeper_change.c \
 	dnsd/serve/keeper_secondary.c \
+	dnsd/serve/keeper_differences.c \
 	dnsd/serve/keeper_requests.c \
 	dnsd/serve/messages.h \
 	dnsd/serve/requests.c dnsd/serve/requests.h \

@@ -256,6 +256,13 @@ int dns_keeper_add_secondary(struct keeper_zone *zone);
 void dns_keeper_hear_notify(struct dns_kept *kept, const struct dns_keeper_request *request,
                             const uint8_t *bytes, size_t size);
 
+/* --- keeper_differences.c --- */
+
+/* The handler of DNS_MSG_DIFFERENCES: a descriptor of the steps since a serial (a chain of
+ * dnsd/transfer/ixfr.h), or NXDOMAIN: send the zone. */
+void dns_keeper_differences(struct dns_kept *kept, const struct dns_keeper_request *request,
+                            const uint8_t *bytes, size_t size);
+
 /* --- keeper_requests.c --- */
 
 /* A message of a worker that is a request; it is carried out, queued or refused. */

@@ -24,7 +24,7 @@ static const struct {
 } handlers[DNS_MSG_REQUESTS_END - DNS_MSG_REQUESTS] = {
     [DNS_MSG_UPDATE - DNS_MSG_REQUESTS] = {true, NULL},
     [DNS_MSG_NOTIFY - DNS_MSG_REQUESTS] = {true, dns_keeper_hear_notify},
-    [DNS_MSG_DIFFERENCES - DNS_MSG_REQUESTS] = {false, NULL},
+    [DNS_MSG_DIFFERENCES - DNS_MSG_REQUESTS] = {false, dns_keeper_differences},
 };
 
 void dns_keeper_reply(struct dns_keeper *keeper, const struct dns_keeper_request *request,

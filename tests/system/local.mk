@@ -26,6 +26,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_dns_differential.py \
 	tests/system/test_dns_edns.py \
 	tests/system/test_dnsd.py \
+	tests/system/test_dnsd_ixfr.py \
 	tests/system/test_dnsd_keeper.py \
 	tests/system/test_dnsd_secondary.py \
 	tests/system/test_dnsd_transfer.py \
