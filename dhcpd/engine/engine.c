@@ -168,7 +168,9 @@ static int is_known_here(struct dhcp_exchange *x)
 static enum dhcp_outcome on_verify(struct dhcp_exchange *x, uint32_t address)
 {
     enum dhcp_claim c = dhcp_claim_as_client(x, address);
-    if (c == DHCP_CLAIM_MINE)
+    /* a reservation is a record of the client, too */
+    bool reserved = x->reservation && x->reservation->address == address;
+    if (c == DHCP_CLAIM_MINE || (c == DHCP_CLAIM_FREE && reserved))
         return acknowledge(x, address);
     if (c == DHCP_CLAIM_ERROR)
         return end(x, DHCP_STORE_FAILED);

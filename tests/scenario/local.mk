@@ -1,6 +1,6 @@
 # Scenarios: text files that are played into an engine with a fake clock and a store in memory.
 SCENARIOS_DHCPD = discover selecting reboot renewing decline-release-inform policy reservations \
-	relays shared boot times limits netboot
+	relays shared boot times limits netboot matrix
 check_PROGRAMS += tests/scenario/dhcpd/play
 TESTS += tests/scenario/dhcpd/play
 tests_scenario_dhcpd_play_SOURCES = tests/scenario/dhcpd/play.c \

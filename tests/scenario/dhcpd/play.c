@@ -14,6 +14,11 @@
  *   wait 90s
  *   restart                                 the engine made anew from the store, as a standby does
  *   store fails | store works
+ *   state NAME                              lines up to "end" that lead to a state
+ *   ...
+ *   end
+ *   in NAME LINE                            everything forgotten, the state played, then the line;
+ *                                           LINE | LINE | ... for what follows of it
  *
  * Before the arrow stand fields of the message, behind it fields of the reply. Options go by name,
  * as in a configuration (lists with commas), or as option[N]=HEX; !NAME: the reply does not have
@@ -33,6 +38,7 @@
 #define WORDS_MAX 40
 #define CLIENTS_MAX 64
 #define VARIABLES_MAX 64
+#define STATES_MAX 24
 #define START 1700000000ull
 
 struct client {
@@ -41,6 +47,11 @@ struct client {
 struct variable {
     char name[32];
     uint32_t value;
+};
+
+struct state {
+    char name[32];
+    struct keel_buf lines;
 };
 
 struct player {
@@ -58,6 +69,8 @@ struct player {
     unsigned client_count;
     struct variable variables[VARIABLES_MAX];
     unsigned variable_count;
+    struct state states[STATES_MAX];
+    unsigned state_count;
     uint32_t xid;
     /* of the message at hand */
     struct dhcp_header header;
@@ -612,24 +625,78 @@ static void play_line(struct player *p, char *line)
     }
 }
 
+/* As at the beginning, with the same configuration. */
+static void forget(struct player *p)
+{
+    p->variable_count = 0;
+    memory_store_init(&p->store);
+    keel_fake_clock_init(&p->clock, START * KEEL_NS_PER_S);
+    if (p->settings)
+        restart(p);
+}
+
+/* The parts of `text` one after the other, each a line. */
+static void play_lines(struct player *p, const char *text, char sep)
+{
+    struct keel_str rest = keel_str(text), part;
+    char line[1024];
+    while (!p->wrong[0] && keel_str_split(&rest, sep, &part)) {
+        snprintf(line, sizeof line, "%.*s", (int)part.n, part.p);
+        play_line(p, line);
+    }
+}
+
+static void play_in(struct player *p, const char *line)
+{
+    char name[32];
+    int used = 0;
+    unsigned steps = p->steps;
+    if (sscanf(line, "in %31s %n", name, &used) != 1)
+        fail(p, "in STATE LINE expected");
+    for (unsigned i = 0; i < p->state_count; i++) {
+        if (strcmp(p->states[i].name, name) != 0)
+            continue;
+        forget(p);
+        play_lines(p, keel_buf_text(&p->states[i].lines), '\n');
+        p->steps = steps; /* what leads there is not counted again and again */
+        play_lines(p, line + used, '|');
+        return;
+    }
+    fail(p, "no state \"%s\" stands before", name);
+}
+
+/* The buffer that the lines of a block go to, at its first line; NULL: it is no block. */
+static struct keel_buf *begin_block(struct player *p, const char *line, struct keel_buf *config)
+{
+    struct state *state = &p->states[p->state_count];
+    if (strcmp(line, "config") == 0) {
+        keel_buf_clear(config);
+        return config;
+    }
+    if (p->state_count == STATES_MAX || sscanf(line, "state %31s", state->name) != 1)
+        return NULL;
+    p->state_count++;
+    keel_buf_init(&state->lines, 0);
+    return &state->lines;
+}
+
 static void play(struct player *p, FILE *f)
 {
     char line[1024];
-    struct keel_buf config;
-    bool inside = false;
+    struct keel_buf config, *block = NULL;
     keel_buf_init(&config, 0);
     while (!p->wrong[0] && fgets(line, sizeof line, f)) {
         p->line++;
         line[strcspn(line, "\n")] = '\0';
-        if (strcmp(line, "config") == 0) {
-            inside = true;
-            keel_buf_clear(&config);
-        } else if (inside && strcmp(line, "end") == 0) {
-            inside = false;
-            configure(p, keel_buf_text(&config));
-        } else if (inside) {
-            keel_buf_printf(&config, "%s\n", line);
-        } else {
+        if (block && strcmp(line, "end") == 0) {
+            if (block == &config)
+                configure(p, keel_buf_text(&config));
+            block = NULL;
+        } else if (block) {
+            keel_buf_printf(block, "%s\n", line);
+        } else if (strncmp(line, "in ", 3) == 0) {
+            play_in(p, line);
+        } else if ((block = begin_block(p, line, &config)) == NULL) {
             play_line(p, line);
         }
     }
@@ -654,6 +721,8 @@ static unsigned play_file(const char *folder, const char *name, unsigned number)
     if (f)
         fclose(f);
     unload(&p);
+    for (unsigned i = 0; i < p.state_count; i++)
+        keel_buf_fini(&p.states[i].lines);
     printf("%s %u - %s: %u steps\n", p.wrong[0] ? "not ok" : "ok", number, name, p.steps);
     if (p.wrong[0])
         printf("# %s\n", p.wrong);
@@ -663,7 +732,7 @@ static unsigned play_file(const char *folder, const char *name, unsigned number)
 static const char *const scenarios[] = {
     "discover.txt", "selecting.txt",    "reboot.txt",  "renewing.txt", "decline-release-inform.txt",
     "policy.txt",   "reservations.txt", "relays.txt",  "shared.txt",   "boot.txt",
-    "times.txt",    "limits.txt",       "netboot.txt",
+    "times.txt",    "limits.txt",       "netboot.txt", "matrix.txt",
 };
 #define SCENARIOS (sizeof scenarios / sizeof scenarios[0])
 
