@@ -357,6 +357,79 @@ def on_demand():
         until(lambda: serial_of(ours.address('udp'), 'y') is None, 'y to be gone')
 
 
+# ---- what survives
+
+def restarts_from_its_state():
+    port, folder = free_port(), directory()
+    texts = {'z': zone_of(5, more=hosts(3000)), 'y': zone_of(1, 1, 1, 4)}
+    words = ['127.0.0.1:%d' % port]
+    with ours_as_primary(texts, port), secondary(texts, words, folder=folder) as ours:
+        follow(ours, {'z': 5, 'y': 1})
+        mine = axfr(ours.address('tcp'), 'z')
+        before = status(ours, 'z')
+    # nobody is there any more
+    with secondary(texts, words, folder=folder, workers=2) as ours:
+        assert serial_of(ours.address('udp'), 'z') == 5, ours.log()
+        assert axfr(ours.address('tcp'), 'z') == mine
+        row = status(ours, 'z')
+        assert row['refreshed'] == before['refreshed'] and row['expires'] == before['expires'], row
+        follow(ours, {'y': 'SERVFAIL'})  # its time went on meanwhile
+    with secondary(texts, words, folder=folder) as ours:
+        assert serial_of(ours.address('udp'), 'z') == 5
+        follow(ours, {'y': 'SERVFAIL'})
+        texts['z'] = zone_of(6)
+        with ours_as_primary(texts, port):
+            ours.ctl('zone-refresh', 'z')
+            follow(ours, {'z': 6, 'y': 1})
+
+
+def reloads_and_dies():
+    """A reload, and a keeper that is killed: the zone is there all the time, and is followed."""
+    port = free_port()
+    with ours_as_primary({'z': zone_of(5, more=hosts(100))}, port) as primary, \
+            secondary(['z'], ['127.0.0.1:%d' % port], workers=2) as ours:
+        follow(ours, {'z': 5})
+        for serial in range(6, 12):
+            if serial % 2:
+                ours.kill(signal.SIGHUP)
+            else:
+                keeper = [row['pid'] for row in ours.ctl('workers') if row['role'] == 'keeper']
+                assert keeper, ours.ctl('workers')
+                os.kill(keeper[-1], signal.SIGKILL)
+            assert serial_of(ours.address('udp'), 'z') == serial - 1
+            primary.write('z.zone', zone_of(serial, more=hosts(100 + serial)))
+            primary.ctl('zone-reload', 'z')
+            ours.settled()
+
+            def refreshed():
+                try:
+                    ours.ctl('zone-refresh', 'z')
+                except Exception:  # the keeper is on its way
+                    pass
+                return serial_of(ours.address('udp'), 'z') == serial
+            until(refreshed, 'serial %d' % serial, patience=30, pause=0.2)
+        assert serial_of(ours.address('udp'), 'z') == 11
+
+
+def from_one_to_the_next():
+    """A secondary is a primary: what came as differences goes on as differences."""
+    ports = [free_port(), free_port(), free_port()]
+    with ours_as_primary({'z': zone_of(5, more=hosts(500))}, ports[0], ports[1]) as first, \
+            secondary(['z'], ['127.0.0.1:%d' % ports[0]], ports[1],
+                      options='notify = { "127.0.0.1:%d" }' % ports[2]) as second, \
+            secondary(['z'], ['127.0.0.1:%d' % ports[1]], ports[2]) as third:
+        follow(second, {'z': 5})
+        follow(third, {'z': 5})
+        for serial in (6, 7):
+            first.write('z.zone', zone_of(serial, more=hosts(500 - serial)))
+            first.ctl('zone-reload', 'z')
+            follow(second, {'z': serial})
+            follow(third, {'z': serial})
+        for server in (second, third):
+            assert len(re.findall(r'zone taken.*type=IXFR', server.log())) == 2, server.log()
+            assert axfr(server.address('tcp'), 'z') == axfr(first.address('tcp'), 'z')
+
+
 # ---- over TLS
 
 def certificate(name):
@@ -485,6 +558,9 @@ run(('wrong configurations', wrong_configurations),
     ('several primaries', several_primaries),
     ('NOTIFY, and from whom', notify_from_whom),
     ('on demand, and added at run time', on_demand),
+    ('a restart from the state', restarts_from_its_state),
+    ('reloads, and a keeper that is killed', reloads_and_dies),
+    ('from one to the next', from_one_to_the_next),
     ('over TLS from named', tls_from_named),
     ('over TLS from nsd', tls_from_nsd),
     ('over TLS from ourselves', tls_to_ourselves_and_kdig))
