@@ -23,6 +23,8 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/patch.c dnsd/zone/patch.h \
 	dnsd/zone/image_check.c dnsd/zone/image_check.h \
 	dnsd/zone/image_file.c dnsd/zone/image_file.h \
+	dnsd/zone/print.c dnsd/zone/print.h \
+	dnsd/zone/rdata_print.c dnsd/zone/rdata_print.h \
 	dnsd/zone/rdata_text.c dnsd/zone/rdata_text.h \
 	dnsd/zone/records.c dnsd/zone/records.h \
 	dnsd/zone/scan.c dnsd/zone/scan.h \

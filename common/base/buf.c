@@ -123,6 +123,22 @@ int keel_buf_printf(struct keel_buf *buf, const char *fmt, ...)
     return err;
 }
 
+uint8_t *keel_buf_take(struct keel_buf *buf)
+{
+    size_t held = keel_buf_size(buf);
+    uint8_t *data = buf->data;
+    if (held == 0)
+        data = NULL;
+    else if (buf->start > 0)
+        data = keel_memdup(buf->data + buf->start, held);
+    else
+        data = keel_realloc(buf->data, held);
+    if (data && buf->start == 0)
+        buf->data = NULL; /* it is the caller's, or became another */
+    keel_buf_fini(buf);
+    return data;
+}
+
 void keel_buf_consume(struct keel_buf *buf, size_t n)
 {
     KEEL_ASSERT(n <= keel_buf_size(buf), "more consumed than the buffer holds");

@@ -46,6 +46,9 @@ int keel_buf_puts(struct keel_buf *buf, const char *s);
 int keel_buf_printf(struct keel_buf *buf, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 int keel_buf_vprintf(struct keel_buf *buf, const char *fmt, va_list ap);
+/* Hands the memory over: returns new what is held (keel_free), NULL when that is nothing or memory
+ * is out; the buffer is empty then, without memory. */
+uint8_t *keel_buf_take(struct keel_buf *buf);
 /* Drops n bytes at the front, at most those held. A buffer that becomes empty keeps its memory only
  * up to 64 KiB. */
 void keel_buf_consume(struct keel_buf *buf, size_t n);

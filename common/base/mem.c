@@ -2,12 +2,14 @@
 
 #include "common/base/err.h"
 
+#include <errno.h>
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Free room of arenas and slabs is poisoned, so that the address sanitizer sees a use after
  * reset or after free, which its own heap would not. */
@@ -28,6 +30,7 @@
 #endif
 
 enum { MEM_ALIGN = 16, ARENA_CHUNK = 4096, ARENA_KEEP = 65536, SLAB_PER_CHUNK = 64 };
+enum { MEM_LARGE = 4 * 1024 * 1024, MEM_PAGE = 4096 };
 
 /* The one state of this file, per thread: a test hook has to reach allocations that no argument
  * can reach. Off, `limit` is never exceeded: an addition and a predicted branch a call. */
@@ -56,14 +59,29 @@ uint64_t keel_mem_count(void)
     return count;
 }
 
+/* What is so large that it is mapped anyway is to have large pages: a fault for each 2 MiB in place
+ * of one for each 4 KiB is a third of the time that filling it takes. */
+static void *mem_large(void *p, size_t size)
+{
+    if (size >= MEM_LARGE && p) {
+        uintptr_t first = ((uintptr_t)p + MEM_PAGE - 1) & ~(uintptr_t)(MEM_PAGE - 1);
+        uintptr_t end = ((uintptr_t)p + size) & ~(uintptr_t)(MEM_PAGE - 1);
+        int saved = errno;
+        madvise((void *)first, end - first, MADV_HUGEPAGE);
+        errno = saved;
+    }
+    return p;
+}
+
 void *keel_malloc(size_t size)
 {
-    return mem_refused() ? NULL : malloc(size > 0 ? size : 1);
+    return mem_refused() ? NULL : mem_large(malloc(size > 0 ? size : 1), size);
 }
 
 void *keel_calloc(size_t count, size_t size)
 {
-    return mem_refused() ? NULL : calloc(count > 0 ? count : 1, size > 0 ? size : 1);
+    void *p = mem_refused() ? NULL : calloc(count > 0 ? count : 1, size > 0 ? size : 1);
+    return p ? mem_large(p, count * size) : NULL;
 }
 
 void *keel_realloc(void *p, size_t size)

@@ -249,7 +249,7 @@ int dns_name_from_text(struct dns_name *name, struct keel_str text, const struct
     while (i < text.n) {
         size_t start = at++, n = 0;
         while (i < text.n && text.p[i] != '.') {
-            int c = dns_text_byte(text, &i);
+            int c = text.p[i] != '\\' ? (uint8_t)text.p[i++] : dns_text_byte(text, &i);
             if (c < 0 || ++n > DNS_LABEL_MAX)
                 return KEEL_EINVAL;
             if (at >= DNS_NAME_MAX - 1)

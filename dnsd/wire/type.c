@@ -88,11 +88,14 @@ static int parse_generic(struct keel_str text, struct keel_str prefix, uint16_t 
 
 int dns_type_parse(struct keel_str text, uint16_t *type)
 {
-    for (size_t i = 0; i < TYPES; i++)
+    for (size_t i = 0; text.n > 0 && i < TYPES; i++) {
+        if (keel_to_lower(types[i].name[0]) != keel_to_lower((unsigned char)text.p[0]))
+            continue; /* this is asked for each record of a zone */
         if (keel_str_equal_nocase(text, keel_str(types[i].name))) {
             *type = types[i].type;
             return 0;
         }
+    }
     return parse_generic(text, KEEL_STR("TYPE"), type);
 }
 

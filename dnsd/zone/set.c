@@ -27,8 +27,8 @@ struct layout {
     struct dns_link *links;
     unsigned fix_count, link_count;
     bool open; /* DNS_SET_OPEN */
-    struct suffix suffixes[SUFFIXES_MAX];
     unsigned suffix_count;
+    struct suffix suffixes[SUFFIXES_MAX];
 };
 
 static void put_pointer(struct layout *l, size_t target, enum dns_fix_kind kind)
@@ -138,11 +138,20 @@ static void put_record(struct layout *l, const struct dns_rdata *rdata)
         keel_put_u16(size, (uint16_t)(l->bytes.next - size - 2));
 }
 
-static int append(struct keel_buf *out, const struct layout *l)
+/* Most sets are small: their fixes and links need no heap until they are where they belong. */
+#define SMALL 16
+struct scratch {
+    struct dns_fix fixes[SMALL * DNS_RDATA_NAMES];
+    struct dns_link links[SMALL];
+};
+
+/* Behind the bytes, which stand in the reserved room already: what belongs to them, and the head
+ * before them. */
+static void end_set(struct keel_buf *out, const struct layout *l, uint8_t *room)
 {
-    static const uint8_t zeros[4];
     const struct dns_set_source *source = l->source;
     size_t size = keel_writer_offset(&l->bytes), padding = -size & 3;
+    size_t fixes = l->fix_count * sizeof *l->fixes, links = l->link_count * sizeof *l->links;
     struct dns_set set = {.type = source->type,
                           .count = (uint16_t)source->count,
                           .ttl = source->ttl,
@@ -150,37 +159,55 @@ static int append(struct keel_buf *out, const struct layout *l)
                           .fixes = (uint16_t)l->fix_count,
                           .links = (uint16_t)l->link_count,
                           .flags = l->open ? DNS_SET_OPEN : 0};
-    set.total = (uint32_t)(sizeof set + size + padding + l->fix_count * sizeof *l->fixes +
-                           l->link_count * sizeof *l->links);
-    keel_buf_append(out, &set, sizeof set);
-    keel_buf_append(out, l->bytes.start, size);
-    keel_buf_append(out, zeros, padding);
-    keel_buf_append(out, l->fixes, l->fix_count * sizeof *l->fixes);
-    keel_buf_append(out, l->links, l->link_count * sizeof *l->links);
-    return out->failed;
+    set.total = (uint32_t)(sizeof set + size + padding + fixes + links);
+    memcpy(room, &set, sizeof set);
+    uint8_t *p = room + sizeof set + size;
+    memset(p, 0, padding);
+    if (fixes)
+        memcpy(p + padding, l->fixes, fixes);
+    if (links)
+        memcpy(p + padding + fixes, l->links, links);
+    keel_buf_commit(out, set.total);
+}
+
+static int lay_out(struct keel_buf *out, struct layout *l, size_t bytes)
+{
+    const struct dns_set_source *source = l->source;
+    size_t most = sizeof(struct dns_set) + bytes + 3 +
+                  source->count * (DNS_RDATA_NAMES * sizeof *l->fixes + sizeof *l->links);
+    uint8_t *room = keel_buf_reserve(out, most);
+    if (!room)
+        return out->failed;
+    keel_writer_init(&l->bytes, room + sizeof(struct dns_set), bytes);
+    for (unsigned i = 0; i < source->count; i++)
+        put_record(l, &source->rdata[i]);
+    KEEL_ASSERT(!l->bytes.bad, "an RRset became longer by compression");
+    if (keel_writer_offset(&l->bytes) > SET_MAX)
+        return KEEL_ERANGE;
+    end_set(out, l, room);
+    return 0;
 }
 
 int dns_set_append(struct keel_buf *out, const struct dns_set_source *source)
 {
-    struct layout l = {.source = source};
-    size_t room = 0;
+    struct layout l; /* the suffixes are many, and few are used: not cleared */
+    struct scratch small;
+    size_t bytes = 0;
 
     for (unsigned i = 0; i < source->count; i++)
-        room += 12u + source->rdata[i].size;
-    if (room > ROOM_MAX)
+        bytes += 12u + source->rdata[i].size;
+    if (bytes > ROOM_MAX)
         return KEEL_ERANGE;
-    uint8_t *bytes = keel_malloc(room);
+    l.source = source;
+    l.fix_count = l.link_count = l.suffix_count = 0;
+    l.open = false;
+    l.fixes = small.fixes;
+    l.links = small.links;
+    if (source->count <= SMALL)
+        return lay_out(out, &l, bytes);
     l.fixes = keel_malloc(source->count * DNS_RDATA_NAMES * sizeof *l.fixes);
     l.links = keel_malloc(source->count * sizeof *l.links);
-    int err = bytes && l.fixes && l.links ? 0 : KEEL_ENOMEM;
-    if (err == 0) {
-        keel_writer_init(&l.bytes, bytes, room);
-        for (unsigned i = 0; i < source->count; i++)
-            put_record(&l, &source->rdata[i]);
-        KEEL_ASSERT(!l.bytes.bad, "an RRset became longer by compression");
-        err = keel_writer_offset(&l.bytes) > SET_MAX ? KEEL_ERANGE : append(out, &l);
-    }
-    keel_free(bytes);
+    int err = l.fixes && l.links ? lay_out(out, &l, bytes) : KEEL_ENOMEM;
     keel_free(l.fixes);
     keel_free(l.links);
     return err;

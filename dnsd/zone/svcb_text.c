@@ -196,3 +196,96 @@ int dns_svcb_from_text(struct dns_lexer *lexer, struct keel_writer *out, struct 
     }
     return 0;
 }
+
+/* --- to text --- */
+
+/* Inside quotes. In a list a comma or backslash of an item is escaped once more (RFC 9460, A.1). */
+static void put_escaped(struct keel_buf *out, const uint8_t *p, size_t n, bool in_list)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] < ' ' || p[i] >= 127)
+            keel_buf_printf(out, "\\%03u", p[i]);
+        else if (in_list && (p[i] == ',' || p[i] == '\\'))
+            keel_buf_printf(out, p[i] == ',' ? "\\\\," : "\\\\\\\\");
+        else
+            keel_buf_printf(out, p[i] == '"' || p[i] == '\\' ? "\\%c" : "%c", p[i]);
+    }
+}
+
+static void put_key(struct keel_buf *out, uint16_t key)
+{
+    for (size_t i = 0; i < sizeof key_names / sizeof key_names[0]; i++)
+        if (key_names[i].key == key) {
+            keel_buf_puts(out, key_names[i].name);
+            return;
+        }
+    keel_buf_printf(out, "key%u", key);
+}
+
+/* One item of a list from the front of the value. */
+static void put_item(struct keel_buf *out, uint16_t key, struct keel_reader *in)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (key == DNS_SVCB_MANDATORY) {
+        put_key(out, keel_read_u16(in));
+    } else if (key == DNS_SVCB_ALPN) {
+        uint8_t n = keel_read_u8(in);
+        const uint8_t *item = keel_read_bytes(in, n);
+        put_escaped(out, item, item ? n : 0, true);
+    } else {
+        int family = key == DNS_SVCB_IPV4HINT ? AF_INET : AF_INET6;
+        const uint8_t *address = keel_read_bytes(in, family == AF_INET ? 4 : 16);
+        if (address)
+            keel_buf_puts(out, inet_ntop(family, address, text, sizeof text));
+    }
+}
+
+static int put_value(struct keel_buf *out, uint16_t key, const uint8_t *value, size_t n)
+{
+    struct keel_reader in;
+    char base64[4 * VALUE_MAX / 3 + 8];
+    keel_reader_init(&in, value, n);
+    switch (key) {
+    case DNS_SVCB_MANDATORY:
+    case DNS_SVCB_ALPN:
+    case DNS_SVCB_IPV4HINT:
+    case DNS_SVCB_IPV6HINT:
+        for (bool more = false; !in.bad && keel_reader_left(&in) > 0; more = true) {
+            keel_buf_puts(out, more ? "," : "");
+            put_item(out, key, &in);
+        }
+        return in.bad ? KEEL_EINVAL : 0;
+    case DNS_SVCB_PORT:
+        keel_buf_printf(out, "%u", keel_read_u16(&in));
+        return in.bad ? KEEL_EINVAL : 0;
+    case DNS_SVCB_ECH:
+        if (keel_format_base64(base64, sizeof base64, value, n) < 0)
+            return KEEL_EINVAL;
+        keel_buf_puts(out, base64);
+        return 0;
+    default:
+        put_escaped(out, value, n, false);
+        return 0;
+    }
+}
+
+int dns_svcb_to_text(struct keel_buf *out, const uint8_t *params, size_t size)
+{
+    struct keel_reader in;
+    keel_reader_init(&in, params, size);
+    while (keel_reader_left(&in) > 0) {
+        uint16_t key = keel_read_u16(&in), n = keel_read_u16(&in);
+        const uint8_t *value = keel_read_bytes(&in, n);
+        if (!value)
+            return KEEL_EINVAL;
+        keel_buf_puts(out, " ");
+        put_key(out, key);
+        if (n == 0)
+            continue;
+        keel_buf_puts(out, "=\"");
+        if (put_value(out, key, value, n) != 0)
+            return KEEL_EINVAL;
+        keel_buf_puts(out, "\"");
+    }
+    return out->failed;
+}

@@ -76,12 +76,22 @@ static int skip_quoted(struct dns_lexer *lexer)
     return fail(lexer, "'\"' is never closed");
 }
 
+/* Bytes that end a word or mean something in it. */
+static const bool special[256] = {
+    [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true, [';'] = true,
+    ['('] = true, [')'] = true,  ['"'] = true,  ['\\'] = true,
+};
+
 static int read_word(struct dns_lexer *lexer, struct dns_token *token)
 {
     const char *start = lexer->next;
     token->quoted = *start == '"';
     while (lexer->next < lexer->end) {
         char c = *lexer->next;
+        if (!special[(unsigned char)c]) {
+            lexer->next++;
+            continue;
+        }
         if (c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ';' || c == '(' || c == ')')
             break;
         if (c == '"') {

@@ -91,6 +91,11 @@ tests_fuzz_fuzz_dns_image_SOURCES = tests/fuzz/fuzz_dns_image.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_image_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_dns_image_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_dns_print
+tests_fuzz_fuzz_dns_print_SOURCES = tests/fuzz/fuzz_dns_print.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dns_print_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dns_print_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_dhcp_message
 tests_fuzz_fuzz_dhcp_message_SOURCES = tests/fuzz/fuzz_dhcp_message.c $(FUZZ_MAIN) \
 	tests/support/dhcp_lab.c tests/support/dhcp_lab.h \

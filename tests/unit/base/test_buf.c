@@ -86,6 +86,31 @@ START_TEST(a_large_empty_buffer_gives_its_memory_back)
 }
 END_TEST
 
+START_TEST(memory_is_handed_over)
+{
+    struct keel_buf buf = {0};
+    ck_assert_ptr_null(keel_buf_take(&buf));
+    keel_buf_puts(&buf, "0123456789");
+    for (int consumed = 0; consumed < 2; consumed++) {
+        uint8_t *bytes = keel_buf_take(&buf);
+        ck_assert_mem_eq(bytes, "0123456789", 10);
+        ck_assert_ptr_null(buf.data);
+        ck_assert_uint_eq(keel_buf_size(&buf), 0);
+        keel_free(bytes);
+        keel_buf_puts(&buf, "gone0123456789");
+        keel_buf_consume(&buf, 4);
+    }
+    for (int consumed = 0; consumed < 2; consumed++) {
+        keel_mem_fail_at(1);
+        ck_assert_ptr_null(keel_buf_take(&buf));
+        keel_mem_fail_at(0);
+        ck_assert_ptr_null(buf.data);
+        keel_buf_puts(&buf, "0123456789");
+    }
+    keel_buf_fini(&buf);
+}
+END_TEST
+
 START_TEST(formatting_fits_at_every_length)
 {
     struct keel_buf buf = {0};
@@ -180,6 +205,7 @@ Suite *buf_suite(void)
     tcase_add_test(tc, bytes_come_out_as_they_went_in);
     tcase_add_test(tc, consumed_room_is_used_again);
     tcase_add_test(tc, a_large_empty_buffer_gives_its_memory_back);
+    tcase_add_test(tc, memory_is_handed_over);
     tcase_add_test(tc, formatting_fits_at_every_length);
     tcase_add_test(tc, the_limit_counts_held_bytes_and_sticks);
     tcase_add_test(tc, absurd_sizes_are_refused);

@@ -35,6 +35,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_notify.c \
 	tests/unit/dnsd/test_opt.c \
 	tests/unit/dnsd/test_patch.c \
+	tests/unit/dnsd/test_print.c \
 	tests/unit/dnsd/test_query.c \
 	tests/unit/dnsd/test_rdata.c \
 	tests/unit/dnsd/test_rdata_text.c \

@@ -18,6 +18,7 @@ int main(void)
         rdata_text_suite,
         svcb_text_suite,
         scan_suite,
+        print_suite,
         edit_suite,
         update_suite,
         compile_suite,

@@ -17,6 +17,7 @@ Suite *generate_suite(void);
 Suite *rdata_text_suite(void);
 Suite *svcb_text_suite(void);
 Suite *scan_suite(void);
+Suite *print_suite(void);
 Suite *compile_suite(void);
 Suite *image_suite(void);
 Suite *image_file_suite(void);
