@@ -104,6 +104,17 @@ static int publish_delta(struct keeper_zone *zone, struct keel_diag *diag)
 
 static void start_merge(struct keeper_zone *zone);
 
+/* What has been committed of it can be served only from a new base, which is being made. */
+static void set_owed(struct keeper_zone *zone, bool owed)
+{
+    struct dns_keeper *keeper = zone->kept.keeper;
+    if (owed && !zone->owed)
+        keeper->owed++;
+    else if (!owed && zone->owed)
+        keeper->owed--;
+    zone->owed = owed;
+}
+
 /* A version with all that has been committed. Small zones as a whole, large ones as a delta. */
 static void publish(struct keeper_zone *zone)
 {
@@ -115,7 +126,8 @@ static void publish(struct keeper_zone *zone)
     if (err == KEEL_ENOSPC ||
         (weight > MERGE_LEAST && weight > base_image(zone)->size / MERGE_PART))
         start_merge(zone);
-    if (err == 0 || err == KEEL_ENOSPC)
+    set_owed(zone, err == KEEL_ENOSPC && zone->merging);
+    if (err == 0 || zone->owed)
         return;
     dns_name_to_text(name, zone->kept.apex.bytes);
     keel_error("zone", "cannot serve the changes", "zone=%s reason=%s", name,
@@ -309,7 +321,7 @@ void dns_keeper_end_turn(struct dns_keeper *keeper)
 /* All workers serve it. Later changes wait for theirs together with these: a turn is short. */
 void dns_keeper_confirmed(struct dns_keeper *keeper, uint32_t number)
 {
-    if ((int32_t)(number - keeper->awaited) < 0 && keeper->awaited != 0)
+    if (keeper->owed > 0 || (int32_t)(number - keeper->awaited) < 0)
         return;
     keel_timer_stop(&keeper->confirm);
     keep_promises(&keeper->visible, 0);
@@ -323,6 +335,10 @@ static void on_turn(struct keel_io *io, short what)
 static void on_confirm_time(struct keel_timer *timer)
 {
     struct dns_keeper *keeper = KEEL_CONTAINER(timer, struct dns_keeper, confirm);
+    if (keeper->owed > 0) { /* a new base takes its time */
+        keel_timer_start(&keeper->confirm, CONFIRM_TIME, 0);
+        return;
+    }
     keel_warning("keeper", "a worker does not confirm what is new", "publication=%u",
                  keeper->awaited);
     keep_promises(&keeper->visible, 0);
@@ -684,9 +700,12 @@ static void on_merged(struct keel_job *job, int err)
     }
     if (!err) {
         publish(zone);
+        m->keeper->awaited = dns_publisher_flush(m->keeper->publisher);
         if (old[0])
             dns_images_remove(m->keeper->images, old);
     } else {
+        if (ours)
+            set_owed(zone, false);
         if (m->name[0])
             dns_images_remove(m->keeper->images, m->name);
         if (err != KEEL_ECANCELED) {

@@ -41,6 +41,7 @@ struct keeper_zone {
     struct keel_list changed;           /* in dns_keeper.changed */
     struct keeper_replacing *replacing; /* under way; NULL: none */
     struct keeper_merging *merging;
+    bool owed;                    /* changes of it wait for that */
     struct keeper_record *record; /* what was known at the start */
     bool unrecorded;              /* what is served is not written down yet */
     bool unflushed;               /* it has updates that its file has not */
@@ -131,6 +132,7 @@ struct dns_keeper {
     unsigned changes;
     struct keel_list changed;           /* zones */
     struct keel_list promised, visible; /* promises: not on the disk yet; and not confirmed yet */
+    unsigned owed;                      /* zones whose changes wait for a new base */
     uint32_t awaited;                   /* the publication that those wait for */
     struct keel_io turn;
     int turn_fd;

@@ -141,6 +141,7 @@ void dns_keeper_free_zone(struct keeper_zone *zone)
     struct dns_keeper *keeper = zone->kept.keeper;
     keel_list_remove(&zone->news);
     keel_list_remove(&zone->changed);
+    keeper->owed -= zone->owed;
     dns_zone_set_version((struct dns_zone *)zone->kept.zone, NULL);
     dns_edit_free(zone->kept.edit);
     dns_shared_release(keeper->publisher, zone->published.delta_file);

@@ -8,7 +8,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import ask_udp, query
+from dns import ask_udp, dig, query
 from keel import Daemon, Refused, run, until
 
 ZONE = '$TTL 60\n@ SOA ns h %d 2 3 4 5\n@ NS ns\nns A 192.0.2.%d\n'
@@ -35,14 +35,6 @@ def keeper(daemon):
 
 def rcode(daemon, name):
     return ask_udp(daemon.address('udp'), query(name, SOA))[3] & 15
-
-
-def serial(daemon, zone):
-    """As it is served, by whoever answers; None: it is not."""
-    answer = ask_udp(daemon.address('udp'), query(zone, SOA))
-    if answer[3] & 15 or answer[7] == 0:
-        return None
-    return int.from_bytes(answer[-20:-16], 'big') if len(answer) < 512 else None
 
 
 def refused(daemon, *words):
@@ -117,5 +109,70 @@ def kill_all_but_the_master(daemon):
           'new processes')
 
 
+def images(daemon):
+    folder = os.path.join(daemon.folder, 'state', 'zones')
+    return sorted(name for name in os.listdir(folder) if name.endswith('.img'))
+
+
+def soa(daemon, zone):
+    """The serial number that is served; None: there is no answer."""
+    answer = dig(daemon.address('udp'), ['%s. SOA' % zone])[0]
+    records = answer[2].get('ANSWER')
+    return int(records[0].split()[6]) if answer[0] == 'NOERROR' and records else None
+
+
+def error_of(daemon, zone):
+    try:
+        return daemon.ctl('zone-status', zone).get('error', '')
+    except Refused:  # there is no keeper just now
+        return ''
+
+
+def kept():
+    """A restart takes what is in the state directory as long as files have not changed; a broken file
+    at the start is no reason to serve nothing, and one in a reload changes nothing."""
+    with dnsd(('a', 'b')) as daemon:
+        before = images(daemon)
+        assert len(before) == 1 and before[0].startswith('pack.'), before
+    time.sleep(0.1)  # a file that has just been written might change within its time stamp
+    for name in 'ab':
+        os.utime(os.path.join(daemon.folder, name + '.zone'), ns=(10 ** 18, 10 ** 18))
+    with again(daemon) as daemon:
+        assert [soa(daemon, z) for z in 'ab'] == [1, 1]
+        before = images(daemon)
+    with again(daemon) as daemon:
+        assert [soa(daemon, z) for z in 'ab'] == [1, 1]
+        daemon.write('a.zone', ZONE % (2, 2))
+        daemon.ctl('reload')
+        assert [soa(daemon, z) for z in 'ab'] == [2, 1]
+        daemon.write('a.zone', ZONE % (3, 2) + 'x A y\n')
+        assert 'a.zone:5: A: "y"' in refused(daemon, 'reload')
+        assert [soa(daemon, z) for z in 'ab'] == [2, 1]
+        os.kill(keeper(daemon), signal.SIGKILL)
+        until(lambda: 'a.zone:5' in error_of(daemon, 'a'), 'a new keeper that says what is wrong')
+        assert [soa(daemon, z) for z in 'ab'] == [2, 1]
+    with again(daemon) as daemon:
+        assert [soa(daemon, z) for z in 'ab'] == [2, 1]
+        assert 'the last version is served' in daemon.log()
+        assert 'a.zone:5' in daemon.ctl('zone-status', 'a')['error']
+
+
+def torn():
+    """Image files that are cut, or have other bytes, are made anew."""
+    with dnsd(('a', 'b')) as daemon:
+        pass
+    for wrong in (lambda data: data[:len(data) // 2], lambda data: data[:-200] + bytes(200),
+                  lambda data: b''):
+        path = os.path.join(daemon.folder, 'state', 'zones', images(daemon)[0])
+        with open(path, 'rb') as f:
+            data = f.read()
+        with open(path, 'wb') as f:
+            f.write(wrong(data))
+        with again(daemon) as daemon:
+            assert [soa(daemon, z) for z in 'ab'] == [1, 1]
+
+
 run(('zone-reload', one_zone),
-    ('zone-add and zone-remove', added))
+    ('zone-add and zone-remove', added),
+    ('what is kept over a restart', kept),
+    ('torn image files', torn))
