@@ -26,19 +26,22 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/engine/state.c dhcpd/engine/state.h \
 	dhcpd/serve/durable.c dhcpd/serve/durable.h \
 	dhcpd/serve/follow.c dhcpd/serve/follow.h \
+	dhcpd/serve/hook.c dhcpd/serve/hook.h dhcpd/serve/hook_helper.c \
 	dhcpd/serve/link.c dhcpd/serve/link.h \
 	dhcpd/serve/probe.c dhcpd/serve/probe.h \
 	dhcpd/serve/registry.c dhcpd/serve/registry.h \
 	dhcpd/serve/serve.c dhcpd/serve/serve.h \
 	dhcpd/serve/settings.c dhcpd/serve/settings.h dhcpd/serve/settings_read.h \
-	dhcpd/serve/settings_ddns.c dhcpd/serve/settings_policy.c dhcpd/serve/settings_subnet.c \
+	dhcpd/serve/settings_ddns.c dhcpd/serve/settings_hook.c dhcpd/serve/settings_policy.c dhcpd/serve/settings_subnet.c \
 	dhcpd/serve/status.c dhcpd/serve/status.h \
 	dhcpd/serve/updater.c dhcpd/serve/updater.h \
-	dhcpd/options.c dhcpd/options.h dhcpd/options_ddns.c \
+	dhcpd/options.c dhcpd/options.h dhcpd/options_ddns.c dhcpd/options_hook.c \
 	dnsd/wire/edns.c dnsd/wire/edns.h dnsd/wire/message.c dnsd/wire/message.h \
 	dnsd/wire/name.c dnsd/wire/name.h dnsd/wire/tsig.c dnsd/wire/tsig.h \
 	dnsd/wire/type.c dnsd/wire/type.h
 dhcpd_libdhcpd_la_LIBADD = common/libkeel.la $(JANSSON_LIBS)
+
+nobase_keelinclude_HEADERS += dhcpd/modules/lease_module.h
 
 sbin_PROGRAMS += dhcpd/dhcpd
 dhcpd_dhcpd_SOURCES = dhcpd/main.c

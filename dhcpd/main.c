@@ -29,6 +29,9 @@ int main(int argc, char **argv)
         .on_batch = dhcp_serve_batch,
         .dgram = {.receive_size = DHCP_MESSAGE_MAX, .send_size = DHCP_REPLY_ROOM},
         .on_descriptor = dhcp_serve_descriptor,
+        .helpers = (const struct keel_helper *const[]){&dhcp_hook_helper, NULL},
+        .on_helper = dhcp_serve_helper,
+        .on_helper_message = dhcp_serve_helper_message,
     };
     return keel_main(argc, argv, &dhcpd);
 }

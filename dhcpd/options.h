@@ -9,6 +9,7 @@
 
 extern const struct keel_option dhcp_options_rows[];
 extern const struct keel_option dhcp_ddns_rows[];
+extern const struct keel_option dhcp_hook_rows[];
 extern const struct keel_cli_option dhcp_cli[];
 
 #endif

@@ -11,6 +11,10 @@ doc_examples_echo_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpat
 doc_examples_echo_module_la_LIBADD = common/libkeel.la $(JANSSON_LIBS)
 
 examplesdir = $(docdir)/examples
-dist_examples_DATA = doc/examples/echod.c
+# A module for dhcpd: tests/system/test_dhcp_hook.py loads it.
+noinst_LTLIBRARIES += doc/examples/lease_module.la
+doc_examples_lease_module_la_SOURCES = doc/examples/lease_module.c
+doc_examples_lease_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
+dist_examples_DATA = doc/examples/echod.c doc/examples/lease_module.c
 dist_man_MANS += doc/keeld.8
 dist_doc_DATA += doc/configuration.md doc/core.md doc/dnsd-differences.md doc/echod.md doc/operations.md

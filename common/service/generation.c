@@ -64,7 +64,9 @@ static int acquire(struct keel_generation *g, struct keel_diag *diag)
 {
     unsigned n = g->endpoints.count;
     g->first_slot = keel_calloc(n + 1, sizeof *g->first_slot);
-    unsigned workers = g->core.workers, total = workers + keel_helper_count(g->master->protocol);
+    unsigned workers = g->core.workers, total = workers;
+    if (!g->endpoints.no_helpers)
+        total += keel_helper_count(g->master->protocol);
     g->processes = keel_calloc(total, sizeof *g->processes);
     struct keel_kept **kept = keel_calloc(n, sizeof(struct keel_kept *));
     if (!kept || !g->first_slot || !g->processes) {

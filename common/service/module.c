@@ -237,7 +237,8 @@ static int check_path(const char *path, struct keel_diag *diag)
     return err;
 }
 
-int keel_module_load(const char *path, const struct keel_protocol **out, struct keel_diag *diag)
+int keel_module_open(const char *path, const char *symbol, const void **record,
+                     struct keel_diag *diag)
 {
     /* the file that is checked is the one that is loaded, whatever links lead to it */
     char *real = realpath(path, NULL);
@@ -248,19 +249,27 @@ int keel_module_load(const char *path, const struct keel_protocol **out, struct 
     void *object = err ? NULL : dlopen(real, RTLD_NOW | RTLD_LOCAL);
     if (!err && !object)
         err = keel_diag_set(diag, KEEL_EINVAL, "cannot load module: %s", dlerror());
-    const struct keel_protocol *record = object ? dlsym(object, "keel_module") : NULL;
-    if (object && !record)
-        err = keel_diag_set(diag, KEEL_ENOTSUP, "\"%s\" exports no keel_module", real);
-    if (record) {
-        struct keel_diag why;
-        err = keel_module_check(record, &why);
-        if (err)
-            keel_diag_set(diag, err, "module \"%s\" does not fit: %.900s", real, why.text);
-    }
-    if (err && object)
+    const void *found = object ? dlsym(object, symbol) : NULL;
+    if (object && !found) {
+        err = keel_diag_set(diag, KEEL_ENOTSUP, "\"%s\" exports no %s", real, symbol);
         dlclose(object);
+    }
     free(real);
     if (!err)
-        *out = record;
+        *record = found;
     return err;
+}
+
+int keel_module_load(const char *path, const struct keel_protocol **out, struct keel_diag *diag)
+{
+    const void *record;
+    struct keel_diag why;
+    int err = keel_module_open(path, "keel_module", &record, diag);
+    if (err)
+        return err;
+    err = keel_module_check(record, &why);
+    if (err) /* it stays in memory: who refuses a module ends */
+        return keel_diag_set(diag, err, "module \"%s\" does not fit: %.900s", path, why.text);
+    *out = record;
+    return 0;
 }

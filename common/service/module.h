@@ -43,6 +43,7 @@ struct keel_endpoint {
 struct keel_endpoints {
     struct keel_endpoint *items; /* heap; keel_endpoints_add grows it */
     unsigned count;
+    bool no_helpers; /* with this configuration they have nothing to do: none is started */
 };
 int keel_endpoints_add(struct keel_endpoints *list, const struct keel_endpoint *endpoint);
 /* Adds a TCP (and, with udp, a UDP) endpoint for each value of a KEEL_OPT_LISTEN option; "tls"
@@ -254,6 +255,10 @@ struct keel_protocol {
  * The file and its directory must belong to root (or to who runs this) and be writable by nobody
  * else. KEEL_ENOTSUP and a diag that names the differing field when it does not fit. */
 int keel_module_load(const char *path, const struct keel_protocol **out, struct keel_diag *diag);
+/* The same for a record of another kind, under the name of its symbol: loads, and checks no more
+ * than the file. It is never unloaded. */
+int keel_module_open(const char *path, const char *symbol, const void **record,
+                     struct keel_diag *diag);
 /* The check alone: also for records that are linked in. */
 int keel_module_check(const struct keel_protocol *record, struct keel_diag *diag);
 

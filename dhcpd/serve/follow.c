@@ -9,12 +9,15 @@ int dhcp_follow_open(struct dhcp_follow *follow, struct keel_instance *instance,
                      struct keel_store *env, const struct dhcp_settings *settings,
                      struct keel_diag *diag)
 {
-    *follow = (struct dhcp_follow){.written = 0};
-    if (!settings->ddns)
+    follow->hooks.instance = instance;
+    follow->hooks.events = settings->hook_events;
+    if (!settings->ddns && !settings->hook_events)
         return 0;
     if (dhcp_events_init(&follow->events, CAPACITY) != 0)
         return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
-    return dhcp_updater_new(instance, env, settings->ddns, &follow->updater, diag);
+    return !settings->ddns
+               ? 0
+               : dhcp_updater_new(instance, env, settings->ddns, &follow->updater, diag);
 }
 
 void dhcp_follow_close(struct dhcp_follow *follow)
@@ -50,6 +53,8 @@ void dhcp_follow_done(struct dhcp_follow *follow)
 {
     if (follow->events.count == 0)
         return;
+    for (unsigned i = 0; i < follow->events.count; i++)
+        dhcp_hooks_tell(&follow->hooks, &follow->events.items[i]);
     follow->events.count = follow->written = 0;
     if (follow->updater)
         dhcp_updater_run(follow->updater);

@@ -1,18 +1,20 @@
 /*
- * Those who follow the leases: names in the DNS. Events are written down in the batch of their
- * leases, and told when it is committed.
+ * Those who follow the leases: names in the DNS, and hooks. Events are written down in the batch of
+ * their leases, and told when it is committed.
  */
 #ifndef DHCPD_SERVE_FOLLOW_H
 #define DHCPD_SERVE_FOLLOW_H
 
 #include "dhcpd/engine/engine.h"
+#include "dhcpd/serve/hook.h"
 #include "dhcpd/serve/settings.h"
 #include "dhcpd/serve/updater.h"
 
 struct dhcp_follow {
-    struct dhcp_events events; /* of the running batch; no items: nobody follows */
-    unsigned written;          /* of them */
-    struct dhcp_updater *updater;
+    struct dhcp_events events;    /* of the running batch; no items: nobody follows */
+    unsigned written;             /* of them */
+    struct dhcp_updater *updater; /* NULL: none */
+    struct dhcp_hooks hooks;
 };
 
 /* Before the engine is made, which is given the events. env is open, in no transaction. 0 or an

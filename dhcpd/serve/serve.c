@@ -112,6 +112,21 @@ void dhcp_serve_drain(struct keel_instance *instance)
     s->probes = NULL;
 }
 
+void dhcp_serve_helper(struct keel_instance *instance, unsigned helper, bool up)
+{
+    struct dhcp_serve *s = instance->state;
+    if (s && helper == DHCP_HELPER_HOOKS && up)
+        dhcp_hooks_up(&s->follow.hooks);
+}
+
+void dhcp_serve_helper_message(struct keel_instance *instance, unsigned helper,
+                               struct keel_message *message)
+{
+    struct dhcp_serve *s = instance->state;
+    if (s && helper == DHCP_HELPER_HOOKS && message->type == DHCP_HOOK_TAKEN)
+        dhcp_hooks_taken(&s->follow.hooks, message->a);
+}
+
 void dhcp_serve_stop(struct keel_instance *instance)
 {
     struct dhcp_serve *s = instance->state;

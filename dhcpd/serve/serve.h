@@ -32,6 +32,9 @@ struct dhcp_serve {
 int dhcp_serve_start(struct keel_instance *instance, struct keel_diag *diag);
 int dhcp_serve_activate(struct keel_instance *instance, struct keel_diag *diag);
 void dhcp_serve_drain(struct keel_instance *instance);
+void dhcp_serve_helper(struct keel_instance *instance, unsigned helper, bool up);
+void dhcp_serve_helper_message(struct keel_instance *instance, unsigned helper,
+                               struct keel_message *message);
 void dhcp_serve_stop(struct keel_instance *instance);
 void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint *endpoint,
                       struct keel_dgram *d, struct keel_datagram *batch, unsigned count);

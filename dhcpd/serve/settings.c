@@ -53,6 +53,8 @@ static int read_config(struct dhcp_settings *s, const struct keel_conf *conf,
     if (!err)
         err = dhcp_read_ddns(s, conf, diag);
     if (!err)
+        err = dhcp_read_hooks(s, conf, diag);
+    if (!err)
         err = dhcp_read_subnets(s, conf, diag);
     if (err)
         return err;
@@ -137,6 +139,8 @@ int dhcp_settings_configure(const struct keel_conf *conf, void **settings,
     int err = add_endpoints(endpoints, conf, diag);
     if (!err)
         err = read_config(s, conf, diag);
+    if (endpoints)
+        endpoints->no_helpers = s->hook_count == 0;
     if (err) {
         dhcp_settings_free(s);
         return err;

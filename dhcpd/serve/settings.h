@@ -18,13 +18,27 @@ struct dhcp_ddns_settings {
     uint64_t queue;                 /* pieces of work that may wait */
 };
 
+/* Somebody who is told of lease events. Borrows of the arena. */
+struct dhcp_hook {
+    const char *const *argv; /* NULL-terminated; a command, or else */
+    const char *module;      /* a shared object */
+    const char *argument;    /* of the module */
+    unsigned events;         /* bits of enum dhcp_event_type */
+    unsigned concurrency, queue;
+    uint64_t timeout;         /* ns */
+    const char *const *write; /* paths, NULL-terminated */
+};
+
 struct dhcp_settings {
     struct keel_arena arena; /* owns all below */
     struct dhcp_config config;
     struct dhcp_option_def *definitions; /* the file's own options */
     unsigned definition_count;
-    uint64_t ping_check;               /* ns that a probe waits; 0: none */
-    struct dhcp_ddns_settings *ddns;   /* NULL: none */
+    uint64_t ping_check;             /* ns that a probe waits; 0: none */
+    struct dhcp_ddns_settings *ddns; /* NULL: none */
+    struct dhcp_hook *hooks;
+    unsigned hook_count;
+    unsigned hook_events;              /* of all of them */
     const struct keel_conf **sections; /* where subnet i was read; only while configuring */
 };
 

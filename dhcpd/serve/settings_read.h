@@ -39,6 +39,8 @@ int dhcp_read_expression(struct dhcp_settings *s, const struct keel_conf *conf, 
                          struct dhcp_expression *out, struct keel_diag *diag);
 /* The `ddns` section, where there is one. */
 int dhcp_read_ddns(struct dhcp_settings *s, const struct keel_conf *conf, struct keel_diag *diag);
+/* The `hook` sections. */
+int dhcp_read_hooks(struct dhcp_settings *s, const struct keel_conf *conf, struct keel_diag *diag);
 /* All subnets, with and without a shared network around them. */
 int dhcp_read_subnets(struct dhcp_settings *s, const struct keel_conf *conf,
                       struct keel_diag *diag);

@@ -74,6 +74,19 @@ const struct keel_metric dhcp_metrics[] = {
      "Addresses probed before they were offered; answered: somebody else uses them."},
     {"dhcpd_probes_total", KEEL_COUNTER, "result=\"answered\"",
      "Addresses probed before they were offered; answered: somebody else uses them."},
+    {"dhcpd_hook_events_total", KEEL_COUNTER, "result=\"sent\"",
+     "Lease events for hooks, sent to the helper process or dropped."},
+    {"dhcpd_hook_events_total", KEEL_COUNTER, "result=\"dropped\"",
+     "Lease events for hooks, sent to the helper process or dropped."},
+    {"dhcpd_hook_commands_total", KEEL_COUNTER, "result=\"done\"",
+     "Hooks told of events: commands that ended well or not, events dropped because too many "
+     "waited."},
+    {"dhcpd_hook_commands_total", KEEL_COUNTER, "result=\"failed\"",
+     "Hooks told of events: commands that ended well or not, events dropped because too many "
+     "waited."},
+    {"dhcpd_hook_commands_total", KEEL_COUNTER, "result=\"dropped\"",
+     "Hooks told of events: commands that ended well or not, events dropped because too many "
+     "waited."},
     {0},
 };
 
@@ -238,6 +251,8 @@ static int run_ddns(struct keel_instance *instance, json_t *args, json_t **resul
 
 const struct keel_command dhcp_commands[] = {
     {"ddns", "", "Updates of the DNS that wait, and how they go", KEEL_COMMAND_ONE, run_ddns},
+    {"hooks", "", "Commands and modules that follow the leases: waiting, done, failed, dropped",
+     KEEL_COMMAND_HELPER + DHCP_HELPER_HOOKS, dhcp_hook_status},
     {"leases", "[FROM [COUNT]]", "Leases in the order of their addresses, from an address on",
      KEEL_COMMAND_ONE, run_leases},
     {"pools", "", "How full the pools are", KEEL_COMMAND_ONE, run_pools},

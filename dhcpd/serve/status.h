@@ -21,8 +21,9 @@ enum dhcp_metric {
     DHCP_METRIC_DDNS_DONE, /* + 0 done, 1 conflict, 2 failed */
     DHCP_METRIC_DDNS_RETRIES = DHCP_METRIC_DDNS_DONE + 3,
     DHCP_METRIC_DDNS_QUEUE,
-    DHCP_METRIC_PROBES, /* + 0 silent, 1 answered */
-    DHCP_METRIC_PROBES_END = DHCP_METRIC_PROBES + 1,
+    DHCP_METRIC_PROBES,                                      /* + 0 silent, 1 answered */
+    DHCP_METRIC_HOOK_EVENTS = DHCP_METRIC_PROBES + 2,        /* + 0 sent, 1 dropped */
+    DHCP_METRIC_HOOK_COMMANDS = DHCP_METRIC_HOOK_EVENTS + 2, /* + 0 done, 1 failed, 2 dropped */
 };
 extern const struct keel_metric dhcp_metrics[];
 extern const struct keel_command dhcp_commands[];

@@ -11,6 +11,7 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/unit/dhcpd/test_engine.c \
 	tests/unit/dhcpd/test_ddns.c \
 	tests/unit/dhcpd/test_event.c \
+	tests/unit/dhcpd/test_hook.c \
 	tests/unit/dhcpd/test_probe.c \
 	tests/unit/dhcpd/test_fqdn.c \
 	tests/unit/dhcpd/test_expression.c \

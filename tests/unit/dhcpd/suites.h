@@ -22,6 +22,7 @@ Suite *state_suite(void);
 Suite *engine_suite(void);
 Suite *event_suite(void);
 Suite *probe_suite(void);
+Suite *hook_suite(void);
 Suite *fqdn_suite(void);
 Suite *ddns_suite(void);
 Suite *durable_suite(void);
