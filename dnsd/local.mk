@@ -75,6 +75,8 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/settings.c dnsd/serve/settings.h \
 	dnsd/serve/tcp.c dnsd/serve/tcp.h \
 	dnsd/serve/transfer.c dnsd/serve/transfer.h \
+	dnsd/serve/updater.c dnsd/serve/updater.h \
+	dnsd/serve/updates.c dnsd/serve/updates.h \
 	dnsd/serve/types.h \
 	dnsd/serve/udp.c dnsd/serve/udp.h \
 	dnsd/serve/watch.c dnsd/serve/watch.h \

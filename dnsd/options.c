@@ -4,11 +4,6 @@
 #include "dnsd/wire/tsig.h"
 
 #define SECONDS(n) ((int64_t)(n)*1000000000)
-#define UNSUPPORTED(key)                                                                           \
-    {                                                                                              \
-        .name = key, .type = KEEL_OPT_UNSUPPORTED                                                  \
-    }
-
 static const struct keel_option zone_rows[] = {
     {.name = "file",
      .type = KEEL_OPT_PATH,
@@ -52,7 +47,12 @@ static const struct keel_option zone_rows[] = {
          "\"ADDRESS\", \"ADDRESS:PORT\", and behind it \"key:NAME.\" when what is sent is to be "
          "signed. One that does not answer is told again, less and less often, for a quarter "
          "of an hour. Who has acknowledged a serial number stands in the state directory."},
-    UNSUPPORTED("allow-update"),
+    {.name = "allow-update",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Who may change the zone (UPDATE, RFC 2136), as in allow-query. Default: nobody. What "
+             "was changed is in the state directory, not in the zone's file, until zone-flush "
+             "writes it there."},
     {.type = KEEL_OPT_END},
 };
 

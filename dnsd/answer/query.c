@@ -54,6 +54,23 @@ static void hear_notify(struct dns_query *query, const struct dns_answer_context
     query->denied = DNS_DENIED_NOTIFY;
 }
 
+/* RFC 2136, 3.1: which zone, and may they? */
+static enum dns_rcode judge_update(struct dns_query *query, const struct dns_zones *zones)
+{
+    const struct dns_message *m = &query->message;
+    const struct dns_zone *zone = dns_zones_find(zones, &m->qname, DNS_LABELS_MAX);
+    if (m->qtype != DNS_TYPE_SOA)
+        return DNS_FORMERR;
+    if (!zone || zone->apex.labels != m->qname.labels || m->qclass != DNS_CLASS_IN)
+        return DNS_NOTAUTH;
+    if (!dns_acl_allows(&zone->allow_update, query->peer, query->tsig.key)) {
+        query->denied = DNS_DENIED_UPDATE;
+        return DNS_REFUSED;
+    }
+    query->updated = zone;
+    return DNS_NOERROR;
+}
+
 static enum dns_rcode judge(const struct dns_message *m, const struct dns_answer_context *context,
                             int err)
 {
@@ -62,6 +79,8 @@ static enum dns_rcode judge(const struct dns_message *m, const struct dns_answer
         return err ? DNS_FORMERR : judge_query(m, context);
     case DNS_OPCODE_NOTIFY:
         return err ? DNS_FORMERR : judge_notify(m, context->zones);
+    case DNS_OPCODE_UPDATE: /* the rest behind the signature: it decides who asks */
+        return err ? DNS_FORMERR : m->edns.version > 0 ? DNS_BADVERS : DNS_NOERROR;
     default:
         return DNS_NOTIMP; /* whatever is in it */
     }
@@ -121,6 +140,7 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     query->transfer = DNS_TRANSFER_NONE;
     query->denied = DNS_DENIED_NO;
     query->notified = NULL;
+    query->updated = NULL;
     query->truncated = false;
     query->unproved = false;
     query->cookie = DNS_COOKIE_NONE;
@@ -140,6 +160,11 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
     }
     if (m->edns.cookie_size > 0)
         query->cookie = dns_cookie_check(&context->cookies, &m->edns, peer, context->now);
+    if (dns_message_opcode(m) == DNS_OPCODE_UPDATE) {
+        if (query->rcode == DNS_NOERROR)
+            query->rcode = judge_update(query, context->zones);
+        return;
+    }
     if (context->need_cookie && !tcp && query->rcode == DNS_NOERROR)
         demand_cookie(query);
     if (query->rcode != DNS_NOERROR || query->unproved || m->qclass != DNS_CLASS_IN)
@@ -189,6 +214,8 @@ size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context
 
     if (query->silent)
         return 0;
+    if (query->updated)
+        query->rcode = DNS_SERVFAIL;
     /* a malformed query gets its header back, without an OPT: what it has cannot be trusted */
     bool question = query->rcode != DNS_FORMERR && m->question_size > 0;
     size_t opt = dns_opt_size(query, context);

@@ -41,7 +41,13 @@ enum dns_transfer {
                           dns_query_answer it gets SERVFAIL instead. */
 };
 /* The access list that refused. */
-enum dns_denied { DNS_DENIED_NO, DNS_DENIED_QUERY, DNS_DENIED_TRANSFER, DNS_DENIED_NOTIFY };
+enum dns_denied {
+    DNS_DENIED_NO,
+    DNS_DENIED_QUERY,
+    DNS_DENIED_TRANSFER,
+    DNS_DENIED_NOTIFY,
+    DNS_DENIED_UPDATE,
+};
 
 struct dns_query {
     const uint8_t *bytes; /* borrowed from read to answer, as is peer */
@@ -61,6 +67,8 @@ struct dns_query {
     uint32_t serial; /* of an IXFR: what the client has */
     enum dns_denied denied;
     const struct dns_zone *notified; /* a NOTIFY says that this one has news; NULL: none does */
+    const struct dns_zone *updated;  /* an UPDATE for this one, to be carried out elsewhere; from
+                                        dns_query_answer it gets SERVFAIL. NULL: it is none */
     enum dns_cookie cookie;
     uint32_t subject; /* what the answer is about: struct dns_reply */
 };

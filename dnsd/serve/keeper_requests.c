@@ -1,6 +1,7 @@
 #include "common/base/mem.h"
 #include "dnsd/serve/keeper_private.h"
 #include "dnsd/serve/messages.h"
+#include "dnsd/serve/updater.h"
 #include "dnsd/wire/message.h"
 
 #include <sys/mman.h>
@@ -22,7 +23,7 @@ static const struct {
     bool owner; /* only the owner of the zones can */
     dns_keeper_handler run;
 } handlers[DNS_MSG_REQUESTS_END - DNS_MSG_REQUESTS] = {
-    [DNS_MSG_UPDATE - DNS_MSG_REQUESTS] = {true, NULL},
+    [DNS_MSG_UPDATE - DNS_MSG_REQUESTS] = {true, dns_updater_run},
     [DNS_MSG_NOTIFY - DNS_MSG_REQUESTS] = {true, dns_keeper_hear_notify},
     [DNS_MSG_DIFFERENCES - DNS_MSG_REQUESTS] = {false, dns_keeper_differences},
 };

@@ -48,6 +48,9 @@ const struct keel_metric dns_metrics[] = {
     [DNS_METRIC_NOTIMP] = {ANSWERS, "rcode=\"NOTIMP\"", ANSWERS_HELP},
     [DNS_METRIC_REFUSED] = {ANSWERS, "rcode=\"REFUSED\"", ANSWERS_HELP},
     [DNS_METRIC_YXDOMAIN] = {ANSWERS, "rcode=\"YXDOMAIN\"", ANSWERS_HELP},
+    [DNS_METRIC_YXRRSET] = {ANSWERS, "rcode=\"YXRRSET\"", ANSWERS_HELP},
+    [DNS_METRIC_NXRRSET] = {ANSWERS, "rcode=\"NXRRSET\"", ANSWERS_HELP},
+    [DNS_METRIC_NOTZONE] = {ANSWERS, "rcode=\"NOTZONE\"", ANSWERS_HELP},
     [DNS_METRIC_NOTAUTH] = {ANSWERS, "rcode=\"NOTAUTH\"", ANSWERS_HELP},
     [DNS_METRIC_BADVERS] = {ANSWERS, "rcode=\"BADVERS\"", ANSWERS_HELP},
     [DNS_METRIC_BADCOOKIE] = {ANSWERS, "rcode=\"BADCOOKIE\"", ANSWERS_HELP},
@@ -76,6 +79,7 @@ const struct keel_metric dns_metrics[] = {
     [DNS_METRIC_DENIED_QUERY] = {DENIED, "list=\"allow-query\"", DENIED_HELP},
     [DNS_METRIC_DENIED_TRANSFER] = {DENIED, "list=\"allow-transfer\"", DENIED_HELP},
     [DNS_METRIC_DENIED_NOTIFY] = {DENIED, "list=\"allow-notify\"", DENIED_HELP},
+    [DNS_METRIC_DENIED_UPDATE] = {DENIED, "list=\"allow-update\"", DENIED_HELP},
     [DNS_METRIC_TRANSFERS_SENT] = {TRANSFERS, "result=\"sent\"", TRANSFERS_HELP},
     [DNS_METRIC_TRANSFERS_STEPS] = {TRANSFERS, "result=\"differences\"", TRANSFERS_HELP},
     [DNS_METRIC_TRANSFERS_BROKEN] = {TRANSFERS, "result=\"broken\"", TRANSFERS_HELP},
@@ -117,6 +121,12 @@ static enum dns_metric metric_of(unsigned rcode)
         return DNS_METRIC_NOTIMP;
     case DNS_YXDOMAIN:
         return DNS_METRIC_YXDOMAIN;
+    case DNS_YXRRSET:
+        return DNS_METRIC_YXRRSET;
+    case DNS_NXRRSET:
+        return DNS_METRIC_NXRRSET;
+    case DNS_NOTZONE:
+        return DNS_METRIC_NOTZONE;
     case DNS_NOTAUTH:
         return DNS_METRIC_NOTAUTH;
     case DNS_BADVERS:
@@ -157,6 +167,7 @@ static void tally_denied(struct dns_tally *tally, const struct dns_query *query)
         [DNS_DENIED_QUERY] = {"allow-query", DNS_METRIC_DENIED_QUERY},
         [DNS_DENIED_TRANSFER] = {"allow-transfer", DNS_METRIC_DENIED_TRANSFER},
         [DNS_DENIED_NOTIFY] = {"allow-notify", DNS_METRIC_DENIED_NOTIFY},
+        [DNS_DENIED_UPDATE] = {"allow-update", DNS_METRIC_DENIED_UPDATE},
     };
     char peer[KEEL_ADDR_TEXT], name[DNS_NAME_TEXT], type[DNS_TYPE_TEXT];
     tally->counts[lists[query->denied].metric]++;

@@ -82,6 +82,8 @@ static int read_access(struct dns_zone *zone, struct dns_settings *s,
     if (err == 0)
         err = read_acl(&zone->allow_transfer, s, section, "allow-transfer", diag);
     if (err == 0)
+        err = read_acl(&zone->allow_update, s, section, "allow-update", diag);
+    if (err == 0)
         err = dns_primaries_read(&s->primaries, zone, section, &s->keys, diag);
     for (unsigned i = 0; err == 0 && i < keel_conf_count(section, "notify"); i++)
         err = read_target(s, zone, section, i, diag);

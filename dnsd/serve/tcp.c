@@ -1,6 +1,7 @@
 #include "dnsd/serve/tcp.h"
 
 #include "dnsd/serve/transfer.h"
+#include "dnsd/serve/updates.h"
 
 #define LENGTH 2 /* bytes before each message */
 #define LINGER (2 * KEEL_NS_PER_S)
@@ -12,6 +13,7 @@ struct tcp_connection {
     struct keel_list node; /* in dns_serve.connections */
     uint64_t queries;
     struct dns_transfer_out *transfer; /* a zone on its way; NULL: none */
+    struct dns_update_wait *update;    /* the keeper is at it; NULL: none */
     bool half_closed;                  /* the client asks no more */
     bool counted;                      /* in the quota */
 };
@@ -35,6 +37,8 @@ static int go_on(struct tcp_connection *c)
     return err;
 }
 
+static void on_updated(void *arg, const struct dns_query *query, size_t size);
+
 /* Answers one message. KEEL_EAGAIN: stop for now; other errors: the connection is of no use. */
 static int answer(struct tcp_connection *c, struct dns_tally *tally, const uint8_t *message,
                   size_t size)
@@ -52,6 +56,10 @@ static int answer(struct tcp_connection *c, struct dns_tally *tally, const uint8
             dns_watch_query(&serve->watch, query, query->encrypted ? "tls" : "tcp", NULL, 0);
         return go_on(c);
     }
+    if (query->updated)
+        c->update = dns_updates_stream(serve, query, on_updated, c);
+    if (c->update)
+        return 0;
     size_t n = dns_query_answer(query, &serve->context, serve->reply + LENGTH, UINT16_MAX);
     dns_tally_query(tally, query, n);
     if (dns_watch_on(&serve->watch))
@@ -87,13 +95,13 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
         c->queries++;
         err = answer(c, &tally, bytes + used + LENGTH, message);
         used += LENGTH + message;
-        if (c->transfer || is_last(c, serve))
+        if (c->transfer || c->update || is_last(c, serve))
             break;
     }
     dns_tally_add(&tally, serve->metrics);
     if (err && err != KEEL_EAGAIN) {
         keel_stream_close(s);
-    } else if (c->transfer) { /* what else is asked for has to wait */
+    } else if (c->transfer || c->update) { /* what else is asked for has to wait */
         keel_stream_pause(s);
     } else if (used > 0 && (c->half_closed || is_last(c, serve))) {
         keel_stream_finish(s, LINGER);
@@ -103,6 +111,27 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
             keel_stream_pause(s);
     }
     return used;
+}
+
+/* The keeper has answered: what came behind the update has its turn. */
+static void on_updated(void *arg, const struct dns_query *query, size_t size)
+{
+    struct tcp_connection *c = arg;
+    struct keel_stream *s = &c->core.stream;
+    struct dns_serve *serve = c->core.instance->state;
+    c->update = NULL;
+    keel_put_u16(serve->reply, (uint16_t)size);
+    int err = size > 0 ? keel_stream_write(s, serve->reply, LENGTH + size) : KEEL_EPROTO;
+    if (err && err != KEEL_EAGAIN) {
+        keel_stream_close(s);
+        return;
+    }
+    if (is_last(c, serve) || (c->half_closed && s->input_size == 0)) {
+        keel_stream_finish(s, LINGER);
+        return;
+    }
+    keel_stream_deadline(s, serve->tcp_idle_ns);
+    keel_stream_resume(s);
 }
 
 static void on_drained(struct keel_stream *s)
@@ -123,7 +152,8 @@ static void on_drained(struct keel_stream *s)
         }
         keel_stream_deadline(s, serve->tcp_idle_ns);
     }
-    keel_stream_resume(s);
+    if (!c->update)
+        keel_stream_resume(s);
 }
 
 /* A client that has shut down its side still gets all of what it asked for. */
@@ -131,7 +161,7 @@ static void on_eof(struct keel_stream *s)
 {
     struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
     c->half_closed = true;
-    if (!c->transfer) /* else what it asked for behind it comes first */
+    if (!c->transfer && !c->update) /* else what it asked for behind it comes first */
         keel_stream_finish(s, LINGER);
 }
 
@@ -150,6 +180,7 @@ static void on_close(struct keel_stream *s, enum keel_stream_end why)
     struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
     struct dns_serve *serve = c->core.instance->state;
     dns_transfer_free(c->transfer);
+    dns_updates_forget(c->update);
     keel_list_remove(&c->node);
     if (c->counted)
         dns_quota_disconnect(&serve->quota, &s->peer);
@@ -187,7 +218,7 @@ void dns_tcp_drain(struct keel_instance *instance)
     keel_list_for_safe (node, &serve->connections) {
         struct tcp_connection *c = KEEL_CONTAINER(node, struct tcp_connection, node);
         /* in the middle of a query: its answer is the last */
-        if (c->core.stream.input_size == 0 && !c->transfer)
+        if (c->core.stream.input_size == 0 && !c->transfer && !c->update)
             keel_stream_deadline(&c->core.stream, DRAIN_IDLE);
     }
 }

@@ -1,6 +1,6 @@
 #include "dnsd/serve/udp.h"
 
-#include "dnsd/serve/serve.h"
+#include "dnsd/serve/updates.h"
 
 /* What is left of an answer by the rate limit: its size, 0 when it is dropped. */
 static size_t limit(struct dns_serve *serve, struct dns_tally *tally, struct dns_query *query,
@@ -44,6 +44,9 @@ void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *e
             tally.counts[DNS_METRIC_QUOTA_QUERIES]++;
             continue;
         }
+        if (serve->batch[i].updated &&
+            dns_updates_datagram(serve, &serve->batch[i], d, &batch[i]) == 0)
+            continue;
         size_t size = dns_query_answer(&serve->batch[i], &serve->context, reply, room);
         size_t sent = serve->rrl && size > 0
                           ? limit(serve, &tally, &serve->batch[i], reply, size, now)

@@ -46,6 +46,7 @@ static void zone_free(struct dns_zone *zone)
     dns_acl_fini(&zone->allow_query);
     dns_acl_fini(&zone->allow_transfer);
     dns_acl_fini(&zone->allow_notify);
+    dns_acl_fini(&zone->allow_update);
     keel_free(zone);
 }
 

@@ -36,10 +36,10 @@ struct dns_zone {
     const struct dns_image *image; /* its base; NULL: nothing, or it may not be served */
     const struct dns_image *delta; /* its delta; NULL: none */
     struct dns_zone_counts *counts;
-    char *file; /* where it comes from; NULL: from primaries */
-    bool added; /* at run time, not by the configuration file */
+    char *file;   /* where it comes from; NULL: from primaries */
+    bool added;   /* at run time, not by the configuration file */
     bool changes; /* by updates or transfers, not by its file alone */
-    struct dns_acl allow_query, allow_transfer;
+    struct dns_acl allow_query, allow_transfer, allow_update;
     struct dns_acl allow_notify;       /* of secondaries: their primaries, and who else may */
     unsigned first_primary, primaries; /* where it comes from, in dns_primaries; 0: a file */
 };

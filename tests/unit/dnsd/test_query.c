@@ -103,7 +103,8 @@ START_TEST(knows_its_limits)
         {DNS_TYPE_A, DNS_CLASS_IN, 1, DNS_NOTIMP},
         {DNS_TYPE_SOA, DNS_CLASS_IN, 4, DNS_NOTAUTH},
         {DNS_TYPE_A, DNS_CLASS_IN, 4, DNS_NOTIMP},
-        {DNS_TYPE_SOA, DNS_CLASS_IN, 5, DNS_NOTIMP},
+        {DNS_TYPE_SOA, DNS_CLASS_IN, 5, DNS_NOTAUTH},
+        {DNS_TYPE_A, DNS_CLASS_IN, 5, DNS_FORMERR},
         {DNS_TYPE_SOA, DNS_CLASS_IN, 15, DNS_NOTIMP},
         {DNS_TYPE_A, DNS_CLASS_IN, 0, DNS_NXDOMAIN},
     };
@@ -120,6 +121,8 @@ START_TEST(knows_its_limits)
     ck_assert_uint_eq(reply[2] & 4, 0); /* not AA */
     size_t size = support_query(query, sizeof query, "z", DNS_TYPE_SOA, 0);
     query[2] = DNS_OPCODE_NOTIFY << 3; /* nobody may tell a primary */
+    ck_assert_uint_eq(rcode_of(process(size, false)), DNS_REFUSED);
+    query[2] = DNS_OPCODE_UPDATE << 3; /* nor change its zone, before the list says so */
     ck_assert_uint_eq(rcode_of(process(size, false)), DNS_REFUSED);
 }
 END_TEST
