@@ -310,6 +310,53 @@ def networkd():
         until(lambda: state(daemon, address) == 'released', 'the lease was given back')
 
 
+# ---- what a client is told depends on what it is
+
+POLICY = '''
+interfaces = { "lan0" }
+class "phone" {
+  match = "substring(option.vendor-class-identifier, 0, 5) == 'phone'"
+  lease-time = 10m
+  options { domain-name = "phones.example" }
+}
+options { domain-name = "lan.example" }
+shared-network "floor" {
+  interface = "lan0"
+  subnet "192.0.2.0/24" {
+    pool "192.0.2.100-192.0.2.100" { deny-class = { "phone" } }
+  }
+  subnet "203.0.113.0/24" {
+    pool "203.0.113.100-203.0.113.100" { allow-class = { "phone" } }
+    options { routers = { "203.0.113.1" } }
+    reservation "kiosk" {
+      client-id = "kiosk"  address = "203.0.113.7"
+      next-server = "192.0.2.9"  boot-file = "kiosk.ipxe"
+    }
+  }
+}
+'''
+
+
+def policy():
+    with Links() as links, dhcpd(POLICY, links.server) as daemon:
+        def ask(*more):
+            links.forget()
+            output([need_program('udhcpc'), '-i', 'eth0', '-f', '-q', '-n', '-t', 20, '-T', 1, '-s',
+                    links.script(), '-O', 'bootfile', *more], netns=links.client, patience=60)
+            return links.wait('bound')
+        plain = ask()
+        assert plain['ip'] == '192.0.2.100' and plain['domain'] == 'lan.example', plain
+        phone = ask('-V', 'phone-x1')
+        assert phone['ip'] == '203.0.113.100' and phone['router'] == '203.0.113.1', phone
+        assert phone['domain'] == 'phones.example' and phone['lease'] == '600', phone
+        kiosk = ask('-x', '0x3d:' + b'kiosk'.hex())
+        assert kiosk['ip'] == '203.0.113.7' and kiosk['boot_file'] == 'kiosk.ipxe', kiosk
+        assert kiosk['siaddr'] == '192.0.2.9', kiosk
+        # the first lease was given back for the second: one client, one link, one address
+        assert state(daemon, '192.0.2.100') == 'released'
+        assert state(daemon, '203.0.113.100') == 'active'
+
+
 # ---- on a VLAN
 
 def vlan():
@@ -384,6 +431,7 @@ def dnsmasq(folder):
 
 CASES = (('udhcpc', udhcpc), ('dhclient', dhclient), ('dhcpcd', dhcpcd),
          ('systemd-networkd', networkd),
+         ('classes, reservations and a shared network', policy),
          ('a client on a VLAN', vlan),
          ('behind the ISC relay', lambda: behind(isc_relay)),
          ('behind dnsmasq as a relay', lambda: behind(dnsmasq)))
