@@ -5,6 +5,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/wire/option.c dhcpd/wire/option.h dhcpd/wire/option_encode.c \
 	dhcpd/wire/relay.c dhcpd/wire/relay.h \
 	dhcpd/lease/bitmap.c dhcpd/lease/bitmap.h \
+	dhcpd/lease/filter.c dhcpd/lease/filter.h \
 	dhcpd/lease/lease.c dhcpd/lease/lease.h \
 	dhcpd/lease/offer.c dhcpd/lease/offer.h \
 	dhcpd/lease/pool.c dhcpd/lease/pool.h \
@@ -13,6 +14,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/engine/config.c dhcpd/engine/config.h \
 	dhcpd/engine/ddns.c dhcpd/engine/ddns.h \
 	dhcpd/engine/ddns_window.c dhcpd/engine/ddns_window.h \
+	dhcpd/engine/edit.c dhcpd/engine/edit.h \
 	dhcpd/engine/engine.c dhcpd/engine/engine.h \
 	dhcpd/engine/event.c dhcpd/engine/event.h dhcpd/engine/settle.c \
 	dhcpd/engine/fqdn.c dhcpd/engine/fqdn.h \
@@ -27,9 +29,11 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/serve/durable.c dhcpd/serve/durable.h \
 	dhcpd/serve/follow.c dhcpd/serve/follow.h \
 	dhcpd/serve/hook.c dhcpd/serve/hook.h dhcpd/serve/hook_helper.c \
+	dhcpd/serve/leases.c dhcpd/serve/leases.h \
 	dhcpd/serve/link.c dhcpd/serve/link.h \
 	dhcpd/serve/probe.c dhcpd/serve/probe.h \
 	dhcpd/serve/registry.c dhcpd/serve/registry.h \
+	dhcpd/serve/pools.c dhcpd/serve/pools.h \
 	dhcpd/serve/serve.c dhcpd/serve/serve.h \
 	dhcpd/serve/settings.c dhcpd/serve/settings.h dhcpd/serve/settings_read.h \
 	dhcpd/serve/settings_ddns.c dhcpd/serve/settings_hook.c dhcpd/serve/settings_policy.c dhcpd/serve/settings_subnet.c \

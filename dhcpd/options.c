@@ -236,6 +236,13 @@ const struct keel_option dhcp_options_rows[] = {
      .max = 1000000,
      .help = "So many leases at most for one hardware address, whatever client identifiers it "
              "comes with. 0: no limit."},
+    {.name = "pool-warning",
+     .type = KEEL_OPT_INT,
+     .flags = KEEL_OPT_LIST,
+     .min = 1,
+     .max = 100,
+     .help = "At so many percent in use a pool is said to get full, in the log, once for each of "
+             "these; 90 when not given."},
     {.name = "offer-time",
      .type = KEEL_OPT_DURATION,
      .def = "60s",

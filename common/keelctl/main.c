@@ -36,6 +36,15 @@ static int show(const struct keel_buf *text)
     return KEELCTL_OK;
 }
 
+/* A list too long for one reply comes in pages: "rows" or "text", and while there are more, "next",
+ * the arguments to put behind the same ones for the page that follows. */
+static const json_t *page_of(const json_t *result)
+{
+    const json_t *rows = json_object_get(result, "rows"), *text = json_object_get(result, "text");
+    size_t others = json_object_size(result) - (json_object_get(result, "next") != NULL);
+    return others != 1 ? result : json_is_array(rows) ? rows : json_is_string(text) ? text : result;
+}
+
 /* A reply that promises "ok" but does not keep to the form is no answer. */
 static int show_reply(const struct keelctl_options *options, struct keel_buf *line, json_t *reply)
 {
@@ -52,7 +61,7 @@ static int show_reply(const struct keelctl_options *options, struct keel_buf *li
     if (options->json)
         keel_buf_puts(&out, "\n");
     else if (status == KEELCTL_OK)
-        keelctl_print(json_object_get(reply, "result"), &out);
+        keelctl_print(page_of(json_object_get(reply, "result")), &out);
     else
         complain(text);
     int failed = out.failed ? KEELCTL_UNREACHABLE : show(&out);
@@ -70,17 +79,16 @@ static int follow(const struct keelctl_options *options, const char *path, const
     return status;
 }
 
-int keelctl_command(const struct keelctl_options *options, const char *daemon,
-                    const char *const *words, int count)
+#define WORDS_MAX 64
+
+/* One request and its reply. *next: new, the arguments of the page that follows; NULL: none. */
+static int exchange(const struct keelctl_options *options, const char *path,
+                    const char *const *words, int count, json_t **next)
 {
-    char path[4096];
     struct keel_diag diag;
     struct keel_buf line;
     keel_buf_init(&line, KEELCTL_REPLY_MAX);
-    int err = options->socket ? snprintf(path, sizeof path, "%s", options->socket) < 0
-                              : keelctl_find(daemon, path, sizeof path, &diag);
-    if (!err)
-        err = keelctl_ask(path, words, count, options->timeout_ns, &line, &diag);
+    int err = keelctl_ask(path, words, count, options->timeout_ns, &line, &diag);
     int status = KEELCTL_UNREACHABLE;
     if (err) {
         complain(diag.text);
@@ -89,9 +97,51 @@ int keelctl_command(const struct keelctl_options *options, const char *daemon,
             json_loadb((const char *)keel_buf_bytes(&line), keel_buf_size(&line), 0, NULL);
         status = keelctl_is_watch(reply) ? follow(options, path, words, count)
                                          : show_reply(options, &line, reply);
+        *next = json_incref(json_object_get(json_object_get(reply, "result"), "next"));
         json_decref(reply);
     }
     keel_buf_fini(&line);
+    return status;
+}
+
+/* The words with those of the next page behind them; 0 when they are none. */
+static int next_words(const char **words, int count, const json_t *next)
+{
+    size_t i;
+    json_t *word;
+    json_array_foreach(next, i, word)
+    {
+        if (!json_is_string(word) || count == WORDS_MAX)
+            return 0;
+        words[count++] = json_string_value(word);
+    }
+    return i > 0 ? count : 0;
+}
+
+int keelctl_command(const struct keelctl_options *options, const char *daemon,
+                    const char *const *words, int count)
+{
+    char path[4096];
+    const char *all[WORDS_MAX];
+    struct keel_diag diag;
+    json_t *next = NULL, *last = NULL;
+    int err = options->socket ? snprintf(path, sizeof path, "%s", options->socket) < 0
+                              : keelctl_find(daemon, path, sizeof path, &diag);
+    if (err) {
+        complain(diag.text);
+        return KEELCTL_UNREACHABLE;
+    }
+    int status = exchange(options, path, words, count, &next), n = 0;
+    if (count <= WORDS_MAX)
+        memcpy(all, words, (size_t)count * sizeof *all);
+    while (status == KEELCTL_OK && count <= WORDS_MAX && (n = next_words(all, count, next)) > 0) {
+        json_decref(last);
+        last = next; /* its words are being asked for */
+        next = NULL;
+        status = exchange(options, path, all, n, &next);
+    }
+    json_decref(next);
+    json_decref(last);
     return status;
 }
 

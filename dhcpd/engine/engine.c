@@ -406,4 +406,5 @@ void dhcp_engine_process(struct dhcp_engine *engine, const struct dhcp_input *in
         end(&x, DHCP_MALFORMED);
         break;
     }
+    dhcp_engine_count(engine, x.subnet, decision);
 }

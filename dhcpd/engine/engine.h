@@ -110,6 +110,12 @@ struct dhcp_engine_load {
 };
 const struct dhcp_engine_load *dhcp_engine_loaded(const struct dhcp_engine *engine);
 
+/* Messages of the clients of a subnet, or about the addresses of a pool, since the start. */
+struct dhcp_counters {
+    uint64_t discovers, offers, acks, naks, releases, declines;
+    uint64_t exhausted; /* clients for whom no address was left; of subnets only */
+};
+
 /* Pools, for a person to see. */
 struct dhcp_pool_view {
     const struct dhcp_subnet *subnet;
@@ -117,9 +123,13 @@ struct dhcp_pool_view {
     uint32_t bound;   /* leased or resting after a DECLINE */
     uint32_t expired; /* kept for their last owner while others are free */
     uint32_t free;
+    const struct dhcp_counters *counters;
 };
 unsigned dhcp_engine_pool_count(const struct dhcp_engine *engine);
 void dhcp_engine_pool(const struct dhcp_engine *engine, unsigned i, struct dhcp_pool_view *view);
+/* Of the subnet with this index in the configuration. */
+const struct dhcp_counters *dhcp_engine_subnet_counters(const struct dhcp_engine *engine,
+                                                        unsigned subnet);
 unsigned dhcp_engine_offers(const struct dhcp_engine *engine);
 
 #endif

@@ -54,7 +54,9 @@ static int init_pools(struct dhcp_engine *e)
         total += config->subnets[i].range_count;
     e->pools = keel_calloc(total ? total : 1, sizeof *e->pools);
     e->first_pool = keel_calloc(config->subnet_count + 1, sizeof *e->first_pool);
-    if (!e->pools || !e->first_pool)
+    e->pool_counters = keel_calloc(total ? total : 1, sizeof *e->pool_counters);
+    e->subnet_counters = keel_calloc(config->subnet_count + 1, sizeof *e->subnet_counters);
+    if (!e->pools || !e->first_pool || !e->pool_counters || !e->subnet_counters)
         return KEEL_ENOMEM;
     uint64_t now = dhcp_engine_now(e);
     for (unsigned i = 0; i < config->subnet_count; i++) {
@@ -130,6 +132,8 @@ void dhcp_engine_free(struct dhcp_engine *e)
     dhcp_limits_fini(&e->limits);
     keel_free(e->pools);
     keel_free(e->first_pool);
+    keel_free(e->pool_counters);
+    keel_free(e->subnet_counters);
     keel_free(e);
 }
 
@@ -267,7 +271,34 @@ void dhcp_engine_pool(const struct dhcp_engine *e, unsigned i, struct dhcp_pool_
         .bound = pool->bound,
         .expired = pool->expired,
         .free = pool->map.free,
+        .counters = &e->pool_counters[i],
     };
+}
+
+const struct dhcp_counters *dhcp_engine_subnet_counters(const struct dhcp_engine *e,
+                                                        unsigned subnet)
+{
+    return &e->subnet_counters[subnet];
+}
+
+static void count(struct dhcp_counters *c, const struct dhcp_decision *d)
+{
+    c->discovers += d->received == DHCP_DISCOVER;
+    c->releases += d->received == DHCP_RELEASE && d->outcome == DHCP_DONE;
+    c->declines += d->received == DHCP_DECLINE && d->outcome == DHCP_DONE;
+    c->offers += d->sent == DHCP_OFFER;
+    c->acks += d->sent == DHCP_ACK;
+    c->naks += d->sent == DHCP_NAK;
+    c->exhausted += d->outcome == DHCP_NO_ADDRESS;
+}
+
+void dhcp_engine_count(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
+                       const struct dhcp_decision *decision)
+{
+    struct dhcp_pool *pool = decision->lease ? pool_of(e, decision->lease) : NULL;
+    count(&e->subnet_counters[subnet - e->env.config->subnets], decision);
+    if (pool)
+        count(&e->pool_counters[pool - e->pools], decision);
 }
 
 unsigned dhcp_engine_offers(const struct dhcp_engine *e)

@@ -23,6 +23,7 @@ struct dhcp_engine {
     struct dhcp_message message; /* the one being worked at: too big for a stack of handlers */
     struct dhcp_levels levels;   /* likewise */
     struct dhcp_engine_load load;
+    struct dhcp_counters *pool_counters, *subnet_counters;
     /* Expired addresses whose end was not told yet. */
     uint32_t reaped[DHCP_REAPED_MAX];
     unsigned reaped_count;
@@ -36,6 +37,9 @@ static inline uint64_t dhcp_engine_now(const struct dhcp_engine *e)
 /* The pool that holds an address of this subnet; NULL: none does. */
 struct dhcp_pool *dhcp_engine_find_pool(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
                                         uint32_t address);
+/* Counts what came of a message of a client of this subnet. */
+void dhcp_engine_count(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
+                       const struct dhcp_decision *decision);
 /* Offers. `client` is what dhcp_engine_client_hash says. */
 uint64_t dhcp_engine_client_hash(const struct dhcp_engine *e, const struct dhcp_client *client);
 /* The address offered to the client, 0 when none. */

@@ -18,6 +18,8 @@ struct dhcp_store {
      * when the store is broken. */
     int (*get)(struct dhcp_store *store, uint32_t address, struct dhcp_lease *lease);
     int (*put)(struct dhcp_store *store, const struct dhcp_lease *lease);
+    /* 0 also when there is nothing to remove. */
+    int (*del)(struct dhcp_store *store, uint32_t address);
     /* client -> address: the one that it has or had last. */
     int (*find)(struct dhcp_store *store, const struct dhcp_client *client, uint32_t *address);
     int (*bind)(struct dhcp_store *store, const struct dhcp_client *client, uint32_t address);

@@ -24,6 +24,12 @@ static int put(struct dhcp_store *store, const struct dhcp_lease *lease)
                           (struct keel_bytes){record, size});
 }
 
+static int del(struct dhcp_store *store, uint32_t address)
+{
+    int err = keel_store_del(of(store)->leases, (struct keel_bytes){&address, 4});
+    return err == KEEL_ENOENT ? 0 : err;
+}
+
 static int find(struct dhcp_store *store, const struct dhcp_client *client, uint32_t *address)
 {
     uint8_t key[DHCP_CLIENT_KEY_MAX];
@@ -88,6 +94,7 @@ int dhcp_durable_open(struct dhcp_durable *d, const char *path, struct keel_diag
     *d = (struct dhcp_durable){.store = {
                                    .get = get,
                                    .put = put,
+                                   .del = del,
                                    .find = find,
                                    .bind = bind_client,
                                    .unbind = unbind,

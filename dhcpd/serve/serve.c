@@ -36,6 +36,7 @@ static void on_tick(struct keel_timer *timer)
     for (unsigned i = 0; i < TICKS; i++)
         dhcp_engine_tick(s->engine);
     settle(s);
+    dhcp_pool_watch_run(&s->watch, s->engine);
     dhcp_status_gauges(&s->instance->metrics, s->engine);
 }
 
@@ -100,6 +101,10 @@ int dhcp_serve_activate(struct keel_instance *instance, struct keel_diag *diag)
         err = fill_engine(s, diag);
     if (err)
         return err;
+    const struct dhcp_settings *settings = instance->settings;
+    if (dhcp_pool_watch_init(&s->watch, settings->warnings, settings->warning_count,
+                             dhcp_engine_pool_count(s->engine)) != 0)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     dhcp_status_gauges(&instance->metrics, s->engine);
     return keel_timer_start(&s->tick, TICK, TICK);
 }
@@ -135,6 +140,7 @@ void dhcp_serve_stop(struct keel_instance *instance)
     keel_timer_stop(&s->tick);
     dhcp_probes_free(s->probes);
     dhcp_engine_free(s->engine);
+    dhcp_pool_watch_fini(&s->watch);
     dhcp_follow_close(&s->follow);
     dhcp_durable_close(&s->durable);
     keel_free(s);

@@ -10,6 +10,7 @@
 #include "dhcpd/serve/durable.h"
 #include "dhcpd/serve/follow.h"
 #include "dhcpd/serve/link.h"
+#include "dhcpd/serve/pools.h"
 #include "dhcpd/serve/probe.h"
 
 #define DHCP_REPLY_ROOM 1472 /* what no Ethernet link cuts in pieces */
@@ -23,6 +24,7 @@ struct dhcp_serve {
     struct keel_prng prng;
     struct keel_timer tick;
     struct dhcp_links links;
+    struct dhcp_pool_watch watch;
     struct dhcp_probes *probes; /* NULL: none */
     struct dhcp_decision decisions[KEEL_DGRAM_BATCH];
     uint8_t replies[KEEL_DGRAM_BATCH][DHCP_REPLY_ROOM];

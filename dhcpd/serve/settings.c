@@ -2,6 +2,8 @@
 
 #include <net/if.h>
 
+#define POOL_WARNING 90 /* percent */
+
 static const struct keel_conf *nth(const struct keel_conf *conf, const char *name, unsigned n)
 {
     const struct keel_conf *section = keel_conf_next(conf, name, NULL);
@@ -28,6 +30,24 @@ static int finish(struct dhcp_settings *s, struct keel_diag *diag)
     return keel_conf_error(at, NULL, diag, "%s", why.text);
 }
 
+static int read_warnings(struct dhcp_settings *s, const struct keel_conf *conf,
+                         struct keel_diag *diag)
+{
+    unsigned n = keel_conf_count(conf, "pool-warning");
+    if (n > DHCP_POOL_WARNINGS)
+        return keel_conf_error(conf, "pool-warning", diag, "at most %u thresholds",
+                               DHCP_POOL_WARNINGS);
+    s->warnings[0] = POOL_WARNING;
+    s->warning_count = n ? n : 1;
+    for (unsigned i = 0; i < n; i++) {
+        s->warnings[i] = (unsigned)keel_conf_at(conf, "pool-warning", i)->number;
+        if (i > 0 && s->warnings[i] <= s->warnings[i - 1])
+            return keel_conf_error_at(conf, "pool-warning", i, diag,
+                                      "each threshold must be above the one before it");
+    }
+    return 0;
+}
+
 static int read_config(struct dhcp_settings *s, const struct keel_conf *conf,
                        struct keel_diag *diag)
 {
@@ -42,7 +62,9 @@ static int read_config(struct dhcp_settings *s, const struct keel_conf *conf,
     config->offer_time = dhcp_read_seconds(conf, "offer-time");
     s->ping_check = (uint64_t)keel_conf_int(conf, "ping-check");
     config->probe = s->ping_check > 0;
-    int err = dhcp_read_definitions(s, conf, diag);
+    int err = read_warnings(s, conf, diag);
+    if (!err)
+        err = dhcp_read_definitions(s, conf, diag);
     if (!err)
         err = dhcp_read_policy(s, conf, &config->policy, diag);
     struct keel_diag why = {""};

@@ -7,6 +7,7 @@
 #include "common/service/module.h"
 #include "dhcpd/engine/config.h"
 #include "dhcpd/engine/fqdn.h"
+#include "dhcpd/serve/pools.h"
 #include "dnsd/wire/tsig.h"
 
 /* Dynamic DNS. */
@@ -38,7 +39,9 @@ struct dhcp_settings {
     struct dhcp_ddns_settings *ddns; /* NULL: none */
     struct dhcp_hook *hooks;
     unsigned hook_count;
-    unsigned hook_events;              /* of all of them */
+    unsigned hook_events;                  /* of all of them */
+    unsigned warnings[DHCP_POOL_WARNINGS]; /* percent, going up */
+    unsigned warning_count;
     const struct keel_conf **sections; /* where subnet i was read; only while configuring */
 };
 

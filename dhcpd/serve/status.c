@@ -1,6 +1,8 @@
 #include "dhcpd/serve/status.h"
 
 #include "common/base/str.h"
+#include "dhcpd/serve/leases.h"
+#include "dhcpd/serve/pools.h"
 #include "dhcpd/serve/serve.h"
 
 #include <arpa/inet.h>
@@ -120,124 +122,6 @@ static int need_active(const struct dhcp_serve *s, struct keel_diag *diag)
     return s->engine ? 0 : keel_diag_set(diag, KEEL_EAGAIN, "this worker is a standby");
 }
 
-static int run_pools(struct keel_instance *instance, json_t *args, json_t **result,
-                     struct keel_diag *diag)
-{
-    struct dhcp_serve *s = instance->state;
-    int err = need_active(s, diag);
-    if (err)
-        return err;
-    json_t *list = json_array();
-    for (unsigned i = 0; i < dhcp_engine_pool_count(s->engine); i++) {
-        struct dhcp_pool_view v;
-        char subnet[24], first[16], last[16], range[40];
-        dhcp_engine_pool(s->engine, i, &v);
-        snprintf(subnet, sizeof subnet, "%s/%u", dhcp_address_text(v.subnet->network, first),
-                 v.subnet->length);
-        snprintf(range, sizeof range, "%s-%s", dhcp_address_text(v.first, first),
-                 dhcp_address_text(v.last, last));
-        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "subnet", subnet,
-                                              "pool", range, "size", (json_int_t)v.size, "bound",
-                                              (json_int_t)v.bound, "expired", (json_int_t)v.expired,
-                                              "free", (json_int_t)v.free));
-    }
-    *result = list;
-    return list ? 0 : keel_diag_set(diag, KEEL_ENOMEM, "no memory");
-}
-
-#define LEASES_DEFAULT 256
-#define LEASES_MAX 4096 /* a control command must not hold up the service */
-
-struct lease_list {
-    json_t *list;
-    size_t max;
-    uint64_t now;
-};
-
-/* Untrusted bytes as text that is safe to show; NULL as JSON null when there are none. */
-static json_t *text_of(struct dhcp_bytes value)
-{
-    char text[1024];
-    if (value.n == 0)
-        return json_null();
-    keel_escape(text, sizeof text, value.p, value.n);
-    return json_string(text);
-}
-
-static json_t *hex_of(const uint8_t *bytes, size_t n)
-{
-    char text[3 * 256];
-    keel_format_hex(text, sizeof text, bytes, n, ':');
-    return json_string(text);
-}
-
-static int add_lease(void *arg, uint32_t number, const struct dhcp_lease *lease)
-{
-    struct lease_list *l = arg;
-    char address[16];
-    if (json_array_size(l->list) >= l->max)
-        return 1;
-    if (!lease) {
-        json_array_append_new(l->list,
-                              json_pack("{s:s, s:s}", "address", dhcp_address_text(number, address),
-                                        "state", "unreadable"));
-        return 0;
-    }
-    bool over = lease->state == DHCP_LEASE_ACTIVE && lease->expires <= l->now;
-    struct dhcp_bytes id = lease->client.identity;
-    json_array_append_new(
-        l->list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I}", "address",
-                           dhcp_address_text(lease->address, address), "state",
-                           over ? "expired" : dhcp_lease_state_name(lease->state), "hardware",
-                           hex_of(lease->chaddr, lease->hlen), "client-id",
-                           id.n > 1 && id.p[0] == 1 ? hex_of(id.p + 1, id.n - 1u) : json_null(),
-                           "hostname", text_of(lease->hostname), "granted",
-                           (json_int_t)lease->granted, "expires", (json_int_t)lease->expires));
-    return 0;
-}
-
-/* The arguments: where to begin, and how many. */
-static int read_window(json_t *args, uint32_t *from, size_t *max, struct keel_diag *diag)
-{
-    const char *first = json_string_value(json_array_get(args, 0));
-    const char *count = json_string_value(json_array_get(args, 1));
-    struct in_addr a = {0};
-    uint64_t n = LEASES_DEFAULT;
-    if (first && inet_pton(AF_INET, first, &a) != 1)
-        return keel_diag_set(diag, KEEL_EINVAL, "\"%s\" is not an IPv4 address", first);
-    if (count && (keel_parse_u64(keel_str(count), LEASES_MAX, &n) != 0 || n == 0))
-        return keel_diag_set(diag, KEEL_EINVAL, "a count of 1 to %u expected", LEASES_MAX);
-    *from = ntohl(a.s_addr);
-    *max = (size_t)n;
-    return 0;
-}
-
-static int run_leases(struct keel_instance *instance, json_t *args, json_t **result,
-                      struct keel_diag *diag)
-{
-    struct dhcp_serve *s = instance->state;
-    struct lease_list l = {.now = keel_loop_realtime(instance->loop) / KEEL_NS_PER_S};
-    uint32_t from = 0;
-    int err = need_active(s, diag);
-    if (!err)
-        err = read_window(args, &from, &l.max, diag);
-    if (err)
-        return err;
-    l.list = json_array();
-    if (!l.list || keel_store_read(s->durable.env) != 0) {
-        json_decref(l.list);
-        return keel_diag_set(diag, KEEL_ESYS, "the lease store cannot be read");
-    }
-    err = dhcp_durable_each(&s->durable, from, add_lease, &l);
-    keel_store_read_end(s->durable.env);
-    if (err < 0) {
-        json_decref(l.list);
-        return keel_diag_set(diag, err, "the lease store cannot be read: %s", keel_strerror(err));
-    }
-    *result = l.list;
-    return 0;
-}
-
 static int run_ddns(struct keel_instance *instance, json_t *args, json_t **result,
                     struct keel_diag *diag)
 {
@@ -253,8 +137,17 @@ const struct keel_command dhcp_commands[] = {
     {"ddns", "", "Updates of the DNS that wait, and how they go", KEEL_COMMAND_ONE, run_ddns},
     {"hooks", "", "Commands and modules that follow the leases: waiting, done, failed, dropped",
      KEEL_COMMAND_HELPER + DHCP_HELPER_HOOKS, dhcp_hook_status},
-    {"leases", "[FROM [COUNT]]", "Leases in the order of their addresses, from an address on",
-     KEEL_COMMAND_ONE, run_leases},
-    {"pools", "", "How full the pools are", KEEL_COMMAND_ONE, run_pools},
+    {"leases", "[FROM [COUNT]] [FILTER=VALUE ...] [format=csv]",
+     "Leases in the order of their addresses: subnet, address, state, hardware, client, hostname, "
+     "expires-before",
+     KEEL_COMMAND_ONE, dhcp_leases_list},
+    {"lease-add", "ADDRESS [hardware=MAC] [client=HEX] [hostname=NAME] [time=12h]",
+     "Give an address to a client by hand", KEEL_COMMAND_ONE, dhcp_leases_add},
+    {"lease-delete", "ADDRESS", "Forget who has an address", KEEL_COMMAND_ONE, dhcp_leases_delete},
+    {"lease-to-reservation", "ADDRESS", "Configuration text that keeps the address for its client",
+     KEEL_COMMAND_ONE, dhcp_leases_reservation},
+    {"pools", "", "How full the pools are, and what was asked of them", KEEL_COMMAND_ONE,
+     dhcp_pools_list},
+    {"subnets", "", "The same by subnet", KEEL_COMMAND_ONE, dhcp_pools_subnets},
     {0},
 };

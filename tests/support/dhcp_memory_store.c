@@ -46,6 +46,17 @@ static int put(struct dhcp_store *store, const struct dhcp_lease *lease)
     return 0;
 }
 
+static int del(struct dhcp_store *store, uint32_t address)
+{
+    struct memory_store *m = of(store);
+    if (fails(m))
+        return KEEL_ESYS;
+    for (unsigned i = 0; i < MEMORY_STORE_ROWS; i++)
+        if (m->leases[i].address == address)
+            m->leases[i].size = 0;
+    return 0;
+}
+
 static int row_of(const struct memory_store *m, const struct dhcp_client *client)
 {
     uint8_t key[DHCP_CLIENT_KEY_MAX];
@@ -118,6 +129,7 @@ void memory_store_init(struct memory_store *m)
     m->store = (struct dhcp_store){
         .get = get,
         .put = put,
+        .del = del,
         .find = find,
         .bind = bind_client,
         .unbind = unbind,

@@ -394,7 +394,14 @@ class Daemon:
 
     def ctl(self, command, *args, patience=PATIENCE):
         """The result of a control command; Refused when the answer is an error."""
-        return self.ask(command, *args, patience=patience)()
+        result = self.ask(command, *args, patience=patience)()
+        if not isinstance(result, dict) or 'rows' not in result:
+            return result
+        rows = result['rows']  # a list in pages
+        while result.get('next'):
+            result = self.ask(command, *args, *result['next'], patience=patience)()
+            rows += result['rows']
+        return rows
 
     def status(self):
         return self.ctl('status')

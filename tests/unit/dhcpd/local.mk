@@ -8,7 +8,9 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/unit/dhcpd/test_bitmap.c \
 	tests/unit/dhcpd/test_config.c \
 	tests/unit/dhcpd/test_durable.c \
+	tests/unit/dhcpd/test_edit.c \
 	tests/unit/dhcpd/test_engine.c \
+	tests/unit/dhcpd/test_filter.c \
 	tests/unit/dhcpd/test_ddns.c \
 	tests/unit/dhcpd/test_event.c \
 	tests/unit/dhcpd/test_hook.c \
