@@ -11,6 +11,8 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/wire/tsig.c dnsd/wire/tsig.h \
 	dnsd/wire/type.c dnsd/wire/type.h \
 	dnsd/zone/compile.c dnsd/zone/compile.h \
+	dnsd/zone/delta.c dnsd/zone/delta.h \
+	dnsd/zone/delta_denial.c \
 	dnsd/zone/denial.c dnsd/zone/denial.h \
 	dnsd/zone/denial_build.c dnsd/zone/denial_build.h \
 	dnsd/zone/diff.c dnsd/zone/diff.h \
@@ -25,6 +27,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/image_file.c dnsd/zone/image_file.h \
 	dnsd/zone/print.c dnsd/zone/print.h \
 	dnsd/zone/rdata_print.c dnsd/zone/rdata_print.h \
+	dnsd/zone/layout.c dnsd/zone/layout.h \
 	dnsd/zone/rdata_text.c dnsd/zone/rdata_text.h \
 	dnsd/zone/records.c dnsd/zone/records.h \
 	dnsd/zone/scan.c dnsd/zone/scan.h \
@@ -32,6 +35,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/set_read.c dnsd/zone/set_read.h \
 	dnsd/zone/svcb_text.c dnsd/zone/svcb_text.h \
 	dnsd/zone/token.c dnsd/zone/token.h \
+	dnsd/zone/tree.c dnsd/zone/tree.h \
 	dnsd/zone/view.c dnsd/zone/view.h \
 	dnsd/zone/zones.c dnsd/zone/zones.h \
 	dnsd/answer/acl.c dnsd/answer/acl.h \

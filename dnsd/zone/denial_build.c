@@ -160,8 +160,7 @@ static bool same_parameters(const struct parameters *a, const struct parameters 
            a->salt_size == b->salt_size && memcmp(a->salt, b->salt, a->salt_size) == 0;
 }
 
-/* The 20 bytes of a hash from its label in base32hex (RFC 4648, 7), lower-cased. */
-static bool read_hash(const uint8_t *label, uint8_t hash[KEEL_SHA1_SIZE])
+bool dns_nsec3_read_hash(const uint8_t *label, uint8_t hash[KEEL_SHA1_SIZE])
 {
     if (label[0] != HASH_TEXT)
         return false;
@@ -187,7 +186,7 @@ static bool read_hash(const uint8_t *label, uint8_t hash[KEEL_SHA1_SIZE])
 static bool in_hashes(const struct dns_image *image, const struct dns_node *node,
                       const struct parameters *wanted, uint8_t hash[KEEL_SHA1_SIZE])
 {
-    if (!(node->flags & DNS_NODE_NSEC3) || !read_hash(dns_node_name(image, node), hash))
+    if (!(node->flags & DNS_NODE_NSEC3) || !dns_nsec3_read_hash(dns_node_name(image, node), hash))
         return false;
     const struct dns_set *set = dns_node_set(image, node, DNS_TYPE_NSEC3);
     struct parameters own = read_parameters(set->bytes + SET_HEAD);

@@ -11,6 +11,10 @@
 
 typedef void (*dns_zone_warning)(void *arg, const char *text);
 
+/* The 20 bytes of a hash from its label in base32hex (RFC 4648, 7), lower-cased. False: it is none.
+ */
+bool dns_nsec3_read_hash(const uint8_t *label, uint8_t hash[KEEL_SHA1_SIZE]);
+
 #define DNS_NSEC3_ITERATIONS_MAX 2500 /* RFC 5155, 10.3 */
 
 /* block: an image without its tables; they are appended. A zone with an NSEC3PARAM and its hashes

@@ -151,6 +151,12 @@ static bool is_in_zone(const struct dns_edit *edit, const uint8_t *owner, size_t
     return size - at == apex->name_size && memcmp(owner + at, name, apex->name_size) == 0;
 }
 
+/* The type that a signature signs: signatures of different types are different RRsets. */
+static uint16_t covered(uint16_t type, const uint8_t *rdata)
+{
+    return type == DNS_TYPE_RRSIG ? keel_get_u16(rdata) : 0;
+}
+
 int dns_edit_add(struct dns_edit *edit, const struct dns_diff_record *record)
 {
     if (!is_in_zone(edit, record->owner, record->owner_size) ||
@@ -159,11 +165,12 @@ int dns_edit_add(struct dns_edit *edit, const struct dns_diff_record *record)
         return KEEL_EINVAL;
     struct edit_name *name = edit_touch(edit, record->owner, record->owner_size);
     struct edit_record *made = NULL, **at, **last = NULL;
+    uint16_t own = covered(record->type, record->rdata);
     if (!name || edit_records_append(edit, &made, record) != 0)
         return KEEL_ENOMEM;
     for (at = &name->records; *at;) {
         struct edit_record *r = *at;
-        if (r->type == record->type)
+        if (r->type == record->type && covered(r->type, r->rdata) == own)
             r->ttl = record->ttl;
         if ((is_single(record->type) && r->type == record->type) ||
             edit_same_rdata(r, record->type, record->rdata, record->rdata_size)) {

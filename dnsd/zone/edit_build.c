@@ -137,13 +137,6 @@ int dns_edit_image(const struct dns_edit *edit, struct keel_hash_key key, struct
     return err;
 }
 
-int dns_edit_delta(const struct dns_edit *edit, uint32_t origin, size_t limit,
-                   struct dns_image **delta, struct keel_diag *diag)
-{
-    *delta = NULL;
-    return keel_list_empty(&edit->names) ? 0 : KEEL_ENOSPC;
-}
-
 /* --- beside a change of the base --- */
 
 struct dns_edit *dns_edit_snapshot(const struct dns_edit *edit)
@@ -236,7 +229,7 @@ static int read_node(struct kept *k, const struct dns_image *image, const struct
 }
 
 struct versions {
-    const struct dns_image *old, *new;
+    const struct dns_image *old, *new; /* their bases, which offsets count from */
     struct keel_arena arena;
     struct kept before, after;
     struct dns_diff *diff;
@@ -272,15 +265,14 @@ static bool is_same_node(const struct versions *v, const struct dns_node *a,
     return true;
 }
 
-/* Nodes of both stand in canonical order. */
-static int walk(struct versions *v)
+/* Nodes of both come in canonical order. */
+static int walk(struct versions *v, const struct dns_view *before, const struct dns_view *after)
 {
-    uint32_t i = 0, k = 0;
+    struct dns_view_walk i = {0}, k = {0};
+    const struct dns_node *old = dns_view_next(before, &i), *new = dns_view_next(after, &k);
     struct dns_name a, b;
     int err = 0;
-    while (err == 0 && (i < v->old->node_count || k < v->new->node_count)) {
-        const struct dns_node *old = i < v->old->node_count ? dns_image_node(v->old, i) : NULL;
-        const struct dns_node *new = k < v->new->node_count ? dns_image_node(v->new, k) : NULL;
+    while (err == 0 && (old || new)) {
         int d = old ? -1 : 1;
         if (old && new) {
             dns_name_set(&a, dns_node_name(v->old, old));
@@ -293,8 +285,8 @@ static int walk(struct versions *v)
             err = node_difference(v, NULL, new);
         else if (!is_same_node(v, old, new))
             err = node_difference(v, old, new);
-        i += d <= 0;
-        k += d >= 0;
+        old = d <= 0 ? dns_view_next(before, &i) : old;
+        new = d >= 0 ? dns_view_next(after, &k) : new;
     }
     return err;
 }
@@ -305,9 +297,9 @@ int dns_view_difference(const struct dns_view *old, const struct dns_view *new,
     struct versions v = {.old = old->base, .new = new->base, .diff = diff};
     keel_arena_init(&v.arena, 64 * 1024);
     v.before.arena = v.after.arena = &v.arena;
-    diff->from = old->base->serial;
-    diff->to = new->base->serial;
-    int err = walk(&v);
+    diff->from = dns_view_newest(old)->serial;
+    diff->to = dns_view_newest(new)->serial;
+    int err = walk(&v, old, new);
     keel_arena_fini(&v.arena);
     keel_free(v.before.items);
     keel_free(v.after.items);

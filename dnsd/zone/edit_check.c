@@ -1,6 +1,7 @@
 #include "dnsd/zone/edit_names.h"
 
 #include "dnsd/wire/type.h"
+#include "dnsd/zone/records.h"
 
 /* Is what a step leaves a zone? What dns_compiler_finish would refuse, of the owners that the step
  * has touched. */
@@ -63,14 +64,28 @@ static int check_apex(const struct dns_edit *edit, struct keel_diag *diag)
     return count_of(name, DNS_TYPE_NS) > 0 ? 0 : wrong(name, "a zone has an NS", diag);
 }
 
-/* Something above it, in the zone, has a DNAME (RFC 6672, 2.4). */
-static bool is_below_dname(const struct dns_edit *edit, const struct edit_name *name)
+/* Hashes stand below the apex whatever it has (RFC 5155, 10.2). */
+static bool is_hash(const struct dns_edit *edit, const struct dns_name *name)
 {
-    size_t apex = dns_image_apex(edit->base)->name_size;
-    for (size_t at = name->owner[0] + 1u; name->size - at >= apex && at < name->size;
-         at += name->owner[at] + 1u)
-        if (dns_edit_has_set(edit, name->owner + at, name->size - at, DNS_TYPE_DNAME))
-            return true;
+    return name->labels == dns_image_apex(edit->base)->labels + 1u &&
+           dns_edit_has_set(edit, name->bytes, name->size, DNS_TYPE_NSEC3);
+}
+
+/* Something above it, in the zone, has a DNAME (RFC 6672, 2.4), and no cut hides it. */
+static bool is_below_dname(const struct dns_edit *edit, const uint8_t *owner)
+{
+    struct dns_name name;
+    unsigned apex = dns_image_apex(edit->base)->labels;
+    dns_name_set(&name, owner);
+    for (unsigned labels = apex; labels < name.labels; labels++) {
+        unsigned at = name.offsets[name.labels - labels];
+        const uint8_t *p = name.bytes + at;
+        size_t size = (size_t)name.size - at;
+        if (labels > apex && dns_edit_has_set(edit, p, size, DNS_TYPE_NS))
+            return false;
+        if (dns_edit_has_set(edit, p, size, DNS_TYPE_DNAME))
+            return !is_hash(edit, &name);
+    }
     return false;
 }
 
@@ -82,20 +97,24 @@ static bool ends_in(const uint8_t *name, size_t size, const struct edit_name *en
     return at > 0 && size - at == end->size && memcmp(name + at, end->owner, end->size) == 0;
 }
 
-/* Rare: a DNAME that the step has added. Everything below it must have gone. */
-static bool has_below(const struct dns_edit *edit, const struct edit_name *name)
+/* Rare: a DNAME that the step has added, or a cut that it has taken away. Nothing that is left
+ * below may stand below a DNAME. */
+static bool is_wrong_below(const struct dns_edit *edit, const struct edit_name *name)
 {
     const struct dns_image *base = edit->base;
-    for (uint32_t i = 0; i < base->node_count; i++) {
-        const struct dns_node *node = dns_image_node(base, i);
-        const uint8_t *owner = dns_node_name(base, node);
-        if (node->set_count > 0 && ends_in(owner, node->name_size, name) &&
-            !edit_find(edit, owner, node->name_size))
+    const struct dns_node *node = dns_image_any_node(base, name->owner, name->size);
+    uint32_t i = node ? dns_node_number(base, node) + 1 : 0;
+    uint32_t end = node ? dns_image_behind(base, i - 1) : 0;
+    for (; i < end; i++) {
+        const uint8_t *owner = dns_node_name(base, dns_image_node(base, i));
+        if (dns_edit_has_name(edit, owner, dns_image_node(base, i)->name_size) &&
+            is_below_dname(edit, owner))
             return true;
     }
-    keel_list_for (node, &edit->names) {
-        const struct edit_name *other = KEEL_CONTAINER(node, struct edit_name, node);
-        if (other->records && ends_in(other->owner, other->size, name))
+    keel_list_for (it, &edit->names) {
+        const struct edit_name *other = KEEL_CONTAINER(it, struct edit_name, node);
+        if (other->records && ends_in(other->owner, other->size, name) &&
+            is_below_dname(edit, other->owner))
             return true;
     }
     return false;
@@ -108,18 +127,23 @@ static bool had(const struct edit_record *records, uint16_t type)
     return records != NULL;
 }
 
+/* What is below it may count in another way than before. */
+static bool uncovers(const struct edit_name *name)
+{
+    return (had(name->records, DNS_TYPE_DNAME) && !had(name->before, DNS_TYPE_DNAME)) ||
+           (had(name->before, DNS_TYPE_NS) && !had(name->records, DNS_TYPE_NS));
+}
+
 int edit_check(const struct dns_edit *edit, struct keel_diag *diag)
 {
     int err = check_apex(edit, diag);
     keel_list_for (node, &edit->step) {
         const struct edit_name *name = KEEL_CONTAINER(node, struct edit_name, step);
-        if (err || !name->records)
-            continue;
-        err = check_records(name, diag);
-        if (err == 0 && is_below_dname(edit, name))
+        if (err == 0)
+            err = check_records(name, diag);
+        if (err == 0 && name->records && is_below_dname(edit, name->owner))
             err = wrong(name, "below a DNAME", diag);
-        if (err == 0 && had(name->records, DNS_TYPE_DNAME) && !had(name->before, DNS_TYPE_DNAME) &&
-            has_below(edit, name))
+        if (err == 0 && uncovers(name) && is_wrong_below(edit, name))
             err = wrong(name, "there are names below the DNAME", diag);
     }
     return err;

@@ -76,3 +76,28 @@ const struct dns_node *dns_image_encloser(const struct dns_image *image,
     }
     return dns_image_apex(image);
 }
+
+uint32_t dns_image_search(const struct dns_image *image, const struct dns_name *name)
+{
+    uint32_t low = 0, high = image->node_count;
+    struct dns_name own;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        dns_name_set(&own, dns_node_name(image, dns_image_node(image, middle)));
+        if (dns_name_compare(&own, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+uint32_t dns_image_behind(const struct dns_image *image, uint32_t number)
+{
+    /* what is below a name follows it, and has more labels all along */
+    unsigned labels = dns_image_node(image, number)->labels;
+    do
+        number++;
+    while (number < image->node_count && dns_image_node(image, number)->labels > labels);
+    return number;
+}

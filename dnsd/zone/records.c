@@ -4,6 +4,8 @@
 #include "dnsd/wire/message.h"
 #include "dnsd/wire/rdata.h"
 
+#define HASH_LABEL 32 /* bytes of a hash in base32 */
+
 /* A set as it stands in the answer to a question about its owner: there its pointers are right. */
 struct answer {
     uint8_t *bytes;
@@ -74,22 +76,14 @@ const struct dns_node *dns_image_any_node(const struct dns_image *image, const u
 {
     const struct dns_node *node =
         dns_image_find(image, dns_image_hash(image, name, size), name, size);
-    struct dns_name wanted, here;
-    if (node || image->denial != DNS_DENIAL_NSEC3)
+    struct dns_name wanted;
+    if (node || name[0] != HASH_LABEL)
         return node;
     dns_name_set(&wanted, name);
-    uint32_t low = 0, high = image->node_count; /* nodes stand in canonical order */
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        node = dns_image_node(image, middle);
-        dns_name_set(&here, dns_node_name(image, node));
-        int d = dns_name_compare(&wanted, &here);
-        if (d == 0)
-            return node;
-        if (d < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
+    uint32_t number = dns_image_search(image, &wanted);
+    if (number == image->node_count)
+        return NULL;
+    node = dns_image_node(image, number);
+    return node->name_size == size && memcmp(dns_node_name(image, node), name, size) == 0 ? node
+                                                                                          : NULL;
 }

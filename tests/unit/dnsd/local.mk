@@ -18,6 +18,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_axfr.c \
 	tests/unit/dnsd/test_compile.c \
 	tests/unit/dnsd/test_cookie.c \
+	tests/unit/dnsd/test_delta.c \
 	tests/unit/dnsd/test_denial.c \
 	tests/unit/dnsd/test_diff.c \
 	tests/unit/dnsd/test_edit.c \

@@ -30,6 +30,7 @@ int main(void)
         reply_suite,
         resolve_suite,
         query_suite,
+        delta_suite,
         denial_suite,
         signed_suite,
         cookie_suite,

@@ -29,6 +29,7 @@ Suite *resolve_suite(void);
 Suite *acl_suite(void);
 Suite *axfr_suite(void);
 Suite *notify_suite(void);
+Suite *delta_suite(void);
 Suite *denial_suite(void);
 Suite *cookie_suite(void);
 Suite *opt_suite(void);
