@@ -106,16 +106,20 @@ static const struct keel_option definition_rows[] = {
         .help = "Names of options that are sent also to clients that do not ask for them."         \
     }
 
+/* Who gets addresses here: of a pool, and of a subnet. */
+#define ACCESS_ROWS                                                                                \
+    {.name = "allow-class",                                                                        \
+     .type = KEEL_OPT_STRING,                                                                      \
+     .flags = KEEL_OPT_LIST,                                                                       \
+     .help = "Only clients of one of these classes get addresses here; known and unknown are "     \
+             "those with and without a reservation."},                                             \
+    {                                                                                              \
+        .name = "deny-class", .type = KEEL_OPT_STRING, .flags = KEEL_OPT_LIST,                     \
+        .help = "Clients of these classes get none, whatever allow-class says."                    \
+    }
+
 static const struct keel_option pool_rows[] = {
-    {.name = "allow-class",
-     .type = KEEL_OPT_STRING,
-     .flags = KEEL_OPT_LIST,
-     .help = "Only clients of one of these classes get addresses of this pool; known and unknown "
-             "are those with and without a reservation."},
-    {.name = "deny-class",
-     .type = KEEL_OPT_STRING,
-     .flags = KEEL_OPT_LIST,
-     .help = "Clients of these classes get none of it, whatever allow-class says."},
+    ACCESS_ROWS,
     POLICY_ROWS,
     {.type = KEEL_OPT_END},
 };
@@ -125,6 +129,10 @@ static const struct keel_option class_rows[] = {
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_REQUIRED,
      .help = "An expression: the client is in the class when it holds. See EXPRESSIONS."},
+    {.name = "ignore",
+     .type = KEEL_OPT_BOOL,
+     .def = "false",
+     .help = "Clients of this class are not answered at all."},
     POLICY_ROWS,
     {.type = KEEL_OPT_END},
 };
@@ -162,6 +170,7 @@ static const struct keel_option subnet_rows[] = {
      .type = KEEL_OPT_STRING,
      .help = "The link that the subnet is on, one of interfaces. Without it the subnet is on the "
              "link where the server has an address of it, or behind relays."},
+    ACCESS_ROWS,
     POLICY_ROWS,
     {.name = "pool",
      .type = KEEL_OPT_SECTION,
@@ -267,6 +276,12 @@ const struct keel_option dhcp_options_rows[] = {
      .sub = class_rows,
      .help = "A kind of clients, and what it is told; of two that match, what the first one says "
              "counts. The title is its name for allow-class and member()."},
+    {.name = "reservation",
+     .type = KEEL_OPT_SECTION,
+     .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
+     .sub = reservation_rows,
+     .help = "What is kept for one client wherever it is: host name, options, known; no address, "
+             "which belongs to a subnet."},
     {.name = "shared-network",
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,

@@ -79,6 +79,7 @@ enum dhcp_claim dhcp_claim(struct dhcp_exchange *x, uint32_t address)
     bool reserved = is_reserved_for(x, address);
     struct dhcp_pool *pool = dhcp_engine_find_pool(x->engine, s, address);
     if (!reserved && (!pool || dhcp_pool_is_reserved(pool, address) ||
+                      !dhcp_access_allows(&s->access, &x->facts.classes, x->reservation != NULL) ||
                       !dhcp_access_allows(&dhcp_engine_range(x->engine, s, pool)->access,
                                           &x->facts.classes, x->reservation != NULL)))
         return DHCP_CLAIM_WRONG;

@@ -127,9 +127,8 @@ static int check_keys(const struct dhcp_subnet *s, struct dhcp_config_fault *fau
     return 0;
 }
 
-static void finish_range(struct dhcp_range *range)
+static void finish_access(struct dhcp_access *a)
 {
-    struct dhcp_access *a = &range->access;
     a->restricted = a->allow_known || a->allow_unknown;
     for (unsigned i = 0; i < DHCP_CLASSES_MAX / 64; i++)
         a->restricted = a->restricted || a->allow.bits[i];
@@ -178,27 +177,41 @@ static void link_subnets(struct dhcp_config *config)
     }
 }
 
+/* What does not depend on other subnets: access, order, and that nothing stands twice. */
+static int finish_subnet(struct dhcp_subnet *s, unsigned n, struct dhcp_config_fault *fault,
+                         struct keel_diag *diag)
+{
+    finish_access(&s->access);
+    for (unsigned i = 0; i < s->range_count; i++)
+        finish_access(&s->ranges[i].access);
+    if (s->range_count > 1)
+        qsort(s->ranges, s->range_count, sizeof *s->ranges, compare_ranges);
+    if (s->key_count > 1)
+        qsort(s->keys, s->key_count, sizeof *s->keys, compare_keys);
+    *fault = (struct dhcp_config_fault){n, -1, -1};
+    int err = check_keys(s, fault, diag);
+    return err ? err : check_addresses(s, fault, diag);
+}
+
 int dhcp_config_finish(struct dhcp_config *config, struct dhcp_config_fault *fault,
                        struct keel_diag *diag)
 {
     for (unsigned n = 0; n < config->subnet_count; n++) {
-        struct dhcp_subnet *s = &config->subnets[n];
         int err = check_subnet(config, n, fault, diag);
-        if (err)
-            return err;
-        for (unsigned i = 0; i < s->range_count; i++)
-            finish_range(&s->ranges[i]);
-        if (s->range_count > 1)
-            qsort(s->ranges, s->range_count, sizeof *s->ranges, compare_ranges);
-        if (s->key_count > 1)
-            qsort(s->keys, s->key_count, sizeof *s->keys, compare_keys);
-        *fault = (struct dhcp_config_fault){n, -1, -1};
-        err = check_keys(s, fault, diag);
         if (!err)
-            err = check_addresses(s, fault, diag);
+            err = finish_subnet(&config->subnets[n], n, fault, diag);
         if (err)
             return err;
     }
+    for (unsigned i = 0; i < config->anywhere.reservation_count; i++) {
+        *fault = (struct dhcp_config_fault){config->subnet_count, -1, (int)i};
+        int err = check_reservation(&config->anywhere, i, diag);
+        if (err)
+            return err;
+    }
+    int err = finish_subnet(&config->anywhere, config->subnet_count, fault, diag);
+    if (err)
+        return err;
     if (config->subnet_count > 1)
         qsort(config->subnets, config->subnet_count, sizeof *config->subnets, compare_subnets);
     link_subnets(config);

@@ -13,9 +13,11 @@ struct dhcp_class {
     const char *name;
     struct dhcp_expression match;
     struct dhcp_policy policy;
+    bool ignore; /* not answered at all */
 };
 
-/* Whom a pool serves. Nobody is excluded when all is empty; who is denied is out in any case. */
+/* Whom a pool or a subnet serves. Nobody is excluded when all is empty; who is denied is out in any
+ * case. */
 struct dhcp_access {
     struct dhcp_class_set allow, deny;
     bool allow_known, allow_unknown; /* with and without a reservation */
@@ -64,6 +66,7 @@ struct dhcp_subnet {
     struct dhcp_key *keys;
     unsigned key_count;
     struct dhcp_policy policy;
+    struct dhcp_access access; /* beside that of its pools */
     unsigned shared; /* index + 1 of the shared network that it is in; 0: alone on its link */
     /* The next subnet of the same link, going round; itself when alone. By dhcp_config_finish. */
     struct dhcp_subnet *next;
@@ -90,7 +93,8 @@ struct dhcp_config {
     unsigned subnet_count;
     struct dhcp_shared *shared;
     unsigned shared_count;
-    struct dhcp_class *classes; /* each sees those before it */
+    struct dhcp_subnet anywhere; /* only its reservations, without addresses: for any link */
+    struct dhcp_class *classes;  /* each sees those before it */
     unsigned class_count;
     struct dhcp_policy policy; /* global */
     bool authoritative;        /* NAK what is wrong here, also from clients never seen */
@@ -106,7 +110,7 @@ struct dhcp_config {
 
 /* What is wrong, in words a person can act on; in the configuration's own order. */
 struct dhcp_config_fault {
-    unsigned subnet; /* index before sorting */
+    unsigned subnet; /* index before sorting; subnet_count: a reservation of `anywhere` */
     int range;       /* index, or -1 */
     int reservation; /* index, or -1 */
 };
@@ -136,7 +140,7 @@ bool dhcp_reservation_has_key(const struct dhcp_subnet *subnet,
 /* The first reservation whose expression holds. */
 const struct dhcp_reservation *dhcp_subnet_match(const struct dhcp_subnet *subnet,
                                                  const struct dhcp_facts *facts);
-/* Whether a pool is for a client of these classes. */
+/* Whether a pool or subnet is for a client of these classes. */
 bool dhcp_access_allows(const struct dhcp_access *access, const struct dhcp_class_set *classes,
                         bool known);
 static inline bool dhcp_subnet_has(const struct dhcp_subnet *subnet, uint32_t address)

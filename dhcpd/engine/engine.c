@@ -7,7 +7,7 @@ const char *dhcp_outcome_name(enum dhcp_outcome outcome)
 {
     static const char *const names[DHCP_OUTCOMES] = {
         "replied",      "done",      "probing",      "malformed",    "no-subnet", "no-address",
-        "other-server", "not-known", "no-server-id", "store-failed", "limited",
+        "other-server", "not-known", "no-server-id", "store-failed", "limited",   "ignored",
     };
     return outcome < DHCP_OUTCOMES ? names[outcome] : "unknown";
 }
@@ -294,26 +294,52 @@ static const struct dhcp_subnet *locate(const struct dhcp_exchange *x)
     return s;
 }
 
-/* One reservation for the client, by its strongest key in any subnet of the link. */
-static void find_reservation(struct dhcp_exchange *x)
+/* The reservation of a subnet with one of the client's keys; NULL: none. */
+static const struct dhcp_reservation *look_up(const struct dhcp_exchange *x,
+                                              const struct dhcp_subnet *s, enum dhcp_key_kind kind)
 {
     const struct dhcp_message *m = x->request;
-    const struct dhcp_bytes keys[] = {
-        [DHCP_KEY_CLIENT_ID] = dhcp_message_option(m, DHCP_OPTION_CLIENT_ID),
-        [DHCP_KEY_HARDWARE] = {m->chaddr, m->hlen},
-        [DHCP_KEY_CIRCUIT_ID] = x->relay.circuit_id,
-    };
+    switch (kind) {
+    case DHCP_KEY_CLIENT_ID:
+        return dhcp_subnet_reservation(s, kind, dhcp_message_option(m, DHCP_OPTION_CLIENT_ID));
+    case DHCP_KEY_HARDWARE:
+        return dhcp_subnet_reservation(s, kind, (struct dhcp_bytes){m->chaddr, m->hlen});
+    case DHCP_KEY_CIRCUIT_ID:
+        return dhcp_subnet_reservation(s, kind, x->relay.circuit_id);
+    case DHCP_KEY_MATCH:
+        break;
+    }
+    return dhcp_subnet_match(s, &x->facts);
+}
+
+/* One reservation for the client: by its strongest key in any subnet of the link, or else one that
+ * holds anywhere. */
+static void find_reservation(struct dhcp_exchange *x)
+{
     for (enum dhcp_key_kind kind = DHCP_KEY_CLIENT_ID; kind <= DHCP_KEY_MATCH; kind++) {
         const struct dhcp_subnet *s = x->link;
         do {
             x->reserved = s;
-            x->reservation = kind == DHCP_KEY_MATCH ? dhcp_subnet_match(s, &x->facts)
-                                                    : dhcp_subnet_reservation(s, kind, keys[kind]);
+            x->reservation = look_up(x, s, kind);
             if (x->reservation)
                 return;
             s = s->next;
         } while (s != x->link);
     }
+    x->reserved = &x->engine->env.config->anywhere;
+    for (enum dhcp_key_kind kind = DHCP_KEY_CLIENT_ID; kind <= DHCP_KEY_MATCH; kind++)
+        if (!x->reservation)
+            x->reservation = look_up(x, x->reserved, kind);
+}
+
+/* Whether a class that the client is in wants it to be left alone. */
+static bool is_ignored(const struct dhcp_exchange *x)
+{
+    const struct dhcp_config *config = x->engine->env.config;
+    for (unsigned i = 0; i < config->class_count; i++)
+        if (config->classes[i].ignore && dhcp_class_has(&x->facts.classes, i))
+            return true;
+    return false;
 }
 
 /* Who the client is on its link: known by the same on all its subnets, for offers. */
@@ -351,6 +377,10 @@ static bool prepare(struct dhcp_exchange *x)
     identify(x, (unsigned)n);
     x->facts = (struct dhcp_facts){.message = m, .interface = x->input->interface};
     dhcp_config_classify(x->engine->env.config, &x->facts);
+    if (is_ignored(x)) {
+        end(x, DHCP_IGNORED);
+        return false;
+    }
     find_reservation(x);
     return true;
 }

@@ -58,6 +58,7 @@ enum dhcp_outcome {
     DHCP_NO_SERVER_ID, /* no address of ours is known on that link */
     DHCP_STORE_FAILED,
     DHCP_LIMITED, /* its circuit or hardware address has all the leases that it may have */
+    DHCP_IGNORED, /* in a class that is not answered */
     DHCP_OUTCOMES
 };
 /* "replied", "no-address"; static. */

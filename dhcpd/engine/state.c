@@ -206,6 +206,8 @@ int dhcp_engine_pick(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
     uint64_t hash = keel_hash(&stable, key, dhcp_client_key(pick->client, key));
     struct dhcp_pool *pools = &e->pools[e->first_pool[subnet - e->env.config->subnets]];
     uint64_t now = dhcp_engine_now(e);
+    if (!dhcp_access_allows(&subnet->access, pick->classes, pick->known))
+        return KEEL_ENOENT;
     for (unsigned i = 0; i < subnet->range_count; i++) {
         if (!dhcp_access_allows(&subnet->ranges[i].access, pick->classes, pick->known))
             continue;

@@ -311,6 +311,7 @@ static int read_class(struct dhcp_settings *s, const struct keel_conf *conf, str
         return keel_conf_error(conf, NULL, diag,
                                "\"%s\" is there already: clients with and without a reservation",
                                class->name);
+    class->ignore = keel_conf_bool(conf, "ignore");
     int err = dhcp_read_expression(s, conf, "match", &class->match, diag);
     if (!err)
         err = dhcp_read_policy(s, conf, &class->policy, diag);

@@ -28,21 +28,26 @@ static int read_class_list(struct dhcp_settings *s, const struct keel_conf *conf
     return 0;
 }
 
+static int read_access(struct dhcp_settings *s, const struct keel_conf *conf, struct dhcp_access *a,
+                       struct keel_diag *diag)
+{
+    int err = read_class_list(s, conf, "allow-class", &a->allow, &a->allow_known, &a->allow_unknown,
+                              diag);
+    return err ? err
+               : read_class_list(s, conf, "deny-class", &a->deny, &a->deny_known, &a->deny_unknown,
+                                 diag);
+}
+
 static int read_pool(struct dhcp_settings *s, const struct keel_conf *conf,
                      struct dhcp_range *range, struct keel_diag *diag)
 {
     struct keel_str rest = keel_str(keel_conf_title(conf)), first;
-    struct dhcp_access *a = &range->access;
     if (!keel_str_split(&rest, '-', &first) ||
         !dhcp_read_address(keel_str_trim(first), &range->first) ||
         !dhcp_read_address(keel_str_trim(rest), &range->last))
         return keel_conf_error(conf, NULL, diag,
                                "\"FIRST-LAST\" expected, as in \"192.0.2.100-192.0.2.199\"");
-    int err = read_class_list(s, conf, "allow-class", &a->allow, &a->allow_known, &a->allow_unknown,
-                              diag);
-    if (!err)
-        err = read_class_list(s, conf, "deny-class", &a->deny, &a->deny_known, &a->deny_unknown,
-                              diag);
+    int err = read_access(s, conf, &range->access, diag);
     return err ? err : dhcp_read_own_policy(s, conf, &range->policy, diag);
 }
 
@@ -209,6 +214,8 @@ static int read_subnet(struct dhcp_settings *s, const struct keel_conf *root,
     subnet->mask = UINT32_MAX << (32 - prefix.length);
     int err = read_interface(root, conf, subnet, diag);
     if (!err)
+        err = read_access(s, conf, &subnet->access, diag);
+    if (!err)
         err = dhcp_read_policy(s, conf, &subnet->policy, diag);
     if (!err)
         err = read_pools(s, conf, subnet, diag);
@@ -255,6 +262,16 @@ static int read_shared(struct dhcp_settings *s, const struct keel_conf *root,
     return err ? err : read_group(s, root, conf, s->config.shared_count, diag);
 }
 
+static int read_anywhere(struct dhcp_settings *s, const struct keel_conf *conf,
+                         struct keel_diag *diag)
+{
+    keel_conf_for (section, conf, "reservation")
+        if (keel_conf_given(section, "address"))
+            return keel_conf_error(section, "address", diag,
+                                   "an address is reserved inside the subnet that has it");
+    return read_reservations(s, conf, &s->config.anywhere, diag);
+}
+
 int dhcp_read_subnets(struct dhcp_settings *s, const struct keel_conf *conf, struct keel_diag *diag)
 {
     struct dhcp_config *config = &s->config;
@@ -268,12 +285,15 @@ int dhcp_read_subnets(struct dhcp_settings *s, const struct keel_conf *conf, str
                                "no subnet: subnet \"192.0.2.0/24\" { pool \"...\" { } } or --pool");
     config->subnets = keel_arena_calloc(&s->arena, count * sizeof *config->subnets);
     config->shared = keel_arena_calloc(&s->arena, (shared + 1) * sizeof *config->shared);
-    s->sections = keel_arena_calloc(&s->arena, count * sizeof *s->sections);
+    s->sections = keel_arena_calloc(&s->arena, (count + 1) * sizeof *s->sections);
     if (!config->subnets || !config->shared || !s->sections)
         return dhcp_no_memory(diag);
-    int err = read_group(s, conf, conf, 0, diag);
+    int err = read_anywhere(s, conf, diag);
+    if (!err)
+        err = read_group(s, conf, conf, 0, diag);
     for (const struct keel_conf *section = keel_conf_next(conf, "shared-network", NULL);
          section && !err; section = keel_conf_next(conf, "shared-network", section))
         err = read_shared(s, conf, section, diag);
+    s->sections[config->subnet_count] = conf;
     return err;
 }

@@ -56,6 +56,7 @@ const struct keel_metric dhcp_metrics[] = {
     UNANSWERED("no-server-id"),
     UNANSWERED("store-failed"),
     UNANSWERED("limited"),
+    UNANSWERED("ignored"),
     {"dhcpd_replies_withheld_total", KEEL_COUNTER, NULL,
      "Replies not sent because what they promise could not be written."},
     {"dhcpd_send_errors_total", KEEL_COUNTER, NULL,

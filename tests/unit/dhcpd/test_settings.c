@@ -34,6 +34,7 @@ static const char rich[] =
     "class \"pxe\" { match = \"option.client-system == 7\" boot-file = \"file\"\n"
     "  server-name = \"name\" next-server = \"192.0.2.9\" always-send = { \"host-name\" } }\n"
     "class \"two\" { match = \"member('pxe') or relay.circuit-id == 'x'\" }\n"
+    "reservation \"anywhere\" { client-id = \"x\" hostname = \"y\" }\n"
     "shared-network \"floor\" {\n"
     "  interface = \"lan0\"\n"
     "  subnet \"192.0.2.0/24\" {\n"
