@@ -22,7 +22,6 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/zone/edit_names.c dnsd/zone/edit_names.h \
 	dnsd/zone/generate.c dnsd/zone/generate.h \
 	dnsd/zone/image.c dnsd/zone/image.h \
-	dnsd/zone/patch.c dnsd/zone/patch.h \
 	dnsd/zone/image_check.c dnsd/zone/image_check.h \
 	dnsd/zone/image_file.c dnsd/zone/image_file.h \
 	dnsd/zone/print.c dnsd/zone/print.h \

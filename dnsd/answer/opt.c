@@ -1,7 +1,6 @@
 #include "dnsd/answer/opt.h"
 
 #include "dnsd/wire/type.h"
-#include "dnsd/zone/patch.h"
 
 #define OPTION_HEAD 4 /* code and size */
 /* RFC 8467, 4.1: what is seen of an encrypted answer is a multiple of this. */

@@ -283,9 +283,12 @@ static void publish_changed(struct dns_keeper *keeper)
         zone->unrecorded = false;
         int err = dns_keeper_serve(zone, base, zone->next_offset);
         if (!err && dns_keeper_changes(zone)) {
+            /* the edit that goes reads its own base until it is gone */
+            struct dns_shared *old = zone->base ? dns_shared_hold(zone->base) : NULL;
             dns_keeper_set_base(zone, base, zone->next_offset);
             err = replay(zone, &diag);
             zone->unflushed = false; /* a file, or a transfer */
+            dns_shared_release(keeper->publisher, old);
         }
         if (err)
             keel_error("keeper", "cannot serve a new base", "reason=%s",

@@ -8,7 +8,6 @@
 #include "dnsd/serve/serve.h"
 #include "dnsd/transfer/refresh.h"
 #include "dnsd/wire/type.h"
-#include "dnsd/zone/patch.h"
 
 /* SOA queries under way at a time: each is a socket for a few seconds at most. */
 #define CHECKS_MAX 128
@@ -43,15 +42,19 @@ struct dns_secondaries {
     unsigned count;
 };
 
-/* A new version: compiled in a thread, then given to the keeper. */
+/* Differences of so many records at most are laid over the zone at once, which takes milliseconds;
+ * more of them become a whole new image, in a thread. */
+#define EDIT_RECORDS 20000
+
+/* A new version on its way to the keeper. */
 struct making {
     struct keel_job job;
     struct dns_promise promise;
     struct secondary *zone; /* NULL: nobody waits for it any more */
-    struct dns_name apex;
     struct keel_hash_key key;
     struct dns_compiler *compiler; /* a whole zone */
-    struct dns_version *old;       /* or what is served, held, */
+    struct dns_edit *edit;         /* or a copy of what there is, */
+    struct dns_version *version;   /* over this one, held, */
     struct dns_diff *steps;        /* and what has changed */
     unsigned step_count;
     struct dns_image *image;
@@ -141,38 +144,38 @@ static void making_free(struct making *m)
         dns_diff_fini(&m->steps[i]);
     keel_free(m->steps);
     dns_compiler_free(m->compiler);
-    dns_version_release(m->old);
+    dns_edit_free(m->edit);
+    dns_version_release(m->version);
     keel_free(m->image);
     keel_free(m);
 }
 
-static int add_record(void *arg, const struct dns_diff_record *record)
+/* All steps are one: they are in the zone together or not at all (RFC 1995, 4). The step of the
+ * edit is open afterwards. */
+static int apply_steps(const struct making *m, struct dns_edit *edit, struct keel_diag *diag)
 {
-    struct making *m = arg;
-    struct dns_name owner;
-    dns_name_set(&owner, record->owner);
-    const struct dns_scanned scanned = {.owner = &owner,
-                                        .type = record->type,
-                                        .ttl = record->ttl,
-                                        .rdata = record->rdata,
-                                        .rdata_size = record->rdata_size,
-                                        .file = "transfer"};
-    return dns_compiler_add(m->compiler, &scanned, &m->diag);
+    int err = 0;
+    dns_edit_begin(edit);
+    for (unsigned i = 0; err == 0 && i < m->step_count; i++)
+        err = dns_edit_apply(edit, &m->steps[i], diag);
+    return err;
 }
 
 /* In a thread. */
 static void compile(struct keel_job *job)
 {
     struct making *m = KEEL_CONTAINER(job, struct making, job);
-    m->err = 0;
-    if (!m->compiler) {
-        m->compiler = dns_compiler_new(&m->apex, m->key);
-        m->err = m->compiler ? dns_patch_each(m->old->view.base, m->steps, m->step_count, m->key,
-                                              add_record, m, &m->diag)
-                             : KEEL_ENOMEM;
-    }
-    if (m->err == 0)
+    if (m->compiler) {
         m->err = dns_compiler_finish(m->compiler, &m->image, &m->diag);
+    } else {
+        m->err = apply_steps(m, m->edit, &m->diag);
+        if (m->err == 0)
+            m->err = dns_edit_commit(m->edit, &m->diag);
+        if (m->err)
+            dns_edit_rollback(m->edit);
+        else
+            m->err = dns_edit_image(m->edit, m->key, &m->image, &m->diag);
+    }
     if (m->err == KEEL_ENOMEM)
         keel_diag_set(&m->diag, m->err, "%s", keel_strerror(m->err));
 }
@@ -237,7 +240,6 @@ static struct making *making_new(struct secondary *z, struct dns_fetcher *fetche
     m->zone = z;
     m->promise.on_kept = on_kept;
     keel_list_init(&m->promise.node);
-    m->apex = z->kept->apex;
     m->key = fetch->options.hash;
     m->soa = fetch->soa;
     m->expire = fetch->expire_known ? fetch->expire : UINT32_MAX;
@@ -247,11 +249,35 @@ static struct making *making_new(struct secondary *z, struct dns_fetcher *fetche
     m->records = fetch->records;
     if (m->incremental) {
         m->steps = dns_fetch_take_steps(fetch, &m->step_count);
-        m->old = dns_version_hold(z->kept->zone->version);
+        m->version = dns_version_hold(z->kept->zone->version);
     } else {
         m->compiler = dns_fetch_take(fetch);
     }
     return m;
+}
+
+/* A few differences. */
+static int change(struct secondary *z, struct making *m)
+{
+    struct dns_edit *edit = z->kept->edit;
+    int err = apply_steps(m, edit, &m->diag);
+    if (err)
+        dns_edit_rollback(edit);
+    else
+        err = dns_keeper_commit(z->kept, &m->promise, &m->diag);
+    return err;
+}
+
+/* Many, or a whole zone. */
+static int compile_apart(struct secondary *z, struct making *m)
+{
+    if (m->incremental) {
+        m->edit = dns_edit_snapshot(z->kept->edit);
+        if (!m->edit)
+            return keel_diag_set(&m->diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    }
+    int err = keel_offload_start(z->all->pool, &m->job, compile, on_compiled);
+    return err ? keel_diag_set(&m->diag, err, "%s", keel_strerror(err)) : 0;
 }
 
 static void make(struct secondary *z, struct dns_fetcher *fetcher)
@@ -261,13 +287,14 @@ static void make(struct secondary *z, struct dns_fetcher *fetcher)
         failed(z, false, keel_strerror(KEEL_ENOMEM));
         return;
     }
-    int err = keel_offload_start(z->all->pool, &m->job, compile, on_compiled);
-    if (err) {
-        failed(z, false, keel_strerror(err));
-        making_free(m);
-        return;
-    }
+    bool few = m->incremental && m->records <= EDIT_RECORDS;
     z->making = m;
+    int err = few ? change(z, m) : compile_apart(z, m);
+    if (err == 0)
+        return;
+    z->making = NULL;
+    failed(z, m->incremental, m->diag.text);
+    making_free(m);
 }
 
 /* --- asking --- */
@@ -318,15 +345,13 @@ static void ask(struct secondary *z, bool udp)
     struct dns_secondaries *s = z->all;
     const struct dns_refresh_zone *refresh = &z->refresh;
     const struct dns_primary *primary = &z->primaries[refresh->primary];
-    const struct dns_version *version = z->kept->zone->version;
     const struct dns_fetch_options options = {
         .apex = z->kept->apex,
         .key = primary->key,
         .udp = udp,
         .only_soa = udp,
         .ask_soa = udp || (refresh->have && !refresh->forced && (primary->tls || z->by_stream)),
-        /* differences are laid over an image; one with changes of its own comes whole */
-        .incremental = dns_refresh_incremental(refresh) && version && !version->view.delta,
+        .incremental = dns_refresh_incremental(refresh) && z->kept->edit,
         .have = refresh->have && !refresh->forced,
         .serial = refresh->soa.serial,
         .hash = {keel_rand_u64(), keel_rand_u64()},

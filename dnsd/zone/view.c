@@ -80,3 +80,11 @@ const struct dns_node *dns_view_next(const struct dns_view *view, struct dns_vie
         }
     }
 }
+
+void dns_view_soa(const struct dns_view *view, uint32_t numbers[5])
+{
+    const struct dns_set *set = dns_image_at(view->base, dns_view_newest(view)->soa_at);
+    const uint8_t *p = set->bytes + set->size - 20; /* one record, and they are its end */
+    for (unsigned i = 0; i < 5; i++)
+        numbers[i] = keel_get_u32(p + 4 * i);
+}

@@ -94,6 +94,9 @@ static inline const struct dns_node *dns_view_find(const struct dns_view *view, 
 const struct dns_node *dns_view_encloser(const struct dns_view *view, const struct dns_name *name,
                                          unsigned labels);
 
+/* The numbers of its SOA: serial, refresh, retry, expire, minimum. */
+void dns_view_soa(const struct dns_view *view, uint32_t numbers[5]);
+
 /* All nodes in canonical order, hashes (DNS_NODE_NSEC3) too. All zero: stands before the apex. */
 struct dns_view_walk {
     uint32_t base, delta; /* the next ones */

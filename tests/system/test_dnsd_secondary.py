@@ -420,8 +420,8 @@ def from_one_to_the_next():
             secondary(['z'], ['127.0.0.1:%d' % ports[1]], ports[2]) as third:
         follow(second, {'z': 5})
         follow(third, {'z': 5})
-        for serial in (6, 7):
-            first.write('z.zone', zone_of(serial, more=hosts(500 - serial)))
+        for serial, count in ((6, 499), (7, 25000), (8, 498)):  # few differences, and many
+            first.write('z.zone', zone_of(serial, more=hosts(count)))
             first.ctl('zone-reload', 'z')
             follow(second, {'z': serial})
             follow(third, {'z': serial})

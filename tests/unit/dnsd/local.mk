@@ -35,7 +35,6 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_name.c \
 	tests/unit/dnsd/test_notify.c \
 	tests/unit/dnsd/test_opt.c \
-	tests/unit/dnsd/test_patch.c \
 	tests/unit/dnsd/test_print.c \
 	tests/unit/dnsd/test_query.c \
 	tests/unit/dnsd/test_rdata.c \

@@ -45,7 +45,6 @@ int main(void)
         fetch_suite,
         ixfr_suite,
         refresh_suite,
-        patch_suite,
         top_suite,
         /* clang-format on */
     };

@@ -41,7 +41,6 @@ Suite *signed_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);
 Suite *journal_suite(void);
-Suite *patch_suite(void);
 Suite *refresh_suite(void);
 Suite *ixfr_suite(void);
 Suite *fetch_suite(void);

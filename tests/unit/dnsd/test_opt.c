@@ -92,6 +92,8 @@ START_TEST(answers_what_is_asked_for)
 }
 END_TEST
 
+static const uint32_t soa_numbers[] = {7, 2, 3, 4, 5};
+
 /* RFC 7314: a primary says what its SOA says, to who asks, about the SOA or in a transfer. */
 START_TEST(says_when_it_expires)
 {
@@ -108,6 +110,11 @@ START_TEST(says_when_it_expires)
     ck_assert_ptr_null(option(process(n, false, false), DNS_OPTION_EXPIRE, &size));
     n = ask("ns.z", DNS_TYPE_SOA, "\0\11\0\0", 4);
     ck_assert_ptr_null(option(process(n, false, false), DNS_OPTION_EXPIRE, &size));
+
+    uint32_t numbers[5];
+    const struct dns_view view = dns_zone_view(zones.items[0]);
+    dns_view_soa(&view, numbers);
+    ck_assert_mem_eq(numbers, soa_numbers, sizeof soa_numbers);
 
     zones.items[0]->allow_transfer.any = true;
     n = ask("z", DNS_TYPE_AXFR, "\0\11\0\0", 4);
