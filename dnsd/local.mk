@@ -57,6 +57,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/journal.c dnsd/serve/journal.h \
 	dnsd/serve/primaries.c dnsd/serve/primaries.h \
 	dnsd/serve/images.c dnsd/serve/images.h \
+	dnsd/serve/dump.c dnsd/serve/dump.h \
 	dnsd/serve/load.c dnsd/serve/load.h \
 	dnsd/serve/quota.c dnsd/serve/quota.h \
 	dnsd/serve/secret.c dnsd/serve/secret.h \
@@ -77,6 +78,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/versions.c dnsd/serve/versions.h \
 	dnsd/serve/settings.c dnsd/serve/settings.h \
 	dnsd/serve/tcp.c dnsd/serve/tcp.h \
+	dnsd/serve/tools.c dnsd/serve/tools.h \
 	dnsd/serve/transfer.c dnsd/serve/transfer.h \
 	dnsd/serve/updater.c dnsd/serve/updater.h \
 	dnsd/serve/updates.c dnsd/serve/updates.h \

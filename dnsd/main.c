@@ -7,6 +7,7 @@
 #include "dnsd/serve/serve.h"
 #include "dnsd/serve/settings.h"
 #include "dnsd/serve/tcp.h"
+#include "dnsd/serve/tools.h"
 #include "dnsd/serve/udp.h"
 
 int main(int argc, char **argv)
@@ -25,6 +26,7 @@ int main(int argc, char **argv)
         .free_settings = dns_settings_free,
         .tls = dns_settings_tls,
         .check = dns_keeper_check,
+        .tools = dns_tools,
         .start = dns_serve_start,
         .drain = dns_serve_drain,
         .stop = dns_serve_stop,

@@ -57,6 +57,11 @@ static void print_option(const char *name, const char *argument, bool optional, 
     printf("  %-24s %s\n", left, help);
 }
 
+static const struct keel_tool *tools_of(const struct keel_protocol *p)
+{
+    return KEEL_PROTOCOL_HAS(p, tools) ? p->tools : NULL;
+}
+
 static void print_help(const struct keel_protocol *p)
 {
     printf("%s - %s\n\nUsage: %s -c FILE [options]\n       %s --listen ADDR ... [options]\n\n",
@@ -67,6 +72,11 @@ static void print_help(const struct keel_protocol *p)
     for (size_t i = 0; i < sizeof common_options / sizeof common_options[0]; i++)
         print_option(common_options[i].name, common_options[i].argument,
                      common_options[i].value == 2, common_options[i].help);
+    for (const struct keel_tool *tool = tools_of(p); tool && tool->name; tool++) {
+        char left[64];
+        snprintf(left, sizeof left, "--%s %s", tool->name, tool->arguments);
+        printf("  %-24s %s\n", left, tool->help);
+    }
     printf(
         "\nSignals: HUP reload, TERM finish and stop, INT stop, USR1 reopen logs, USR2 upgrade.\n"
         "The manual: man %s. To look inside and steer: keelctl %s help.\n",
@@ -296,6 +306,24 @@ static int start(const struct keel_protocol *p, int argc, char **argv, struct co
     return status;
 }
 
+/* A tool stands first on the command line, alone with its arguments. Returns its exit status, or -1
+ * when there is none. */
+static int run_tool(const struct keel_protocol *p, int argc, char **argv)
+{
+    const struct keel_tool *tool = argc > 1 ? tools_of(p) : NULL;
+    while (tool && tool->name &&
+           (strncmp(argv[1], "--", 2) != 0 || strcmp(argv[1] + 2, tool->name) != 0))
+        tool++;
+    if (!tool || !tool->name)
+        return -1;
+    if (argc != (int)tool->count + 2) {
+        fprintf(stderr, "%s: --%s %s is all that is expected; see %s --help\n", p->name, tool->name,
+                tool->arguments, p->name);
+        return EXIT_USAGE;
+    }
+    return tool->run(argv + 2);
+}
+
 static int run_daemon(const struct keel_protocol *p, int argc, char **argv,
                       struct keel_manifest *manifest)
 {
@@ -308,7 +336,10 @@ static int run_daemon(const struct keel_protocol *p, int argc, char **argv,
         printf("%s %s (keel %s)\n", p->name, p->version, KEEL_VERSION);
         return EXIT_SUCCESS;
     }
-    int status = parse_command_line(p, &line, argc, argv);
+    int status = manifest ? -1 : run_tool(p, argc, argv);
+    if (status >= 0)
+        return status;
+    status = parse_command_line(p, &line, argc, argv);
     if (status == 0 && line.man)
         status = print_man(p);
     else if (status == 0)

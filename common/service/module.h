@@ -148,6 +148,16 @@ struct keel_cli_option {
     int (*apply)(const char *arg, struct keel_buf *out, struct keel_diag *diag);
 };
 
+/* A flag that does one thing and ends: no configuration, no server. */
+struct keel_tool {
+    const char *name;      /* "check-zone": --check-zone ...; NULL ends the table */
+    const char *arguments; /* "ORIGIN FILE" for --help */
+    unsigned count;        /* of them; they follow the flag, and nothing follows them */
+    const char *help;
+    /* Returns the exit status: 0, 1 for what it found. Writes to stdout, errors to stderr. */
+    int (*run)(char **arguments);
+};
+
 /* File-system rights that a worker keeps behind Landlock; and the log files that are opened for it,
  * because it may lack the rights when they are opened again. */
 struct keel_access {
@@ -241,6 +251,7 @@ struct keel_protocol {
     /* For --check alone, after configure: what a start would find wrong later, in a helper. An
      * error with diag. May be NULL. */
     int (*check)(void *settings, struct keel_diag *diag);
+    const struct keel_tool *tools; /* may be NULL */
 };
 /* True when the record is new enough to have the member. */
 #define KEEL_PROTOCOL_HAS(record, member)                                                          \

@@ -286,6 +286,17 @@ int dns_image_map_path(const char *path, struct dns_image_map **map, struct keel
     return map_at(AT_FDCWD, path, map, diag);
 }
 
+bool dns_image_file_is_one(const char *path)
+{
+    char start[sizeof DNS_IMAGE_FILE_MAGIC - 1];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is = fd >= 0 && read(fd, start, sizeof start) == sizeof start &&
+              memcmp(start, DNS_IMAGE_FILE_MAGIC, sizeof start) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
 struct dns_image_map *dns_image_map_hold(struct dns_image_map *map)
 {
     map->refs++;

@@ -50,6 +50,8 @@ int dns_images_map(struct dns_images *images, const char *name, struct dns_image
                    struct keel_diag *diag);
 /* The same of any file: a path. */
 int dns_image_map_path(const char *path, struct dns_image_map **map, struct keel_diag *diag);
+/* The file at a path begins as one of images does. */
+bool dns_image_file_is_one(const char *path);
 struct dns_image_map *dns_image_map_hold(struct dns_image_map *map);
 void dns_image_map_release(struct dns_image_map *map); /* may be NULL */
 

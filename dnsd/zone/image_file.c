@@ -9,7 +9,7 @@
 
 #define ZONES_MAX (1u << 24)
 
-static const uint8_t magic[8] = "keelzone";
+static const uint8_t magic[8] = DNS_IMAGE_FILE_MAGIC;
 
 struct file_head {
     uint8_t magic[8];

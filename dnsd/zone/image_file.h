@@ -18,6 +18,7 @@
 #include "common/base/err.h"
 #include "dnsd/zone/image.h"
 
+#define DNS_IMAGE_FILE_MAGIC "keelzone" /* its first bytes */
 #define DNS_IMAGE_FILE_PAGE 4096u
 
 /* A file that a zone was read from, as it was then. */

@@ -1,3 +1,4 @@
+#include "dnsd/serve/dump.h"
 #include "dnsd/serve/images.h"
 #include "dnsd/serve/load.h"
 #include "suites.h"
@@ -230,6 +231,36 @@ START_TEST(a_full_disk_leaves_nothing)
 }
 END_TEST
 
+/* all of the new file or all of the old one, and it looks as the old one did */
+START_TEST(a_zone_is_dumped_in_place)
+{
+    struct dns_image *image = support_image("z", HEAD "a A 192.0.2.9\n"), *again;
+    struct dns_view view = {.base = image};
+    struct dns_name apex = support_name("z");
+    struct keel_diag diag = {""};
+    struct stat st;
+    write_text(at("a.zone"), HEAD);
+    ck_assert_int_eq(chmod(at("a.zone"), 0640), 0);
+    ck_assert_msg(dns_dump_zone(&view, at("a.zone"), &diag) == 0, "%s", diag.text);
+    ck_assert_int_eq(stat(at("a.zone"), &st), 0);
+    ck_assert_uint_eq(st.st_mode & 07777, 0640);
+    ck_assert_int_eq(dns_load_zone(at("a.zone"), &apex, NULL, NULL, &again, NULL, &diag), 0);
+    ck_assert_uint_eq(again->records, image->records);
+    struct rlimit limit = {40, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_lt(dns_dump_zone(&view, at("a.zone"), &diag), 0);
+    limit.rlim_cur = RLIM_INFINITY;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert(strstr(diag.text, "cannot write"));
+    ck_assert_int_eq(stat(at("a.zone"), &st), 0);
+    ck_assert_int_gt(st.st_size, 40);
+    ck_assert_int_lt(dns_dump_zone(&view, at("none/a.zone"), &diag), 0);
+    keel_free(again);
+    keel_free(image);
+}
+END_TEST
+
 /* killed at any moment: what has its name is whole */
 START_TEST(a_killed_writer_leaves_whole_files)
 {
@@ -283,6 +314,7 @@ Suite *images_suite(void)
     tcase_add_test(tests, many_zones_share_a_file);
     tcase_add_test(tests, refuses_what_is_damaged);
     tcase_add_test(tests, a_full_disk_leaves_nothing);
+    tcase_add_test(tests, a_zone_is_dumped_in_place);
     suite_add_tcase(suite, tests);
     TCase *kills = tcase_create("kills");
     tcase_add_checked_fixture(kills, open_folder, check_and_close);
