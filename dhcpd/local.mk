@@ -10,6 +10,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/lease/offer.c dhcpd/lease/offer.h \
 	dhcpd/lease/pool.c dhcpd/lease/pool.h \
 	dhcpd/lease/store.h \
+	dhcpd/engine/admit.c dhcpd/engine/admit.h \
 	dhcpd/engine/claim.c dhcpd/engine/exchange.h dhcpd/engine/grant.c \
 	dhcpd/engine/config.c dhcpd/engine/config.h \
 	dhcpd/engine/ddns.c dhcpd/engine/ddns.h \
@@ -26,6 +27,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/engine/quota.c dhcpd/engine/quota.h \
 	dhcpd/engine/reply.c dhcpd/engine/reply.h \
 	dhcpd/engine/state.c dhcpd/engine/state.h \
+	dhcpd/serve/backlog.c dhcpd/serve/backlog.h \
 	dhcpd/serve/durable.c dhcpd/serve/durable.h \
 	dhcpd/serve/follow.c dhcpd/serve/follow.h \
 	dhcpd/serve/hook.c dhcpd/serve/hook.h dhcpd/serve/hook_helper.c \

@@ -89,12 +89,26 @@ static int fill_engine(struct dhcp_serve *s, struct keel_diag *diag)
     return 0;
 }
 
+/* What keeps a flood from one side away from all others. */
+static int protect(struct dhcp_serve *s, struct keel_diag *diag)
+{
+    const struct dhcp_settings *settings = s->instance->settings;
+    struct keel_hash_key secret = {keel_rand_u64(), keel_rand_u64()};
+    s->backlog = dhcp_backlog_new(s);
+    if (!s->backlog || dhcp_admission_init(&s->admission, settings->client_rate,
+                                           settings->relay_rate, secret) != 0)
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    return 0;
+}
+
 int dhcp_serve_activate(struct keel_instance *instance, struct keel_diag *diag)
 {
     struct dhcp_serve *s = instance->state;
     char path[4096];
     snprintf(path, sizeof path, "%s/leases", instance->state_dir);
     int err = dhcp_durable_open(&s->durable, path, diag);
+    if (!err)
+        err = protect(s, diag);
     if (!err)
         err = dhcp_follow_open(&s->follow, instance, s->durable.env, instance->settings, diag);
     if (!err)
@@ -112,9 +126,11 @@ int dhcp_serve_activate(struct keel_instance *instance, struct keel_diag *diag)
 void dhcp_serve_drain(struct keel_instance *instance)
 {
     struct dhcp_serve *s = instance->state;
-    /* who waits for a probe asks the next worker again */
+    /* who waits asks the next worker again */
     dhcp_probes_free(s->probes);
+    dhcp_backlog_free(s->backlog);
     s->probes = NULL;
+    s->backlog = NULL;
 }
 
 void dhcp_serve_helper(struct keel_instance *instance, unsigned helper, bool up)
@@ -139,6 +155,8 @@ void dhcp_serve_stop(struct keel_instance *instance)
         return;
     keel_timer_stop(&s->tick);
     dhcp_probes_free(s->probes);
+    dhcp_backlog_free(s->backlog);
+    dhcp_admission_fini(&s->admission);
     dhcp_engine_free(s->engine);
     dhcp_pool_watch_fini(&s->watch);
     dhcp_follow_close(&s->follow);
@@ -286,10 +304,56 @@ static void serve(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
     dhcp_follow_done(&s->follow);
 }
 
+/* The messages to be served now, in the order of their worth: who has an address goes before who is
+ * new. While more wait in the socket, those who are new wait here. Returns how many. */
+static unsigned admit(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
+                      const struct keel_datagram *batch, unsigned count,
+                      struct keel_datagram *admitted)
+{
+    struct keel_metrics *m = &s->instance->metrics;
+    uint64_t now = keel_loop_now(s->instance->loop);
+    uint8_t later[KEEL_DGRAM_BATCH];
+    unsigned n = 0, waiting = 0;
+    bool dropped;
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t peer = ntohl(batch[i].peer.in4.sin_addr.s_addr);
+        enum dhcp_admit a = dhcp_admit(&s->admission, batch[i].bytes, batch[i].size, peer, now);
+        if (a == DHCP_ADMIT_FIRST)
+            admitted[n++] = batch[i];
+        else if (a == DHCP_ADMIT_LATER)
+            later[waiting++] = (uint8_t)i;
+        else
+            keel_metric_add(m, DHCP_METRIC_DROPPED + (a == DHCP_REFUSE_RELAY ? 1 : 0), 1);
+    }
+    bool busy = count == KEEL_DGRAM_BATCH && s->backlog;
+    for (unsigned i = 0; i < waiting; i++) {
+        dropped = false;
+        if (!busy || !dhcp_backlog_add(s->backlog, endpoint, &batch[later[i]], &dropped))
+            admitted[n++] = batch[later[i]];
+        if (dropped)
+            keel_metric_add(m, DHCP_METRIC_DROPPED + 2, 1);
+    }
+    return n;
+}
+
 void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint *endpoint,
                       struct keel_dgram *dgram, struct keel_datagram *batch, unsigned count)
 {
-    serve(instance->state, endpoint, dgram, batch, count, 0);
+    struct dhcp_serve *s = instance->state;
+    struct keel_datagram admitted[KEEL_DGRAM_BATCH];
+    unsigned n = admit(s, endpoint, batch, count, admitted);
+    if (n > 0)
+        serve(s, endpoint, dgram, admitted, n, 0);
+    if (count == KEEL_DGRAM_BATCH && s->backlog)
+        dhcp_backlog_turn(s->backlog);
+}
+
+void dhcp_serve_later(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
+                      struct keel_datagram *batch, unsigned count)
+{
+    struct keel_dgram *dgram = keel_instance_dgram(s->instance, endpoint);
+    if (dgram) /* else the link went away meanwhile */
+        serve(s, endpoint, dgram, batch, count, 0);
 }
 
 void dhcp_serve_again(struct dhcp_serve *s, const struct keel_endpoint *endpoint,

@@ -6,7 +6,9 @@
 #define DHCPD_SERVE_SERVE_H
 
 #include "common/service/module.h"
+#include "dhcpd/engine/admit.h"
 #include "dhcpd/engine/engine.h"
+#include "dhcpd/serve/backlog.h"
 #include "dhcpd/serve/durable.h"
 #include "dhcpd/serve/follow.h"
 #include "dhcpd/serve/link.h"
@@ -26,6 +28,8 @@ struct dhcp_serve {
     struct dhcp_links links;
     struct dhcp_pool_watch watch;
     struct dhcp_probes *probes; /* NULL: none */
+    struct dhcp_admission admission;
+    struct dhcp_backlog *backlog; /* NULL: standby, or leaving */
     struct dhcp_decision decisions[KEEL_DGRAM_BATCH];
     uint8_t replies[KEEL_DGRAM_BATCH][DHCP_REPLY_ROOM];
 };
@@ -43,6 +47,9 @@ void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint
 void dhcp_serve_descriptor(struct keel_instance *instance, const struct keel_endpoint *endpoint,
                            int fd);
 
+/* For the backlog: messages that waited, of one port. */
+void dhcp_serve_later(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
+                      struct keel_datagram *batch, unsigned count);
 /* For probes. A message that waited is heard again; silent: the address where nobody is, 0:
  * somebody is there. */
 void dhcp_serve_again(struct dhcp_serve *s, const struct keel_endpoint *endpoint,

@@ -62,6 +62,8 @@ static int read_config(struct dhcp_settings *s, const struct keel_conf *conf,
     config->offer_time = dhcp_read_seconds(conf, "offer-time");
     s->ping_check = (uint64_t)keel_conf_int(conf, "ping-check");
     config->probe = s->ping_check > 0;
+    s->client_rate = (uint32_t)keel_conf_int(conf, "client-rate");
+    s->relay_rate = (uint32_t)keel_conf_int(conf, "relay-rate");
     int err = read_warnings(s, conf, diag);
     if (!err)
         err = dhcp_read_definitions(s, conf, diag);

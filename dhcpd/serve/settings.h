@@ -35,8 +35,9 @@ struct dhcp_settings {
     struct dhcp_config config;
     struct dhcp_option_def *definitions; /* the file's own options */
     unsigned definition_count;
-    uint64_t ping_check;             /* ns that a probe waits; 0: none */
-    struct dhcp_ddns_settings *ddns; /* NULL: none */
+    uint64_t ping_check;              /* ns that a probe waits; 0: none */
+    struct dhcp_ddns_settings *ddns;  /* NULL: none */
+    uint32_t client_rate, relay_rate; /* messages a second; 0: no limit */
     struct dhcp_hook *hooks;
     unsigned hook_count;
     unsigned hook_events;                  /* of all of them */

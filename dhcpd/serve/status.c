@@ -90,6 +90,15 @@ const struct keel_metric dhcp_metrics[] = {
     {"dhcpd_hook_commands_total", KEEL_COUNTER, "result=\"dropped\"",
      "Hooks told of events: commands that ended well or not, events dropped because too many "
      "waited."},
+    {"dhcpd_messages_dropped_total", KEEL_COUNTER, "reason=\"client-rate\"",
+     "Messages dropped unread: too many of one client, of one relay, or of new clients that "
+     "waited."},
+    {"dhcpd_messages_dropped_total", KEEL_COUNTER, "reason=\"relay-rate\"",
+     "Messages dropped unread: too many of one client, of one relay, or of new clients that "
+     "waited."},
+    {"dhcpd_messages_dropped_total", KEEL_COUNTER, "reason=\"backlog\"",
+     "Messages dropped unread: too many of one client, of one relay, or of new clients that "
+     "waited."},
     {0},
 };
 

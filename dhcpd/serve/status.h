@@ -24,6 +24,7 @@ enum dhcp_metric {
     DHCP_METRIC_PROBES,                                      /* + 0 silent, 1 answered */
     DHCP_METRIC_HOOK_EVENTS = DHCP_METRIC_PROBES + 2,        /* + 0 sent, 1 dropped */
     DHCP_METRIC_HOOK_COMMANDS = DHCP_METRIC_HOOK_EVENTS + 2, /* + 0 done, 1 failed, 2 dropped */
+    DHCP_METRIC_DROPPED = DHCP_METRIC_HOOK_COMMANDS + 3,     /* + 0 client, 1 relay, 2 backlog */
 };
 extern const struct keel_metric dhcp_metrics[];
 extern const struct keel_command dhcp_commands[];

@@ -12,6 +12,7 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/unit/dhcpd/test_engine.c \
 	tests/unit/dhcpd/test_filter.c \
 	tests/unit/dhcpd/test_ddns.c \
+	tests/unit/dhcpd/test_admit.c \
 	tests/unit/dhcpd/test_event.c \
 	tests/unit/dhcpd/test_hook.c \
 	tests/unit/dhcpd/test_probe.c \

@@ -24,6 +24,7 @@ Suite *edit_suite(void);
 Suite *event_suite(void);
 Suite *filter_suite(void);
 Suite *probe_suite(void);
+Suite *admit_suite(void);
 Suite *hook_suite(void);
 Suite *fqdn_suite(void);
 Suite *ddns_suite(void);
