@@ -126,7 +126,9 @@ static void publish(struct keeper_zone *zone)
     if (err == KEEL_ENOSPC ||
         (weight > MERGE_LEAST && weight > base_image(zone)->size / MERGE_PART))
         start_merge(zone);
-    set_owed(zone, err == KEEL_ENOSPC && zone->merging);
+    if (err == KEEL_ENOSPC && !zone->merging) /* we may not write: from memory */
+        err = publish_image(zone, &diag);
+    set_owed(zone, err == KEEL_ENOSPC);
     if (err == 0 || zone->owed)
         return;
     dns_name_to_text(name, zone->kept.apex.bytes);
@@ -210,14 +212,22 @@ int dns_keeper_recover(struct keeper_zone *zone, struct keel_diag *diag)
 
 /* --- the end of a turn: one commit for all that has come --- */
 
-/* In the store's batch, which is opened by the first. */
-static int open_batch(struct dns_keeper *keeper, struct keel_diag *diag)
+static int may_write(const struct dns_keeper *keeper, struct keel_diag *diag)
 {
     if (keeper->state != KEEPER_OWNER && keeper->state != KEEPER_RETIRING)
         return keel_diag_set(diag, KEEL_EACCES, "another process owns the zones");
     if (!keeper->store)
         return keel_diag_set(diag, KEEL_ESYS, "the state cannot be written");
-    int err = keeper->in_batch ? 0 : keel_store_begin(keeper->store);
+    return 0;
+}
+
+/* The store's batch, which is opened by the first. */
+static int open_batch(struct dns_keeper *keeper, struct keel_diag *diag)
+{
+    int err = may_write(keeper, diag);
+    if (err)
+        return err;
+    err = keeper->in_batch ? 0 : keel_store_begin(keeper->store);
     if (err)
         return keel_diag_set(diag, err, "the state cannot be written: %s", keel_strerror(err));
     if (!keeper->in_batch)
@@ -265,6 +275,17 @@ static void undo(struct dns_keeper *keeper)
             KEEL_ASSERT(false, "what is in memory is not what is on the disk");
         }
     }
+}
+
+/* What came in this turn is not kept. */
+static void drop_batch(struct dns_keeper *keeper, int err)
+{
+    if (keeper->in_batch)
+        keel_store_abort(keeper->store);
+    keeper->in_batch = false;
+    keel_io_change(&keeper->turn, 0);
+    undo(keeper);
+    keep_promises(&keeper->promised, err);
 }
 
 static void publish_changed(struct dns_keeper *keeper)
@@ -391,19 +412,36 @@ static int append(struct keeper_zone *zone, const struct dns_diff *diff, struct 
                : 0;
 }
 
+/* Nothing changes: kept as soon as what came before is, on which it may rest. */
+static void promise_nothing(struct dns_keeper *keeper, struct dns_promise *promise)
+{
+    if (keeper->in_batch)
+        keel_list_push_back(&keeper->promised, &promise->node);
+    else if (!keel_list_empty(&keeper->visible))
+        keel_list_push_back(&keeper->visible, &promise->node);
+    else
+        promise->on_kept(promise, 0);
+}
+
 int dns_keeper_commit(struct dns_kept *kept, struct dns_promise *promise, struct keel_diag *diag)
 {
     struct dns_keeper *keeper = kept->keeper;
     struct keeper_zone *zone = zone_of(kept);
     struct dns_diff diff;
     dns_diff_init(&diff);
-    int err = open_batch(keeper, diag);
-    if (!err && zone->replacing)
-        err = keel_diag_set(diag, KEEL_EBUSY, "the zone is being replaced just now");
+    int err = zone->replacing
+                  ? keel_diag_set(diag, KEEL_EBUSY, "the zone is being replaced just now")
+                  : may_write(keeper, diag);
     if (!err) {
         err = dns_edit_difference(kept->edit, &diff);
         if (err)
             no_memory(diag);
+    }
+    if (!err && diff.deleted_count == 0 && diff.added_count == 0) {
+        dns_edit_rollback(kept->edit);
+        dns_diff_fini(&diff);
+        promise_nothing(keeper, promise);
+        return 0;
     }
     if (!err)
         err = dns_edit_commit(kept->edit, diag);
@@ -413,17 +451,14 @@ int dns_keeper_commit(struct dns_kept *kept, struct dns_promise *promise, struct
         return err;
     }
     mark_changed(zone);
-    if (zone->unrecorded)
+    err = open_batch(keeper, diag);
+    if (!err && zone->unrecorded)
         err = dns_keeper_record(zone);
     if (!err)
         err = append(zone, &diff, diag);
     dns_diff_fini(&diff);
     if (err) { /* the batch, or this zone's part of it, is lost: all of it is undone */
-        keel_store_abort(keeper->store);
-        keeper->in_batch = false;
-        keel_io_change(&keeper->turn, 0);
-        undo(keeper);
-        keep_promises(&keeper->promised, err);
+        drop_batch(keeper, err);
         return err;
     }
     zone->unflushed = true;
@@ -505,11 +540,7 @@ static int install(struct keeper_replacing *r, struct keeper_zone *zone)
     mark_changed(zone);
     if (!err)
         return 0;
-    keel_store_abort(r->keeper->store);
-    r->keeper->in_batch = false;
-    keel_io_change(&r->keeper->turn, 0);
-    undo(r->keeper);
-    keep_promises(&r->keeper->promised, err);
+    drop_batch(r->keeper, err);
     return keel_diag_set(&r->diag, err, "%s", keel_strerror(err));
 }
 
