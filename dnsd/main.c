@@ -29,6 +29,7 @@ int main(int argc, char **argv)
         .tools = dns_tools,
         .start = dns_serve_start,
         .drain = dns_serve_drain,
+        .busy = dns_serve_busy,
         .stop = dns_serve_stop,
         .connection_size = dns_tcp_connection_size,
         .stream = &dns_tcp_stream,

@@ -304,12 +304,11 @@ static void publish_changed(struct dns_keeper *keeper)
         zone->unrecorded = false;
         int err = dns_keeper_serve(zone, base, zone->next_offset);
         if (!err && dns_keeper_changes(zone)) {
-            /* the edit that goes reads its own base until it is gone */
-            struct dns_shared *old = zone->base ? dns_shared_hold(zone->base) : NULL;
+            dns_edit_free(zone->kept.edit); /* it reads the old base */
+            zone->kept.edit = NULL;
             dns_keeper_set_base(zone, base, zone->next_offset);
             err = replay(zone, &diag);
             zone->unflushed = false; /* a file, or a transfer */
-            dns_shared_release(keeper->publisher, old);
         }
         if (err)
             keel_error("keeper", "cannot serve a new base", "reason=%s",
@@ -705,6 +704,18 @@ static int take_base(struct keeper_merging *m, struct keeper_zone *zone)
     return err;
 }
 
+/* From memory: the base on the disk stays what it was. */
+static void publish_owed(struct keeper_zone *zone)
+{
+    struct dns_keeper *keeper = zone->kept.keeper;
+    struct keel_diag diag = {""};
+    if (publish_image(zone, &diag) != 0)
+        keel_error("zone", "cannot serve the changes", "reason=%s", diag.text);
+    set_owed(zone, false);
+    keeper->awaited = dns_publisher_flush(keeper->publisher);
+    dns_keeper_confirmed(keeper, dns_publisher_confirmed(keeper->publisher));
+}
+
 static void free_merging(struct keeper_merging *m)
 {
     dns_edit_free(m->snapshot);
@@ -738,11 +749,11 @@ static void on_merged(struct keel_job *job, int err)
         if (old[0])
             dns_images_remove(m->keeper->images, old);
     } else {
-        if (ours)
-            set_owed(zone, false);
+        if (ours && zone->owed) /* who waits does not wait for a file */
+            publish_owed(zone);
         if (m->name[0])
             dns_images_remove(m->keeper->images, m->name);
-        if (err != KEEL_ECANCELED) {
+        if (err != KEEL_ECANCELED && m->keeper->state == KEEPER_OWNER) {
             dns_name_to_text(name, m->apex.bytes);
             keel_warning("zone", "cannot make a new base, the journal goes on", "zone=%s reason=%s",
                          name, m->diag.text[0] ? m->diag.text : keel_strerror(err));

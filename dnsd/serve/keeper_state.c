@@ -83,31 +83,52 @@ static int read_records(struct dns_keeper *keeper)
     return err;
 }
 
-/* The base that the record names, looked through; NULL: it cannot be used. Holds *file. */
+/* The base that the record names, looked through; NULL with diag: it cannot be used. Holds *file.
+ */
+static const struct dns_image *look_through(struct keeper_zone *zone, struct dns_shared **file,
+                                            struct dns_image_zone *where, int *err,
+                                            struct keel_diag *diag)
+{
+    struct dns_keeper *keeper = zone->kept.keeper;
+    const struct dns_image *image = NULL;
+    *err = dns_keeper_open_file(keeper, zone->record->base, dns_keeper_changes(zone), file, diag);
+    if (*err)
+        return NULL;
+    struct keeper_file *owner = (*file)->owner;
+    if (dns_keeper_find_image(*file, &zone->kept.apex, owner->cursor, where) == 0) {
+        owner->cursor++;
+        image = dns_image_file_image(&owner->map->file, where, diag);
+    }
+    if (!image)
+        dns_shared_release(keeper->publisher, *file);
+    return image;
+}
+
+/* An older keeper may make a new base, and remove the old one, before we open it. */
 static const struct dns_image *map_base(struct keeper_zone *zone, struct dns_shared **file,
                                         struct dns_image_zone *where)
 {
     struct dns_keeper *keeper = zone->kept.keeper;
     struct keel_diag diag = {""};
-    const struct dns_image *image = NULL;
+    struct dns_journal_zone known;
     char name[DNS_NAME_TEXT];
-    int err =
-        dns_keeper_open_file(keeper, zone->record->base, zone->kept.zone->changes, file, &diag);
-    if (!err) {
-        struct keeper_file *owner = (*file)->owner;
-        if (dns_keeper_find_image(*file, &zone->kept.apex, owner->cursor, where) == 0) {
-            owner->cursor++;
-            image = dns_image_file_image(&owner->map->file, where, &diag);
-        }
-        if (!image)
-            dns_shared_release(keeper->publisher, *file);
+    int err = 0;
+    for (unsigned tries = 0; tries < 10; tries++) {
+        const struct dns_image *image = look_through(zone, file, where, &err, &diag);
+        if (image)
+            return image;
+        if (err != KEEL_ENOENT || !keeper->store || keel_store_read(keeper->store) != 0)
+            break;
+        err = dns_journal_find(&keeper->journal, &zone->kept.apex, &known);
+        keel_store_read_end(keeper->store);
+        if (err || strcmp(known.base, zone->record->base) == 0 ||
+            keep_record(keeper, &zone->kept.apex, &known) != 0)
+            break;
     }
-    if (!image) {
-        dns_name_to_text(name, zone->kept.apex.bytes);
-        keel_warning("zone", "its image cannot be used", "zone=%s file=%s reason=%s", name,
-                     zone->record->base, diag.text);
-    }
-    return image;
+    dns_name_to_text(name, zone->kept.apex.bytes);
+    keel_warning("zone", "its image cannot be used", "zone=%s file=%s reason=%s", name,
+                 zone->record->base, diag.text);
+    return NULL;
 }
 
 /* --- the start --- */
@@ -121,6 +142,8 @@ static int serve_base(struct keeper_zone *zone, struct dns_shared *file,
         return no_memory(diag);
     if (!dns_keeper_changes(zone))
         return 0;
+    dns_edit_free(zone->kept.edit); /* it reads the old base */
+    zone->kept.edit = NULL;
     dns_keeper_set_base(zone, file, where->offset);
     err = dns_keeper_recover(zone, diag);
     zone->unflushed = where->source_count == 0 || zone->step > zone->base_step;

@@ -351,6 +351,13 @@ void dns_serve_drain(struct keel_instance *instance)
     keel_instance_send(instance, 0, DNS_MSG_LEAVING, 0, 0, NULL, 0, NULL, 0);
 }
 
+/* What the keeper has still to answer, somebody waits for. */
+unsigned dns_serve_busy(struct keel_instance *instance)
+{
+    const struct dns_serve *serve = instance->state;
+    return dns_requests_waiting(&serve->requests);
+}
+
 void dns_serve_stop(struct keel_instance *instance)
 {
     struct dns_serve *serve = instance->state;

@@ -95,6 +95,7 @@ extern const struct keel_command dns_commands[];
 
 int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag);
 void dns_serve_drain(struct keel_instance *instance);
+unsigned dns_serve_busy(struct keel_instance *instance);
 void dns_serve_stop(struct keel_instance *instance);
 /* See struct keel_protocol. */
 void dns_serve_on_helper(struct keel_instance *instance, unsigned helper, bool up);
