@@ -5,7 +5,8 @@
 
 struct dns_compiler {
     struct dns_tree tree;
-    const char *file; /* last one copied: files come in runs */
+    const char *file;  /* last one copied: files come in runs */
+    const char *given; /* the same as it was given */
     dns_zone_warning warn;
     void *warn_arg;
     struct dns_layout layout; /* while finishing */
@@ -73,8 +74,9 @@ int dns_compiler_add(void *compiler, const struct dns_scanned *record, struct ke
     int err = check_place(c, &owner, record->type, diag);
     if (err)
         return err;
-    if (!c->file || strcmp(c->file, record->file) != 0)
+    if (!c->file || (c->given != record->file && strcmp(c->file, record->file) != 0))
         c->file = keel_arena_strdup(&c->tree.arena, record->file);
+    c->given = record->file;
     struct dns_tree_node *node = dns_tree_get(&c->tree, &owner);
     const struct dns_tree_record head = {.file = c->file,
                                          .line = record->line,
@@ -104,6 +106,8 @@ static int set_flags(struct dns_compiler *c)
 {
     for (size_t i = 0; i < c->tree.names.count; i++) {
         struct dns_tree_node *node = c->tree.order[i], *parent = node->parent;
+        if (i + 8 < c->tree.names.count)
+            __builtin_prefetch(c->tree.order[i + 8]);
         node->up = parent ? parent->number : node->number;
         if (dns_tree_flags(&c->tree, node, parent ? parent->flags : 0, parent ? parent->cut : 0))
             return dns_layout_fail(&c->layout, node->records, node,
@@ -115,7 +119,7 @@ static int set_flags(struct dns_compiler *c)
 static uint32_t find_addresses(void *arg, const uint8_t *name, size_t size)
 {
     const struct dns_tree_node *node = dns_tree_find(arg, name, size);
-    if (node && (dns_tree_record(node, DNS_TYPE_A) || dns_tree_record(node, DNS_TYPE_AAAA)))
+    if (node && node->has & DNS_HAS_ADDRESS)
         return node->number;
     return DNS_NO_NODE;
 }
@@ -138,6 +142,6 @@ int dns_compiler_finish(struct dns_compiler *c, struct dns_image **image, struct
     if (err)
         return err;
     dns_layout_header(&c->layout)->size = (uint32_t)keel_buf_size(out);
-    *image = keel_memdup(keel_buf_bytes(out), keel_buf_size(out));
+    *image = (struct dns_image *)keel_buf_take(out);
     return *image ? 0 : no_memory(diag);
 }

@@ -1,5 +1,6 @@
 #include "dnsd/zone/layout.h"
 
+#include "dnsd/wire/rdata.h"
 #include "dnsd/wire/type.h"
 
 #include <stdlib.h>
@@ -31,13 +32,29 @@ static int compare_records(const void *a, const void *b)
     return d ? d : x->size - y->size;
 }
 
+#define FEW 16
+/* Most names have a handful of records: no call is worth it for them. */
+static void sort_few(struct dns_tree_record **records, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++) {
+        struct dns_tree_record *moved = records[i];
+        unsigned k = i;
+        for (; k > 0 && compare_records(&records[k - 1], &moved) > 0; k--)
+            records[k] = records[k - 1];
+        records[k] = moved;
+    }
+}
+
 /* The node's records by type and rdata, doubles dropped (the lower TTL stays). Returns how many. */
 static unsigned sort_records(struct dns_layout *c, const struct dns_tree_node *node)
 {
     unsigned count = 0, kept = 0;
     for (struct dns_tree_record *r = node->records; r; r = r->next)
         c->sorted[count++] = r;
-    qsort(c->sorted, count, sizeof *c->sorted, compare_records);
+    if (count <= FEW)
+        sort_few(c->sorted, count);
+    else
+        qsort(c->sorted, count, sizeof *c->sorted, compare_records);
     for (unsigned i = 0; i < count; i++) {
         if (kept > 0 && compare_records(&c->sorted[kept - 1], &c->sorted[i]) == 0) {
             if (c->sorted[i]->ttl < c->sorted[kept - 1]->ttl)
@@ -114,6 +131,15 @@ static struct dns_node *image_node(struct dns_layout *c, uint32_t number)
     return (struct dns_node *)(keel_buf_bytes(&c->out) + c->nodes_at) + (number - c->tree->first);
 }
 
+/* What the sets and long names will take at most: memory that is never touched costs nothing, and
+ * a block that does not grow is not copied. */
+static size_t room_for_sets(const struct dns_tree *tree)
+{
+    size_t each = sizeof(struct dns_set) + 12 + 3 + DNS_RDATA_NAMES * sizeof(struct dns_fix) +
+                  sizeof(struct dns_link);
+    return (size_t)tree->records * each + (size_t)tree->bytes + tree->names.count * 48 + 4096;
+}
+
 /* Header, nodes and slots have known sizes; sets and long names follow. */
 static int begin_block(struct dns_layout *c)
 {
@@ -123,7 +149,10 @@ static int begin_block(struct dns_layout *c)
     size_t nodes_at = (sizeof(struct dns_image) + 63) & ~(size_t)63;
     size_t slots_at = nodes_at + (size_t)nodes * sizeof(struct dns_node);
     size_t size = slots_at + (size_t)slots * sizeof(struct dns_slot);
-    uint8_t *block = size < UINT32_MAX ? keel_buf_reserve(&c->out, size) : NULL;
+    size_t room = size + room_for_sets(c->tree);
+    if (room >= UINT32_MAX)
+        room = size;
+    uint8_t *block = size < UINT32_MAX ? keel_buf_reserve(&c->out, room) : NULL;
     if (!block)
         return no_memory(c->diag);
     memset(block, 0, size);
@@ -143,7 +172,7 @@ static int begin_block(struct dns_layout *c)
 static void put_slot(struct dns_layout *c, const struct dns_tree_node *node)
 {
     struct dns_slot *slots = (struct dns_slot *)(keel_buf_bytes(&c->out) + c->slots_at);
-    uint64_t hash = keel_hash(&c->tree->key, node->name, node->size);
+    uint64_t hash = node->hash;
     uint32_t i = (uint32_t)hash & header(c)->slot_mask;
     while (slots[i].node != 0)
         i = (i + 1) & header(c)->slot_mask;
@@ -291,6 +320,24 @@ static int reserve_scratch(struct dns_layout *c)
     return c->sorted && c->rdata ? 0 : no_memory(c->diag);
 }
 
+/* Names stand in memory in the order of the file, and come in that of the zone. */
+static void fetch_ahead(const struct dns_layout *c, size_t i)
+{
+    const struct dns_tree *tree = c->tree;
+    const struct dns_slot *slots = (const struct dns_slot *)(keel_buf_bytes(&c->out) + c->slots_at);
+    if (i + 12 < tree->names.count) {
+        __builtin_prefetch(tree->order[i + 12]);
+        __builtin_prefetch(tree->order[i + 12]->name + 40);
+    }
+    if (i + 6 < tree->names.count) {
+        const struct dns_tree_node *node = tree->order[i + 6];
+        __builtin_prefetch(node->records);
+        __builtin_prefetch(&slots[(uint32_t)node->hash & (dns_layout_header(c)->slot_mask)], 1);
+    }
+    if (i + 3 < tree->names.count && tree->order[i + 3]->records)
+        __builtin_prefetch(tree->order[i + 3]->records->next);
+}
+
 int dns_layout_write(struct dns_layout *c)
 {
     const struct dns_tree *tree = c->tree;
@@ -298,14 +345,15 @@ int dns_layout_write(struct dns_layout *c)
     int err = reserve_scratch(c);
     if (err == 0)
         err = begin_block(c);
-    for (size_t i = 0; err == 0 && i < tree->names.count; i++)
+    for (size_t i = 0; err == 0 && i < tree->names.count; i++) {
+        fetch_ahead(c, i);
         err = put_node(c, tree->order[i]);
-    if (err)
-        return err;
-    for (size_t i = 0; i < tree->names.count; i++)
         /* a delta has slots for all: they hide what the base has */
         if (c->origin || !(tree->order[i]->flags & DNS_NODE_NSEC3))
             put_slot(c, tree->order[i]);
+    }
+    if (err)
+        return err;
     header(c)->records = c->records;
     return put_negative_soa(c);
 }

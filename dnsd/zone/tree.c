@@ -35,27 +35,64 @@ struct dns_tree_node *dns_tree_find(const struct dns_tree *tree, const uint8_t *
     return keel_table_find(&tree->names, keel_hash(&tree->key, name, size), name, size, node_equal);
 }
 
-struct dns_tree_node *dns_tree_get(struct dns_tree *tree, const struct dns_name *name)
+static struct dns_tree_node *make_node(struct dns_tree *tree, const struct dns_name *name,
+                                       uint64_t hash)
 {
     uint8_t key[DNS_NAME_KEY_MAX];
-    struct dns_tree_node *node = dns_tree_find(tree, name->bytes, name->size);
-    if (node)
-        return node;
     size_t key_size = dns_name_sort_key(name, key);
-    node = keel_arena_calloc(&tree->arena, sizeof *node + name->size + key_size);
+    struct dns_tree_node *node =
+        keel_arena_alloc(&tree->arena, sizeof *node + name->size + key_size);
     if (!node)
         return NULL;
-    node->key_size = (uint16_t)key_size;
-    node->labels = name->labels;
-    node->size = name->size;
-    node->base = DNS_NO_NODE;
+    *node = (struct dns_tree_node){.hash = hash,
+                                   .base = DNS_NO_NODE,
+                                   .key_size = (uint16_t)key_size,
+                                   .labels = name->labels,
+                                   .size = name->size};
     memcpy(node->name, name->bytes, name->size);
     memcpy(node->name + name->size, key, key_size);
-    if (keel_table_add(&tree->names, keel_hash(&tree->key, node->name, node->size), node) != 0)
+    if (keel_table_add(&tree->names, hash, node) != 0)
         return NULL;
     if (name->labels > tree->max_labels)
         tree->max_labels = name->labels;
     return node;
+}
+
+struct dns_tree_node *dns_tree_get(struct dns_tree *tree, const struct dns_name *name)
+{
+    if (tree->last && node_equal(tree->last, name->bytes, name->size))
+        return tree->last;
+    uint64_t hash = keel_hash(&tree->key, name->bytes, name->size);
+    struct dns_tree_node *node =
+        keel_table_find(&tree->names, hash, name->bytes, name->size, node_equal);
+    if (!node)
+        node = make_node(tree, name, hash);
+    if (node)
+        tree->last = node;
+    return node;
+}
+
+static uint8_t kind_of(uint16_t type)
+{
+    switch (type) {
+    case DNS_TYPE_SOA:
+        return DNS_HAS_SOA;
+    case DNS_TYPE_NS:
+        return DNS_HAS_NS;
+    case DNS_TYPE_CNAME:
+        return DNS_HAS_CNAME;
+    case DNS_TYPE_DNAME:
+        return DNS_HAS_DNAME;
+    case DNS_TYPE_A:
+    case DNS_TYPE_AAAA:
+        return DNS_HAS_ADDRESS;
+    case DNS_TYPE_NSEC3:
+        return DNS_HAS_NSEC3;
+    case DNS_TYPE_RRSIG:
+        return DNS_HAS_RRSIG;
+    default:
+        return DNS_HAS_OTHER;
+    }
 }
 
 int dns_tree_add(struct dns_tree *tree, struct dns_tree_node *node,
@@ -70,6 +107,9 @@ int dns_tree_add(struct dns_tree *tree, struct dns_tree_node *node,
         memcpy(copy->rdata, rdata, record->size);
     node->records = copy;
     node->count++;
+    node->has |= kind_of(record->type);
+    tree->records++;
+    tree->bytes += record->size;
     return 0;
 }
 
@@ -87,6 +127,10 @@ static int fill_above(struct dns_tree *tree, struct dns_tree_node *node)
 {
     struct dns_name name, up;
     while (node != tree->apex && !node->parent) {
+        if (node->labels == tree->apex->labels + 1) { /* most names of most zones */
+            node->parent = tree->apex;
+            return 0;
+        }
         dns_name_set(&name, node->name);
         dns_name_set(&up, name.bytes + name.offsets[1]);
         node->parent = dns_tree_get(tree, &up);
@@ -121,10 +165,31 @@ int dns_tree_fill(struct dns_tree *tree)
     return err;
 }
 
-static int compare_nodes(const void *a, const void *b)
+/* Sorting looks at the nodes themselves only where the first bytes of two keys, behind the apex
+ * that all have in common, are the same. */
+struct sort_item {
+    uint64_t first, second; /* 16 bytes, zeros behind a shorter key */
+    struct dns_tree_node *node;
+};
+
+static void set_item(struct sort_item *item, struct dns_tree_node *node, size_t skip)
 {
-    const struct dns_tree_node *x = *(struct dns_tree_node *const *)a,
-                               *y = *(struct dns_tree_node *const *)b;
+    uint8_t bytes[16] = {0};
+    size_t n = node->key_size - skip;
+    memcpy(bytes, node->name + node->size + skip, n < sizeof bytes ? n : sizeof bytes);
+    item->first = (uint64_t)keel_get_u32(bytes) << 32 | keel_get_u32(bytes + 4);
+    item->second = (uint64_t)keel_get_u32(bytes + 8) << 32 | keel_get_u32(bytes + 12);
+    item->node = node;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    const struct sort_item *p = a, *q = b;
+    if (p->first != q->first)
+        return p->first < q->first ? -1 : 1;
+    if (p->second != q->second)
+        return p->second < q->second ? -1 : 1;
+    const struct dns_tree_node *x = p->node, *y = q->node;
     size_t n = x->key_size < y->key_size ? x->key_size : y->key_size;
     int d = memcmp(x->name + x->size, y->name + y->size, n);
     return d ? d : x->key_size - y->key_size;
@@ -132,32 +197,35 @@ static int compare_nodes(const void *a, const void *b)
 
 int dns_tree_sort(struct dns_tree *tree)
 {
+    size_t count = tree->names.count;
     int err = list_nodes(tree);
-    if (err)
-        return err;
-    qsort(tree->order, tree->names.count, sizeof *tree->order, compare_nodes);
-    for (size_t i = 0; i < tree->names.count; i++)
+    struct sort_item *items = err ? NULL : keel_malloc(count * sizeof *items);
+    if (!items)
+        return KEEL_ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        set_item(&items[i], tree->order[i], tree->apex->key_size);
+    qsort(items, count, sizeof *items, compare_items);
+    for (size_t i = 0; i < count; i++) {
+        tree->order[i] = items[i].node;
         tree->order[i]->number = tree->first + (uint32_t)i;
+    }
+    keel_free(items);
     return 0;
 }
 
 /* True when there is a hash of the zone's names here and nothing else (RFC 5155, 3). */
 static bool is_hash(const struct dns_tree *tree, const struct dns_tree_node *node)
 {
-    if (node->labels != tree->apex->labels + 1 || !dns_tree_record(node, DNS_TYPE_NSEC3))
-        return false;
-    for (const struct dns_tree_record *r = node->records; r; r = r->next)
-        if (r->type != DNS_TYPE_NSEC3 && r->type != DNS_TYPE_RRSIG)
-            return false;
-    return true;
+    return node->labels == tree->apex->labels + 1 && node->has & DNS_HAS_NSEC3 &&
+           !(node->has & ~(DNS_HAS_NSEC3 | DNS_HAS_RRSIG));
 }
 
 int dns_tree_flags(const struct dns_tree *tree, struct dns_tree_node *node, uint16_t up_flags,
                    uint32_t up_cut)
 {
-    if (dns_tree_record(node, DNS_TYPE_DNAME))
+    if (node->has & DNS_HAS_DNAME)
         node->flags |= DNS_NODE_DNAME;
-    if (dns_tree_record(node, DNS_TYPE_CNAME))
+    if (node->has & DNS_HAS_CNAME)
         node->flags |= DNS_NODE_CNAME;
     if (node == tree->apex)
         return 0;
@@ -170,7 +238,7 @@ int dns_tree_flags(const struct dns_tree *tree, struct dns_tree_node *node, uint
     if (up_flags & (DNS_NODE_CUT | DNS_NODE_BELOW_CUT)) {
         node->flags |= DNS_NODE_BELOW_CUT;
         node->cut = up_cut;
-    } else if (dns_tree_record(node, DNS_TYPE_NS)) {
+    } else if (node->has & DNS_HAS_NS) {
         node->flags |= DNS_NODE_CUT;
         node->cut = node->number;
     }

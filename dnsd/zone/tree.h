@@ -17,9 +17,22 @@ struct dns_tree_record {
     uint8_t rdata[];
 };
 
+/* What a name has, so that nobody has to look through its records for it. */
+enum {
+    DNS_HAS_SOA = 1,
+    DNS_HAS_NS = 2,
+    DNS_HAS_CNAME = 4,
+    DNS_HAS_DNAME = 8,
+    DNS_HAS_ADDRESS = 16, /* A or AAAA */
+    DNS_HAS_NSEC3 = 32,
+    DNS_HAS_RRSIG = 64,
+    DNS_HAS_OTHER = 128,
+};
+
 /* A name. The sort key stands behind it in memory. */
 struct dns_tree_node {
     struct dns_tree_node *parent; /* NULL: it is not in the tree (of a delta) */
+    uint64_t hash;                /* of the name */
     struct dns_tree_record *records;
     uint32_t count;             /* of records, doubles included */
     uint32_t number;            /* canonical, once sorted */
@@ -27,6 +40,7 @@ struct dns_tree_node {
     uint32_t base;              /* the node that it replaces; DNS_NO_NODE: none */
     uint16_t flags, key_size;
     uint8_t labels, size;
+    uint8_t has;    /* DNS_HAS_... */
     uint8_t name[]; /* lower-cased, then the key */
 };
 
@@ -35,7 +49,9 @@ struct dns_tree {
     struct keel_hash_key key;
     struct keel_table names;
     struct dns_tree_node *apex;
-    struct dns_name apex_name; /* lower-cased */
+    struct dns_tree_node *last; /* got: records of a name come in runs */
+    struct dns_name apex_name;  /* lower-cased */
+    uint64_t records, bytes;    /* added, with their rdata */
     unsigned max_labels;
     struct dns_tree_node **order; /* canonical, once sorted */
     uint32_t first;               /* the number of the first of them */
