@@ -10,9 +10,10 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import ask_udp, free_port, query, wire, zone_text
+from dns import ask_udp, framed, free_port, query, read_message, wire, zone_text
 from keel import Daemon, directory, need_program, output, program, run, spawn, tap, until
 
 KEY = 'transfer.example.'
@@ -145,7 +146,7 @@ class Named(Primary):
 
 class Nsd(Primary):
     program = 'nsd'
-    incremental = False  # it has differences only of what it was sent as such
+    incremental = True
 
     def argv(self):
         return [need_program('nsd'), '-d', '-c', self.path('conf')]
@@ -174,6 +175,8 @@ class Nsd(Primary):
         zone:
             name: "%s"
             zonefile: "%s.zone"
+            store-ixfr: yes
+            create-ixfr: yes
             notify: 127.0.0.1@%d %s
             provide-xfr: 127.0.0.1 %s
         ''' % (z, z, self.notify, KEY, KEY) for z in self.texts)
@@ -355,6 +358,133 @@ def on_demand():
         follow(ours, {'y': 1})
         ours.ctl('zone-remove', 'y')
         until(lambda: serial_of(ours.address('udp'), 'y') is None, 'y to be gone')
+
+
+class Rogue:
+    """A primary in our hands: what it says to an IXFR and to an AXFR is a list of messages."""
+
+    def __init__(self, serial):
+        self.serial, self.answers, self.asked = serial, {}, []
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.tcp = socket.socket()
+        self.port = free_port()
+        self.udp.bind(('127.0.0.1', self.port))
+        self.tcp.bind(('127.0.0.1', self.port))
+        self.tcp.listen(8)
+        self.threads = [threading.Thread(target=f, daemon=True) for f in (self.by_udp, self.by_tcp)]
+        for thread in self.threads:
+            thread.start()
+
+    def close(self):
+        for s in (self.udp, self.tcp):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            s.close()
+
+    def message(self, request, records, rcode=0):
+        end = 12 + len(wire('z')) + 4
+        return request[:2] + struct.pack('>5H', 0x8400 | rcode, 1, len(records), 0, 0) \
+            + request[12:end] + b''.join(records)
+
+    def by_udp(self):
+        while True:
+            try:
+                request, peer = self.udp.recvfrom(4096)
+                self.udp.sendto(self.message(request, [soa_record(self.serial)]), peer)
+            except (OSError, TypeError):  # closed
+                return
+
+    def by_tcp(self):
+        while True:
+            try:
+                s = self.tcp.accept()[0]
+            except OSError:
+                return
+            with s:
+                s.settimeout(10)
+                try:
+                    while True:
+                        request = read_message(s)
+                        kind = struct.unpack('>H', request[12 + len(wire('z')):][:2])[0]
+                        self.asked.append(kind)
+                        answer = self.answers[kind]
+                        for records in answer:
+                            if records == 'garbage':
+                                s.sendall(b'\x01\x00' + b'\xff' * 256)
+                            elif records == 'end':
+                                raise OSError
+                            elif isinstance(records, int):
+                                s.sendall(framed(self.message(request, [], records)))
+                            else:
+                                s.sendall(framed(self.message(request, records)))
+                except (OSError, AssertionError, KeyError):
+                    pass
+
+
+def record(owner, kind, data, ttl=60):
+    return owner + struct.pack('>HHIH', kind, 1, ttl, len(data)) + data
+
+
+def soa_record(serial):
+    return record(b'\xc0\x0c', SOA, b'\2ns\xc0\x0c\0' + struct.pack('>5I', serial, 3600, 900, 86400, 5))
+
+
+NS_RECORD = record(b'\xc0\x0c', 2, b'\2ns\xc0\x0c')
+
+
+def a_record(label, last):
+    return record(bytes([len(label)]) + label + b'\xc0\x0c', A, bytes([192, 0, 2, last]))
+
+
+def a_primary_that_misbehaves():
+    """Nothing of what is not whole or does not fit is ever served, and the next attempt is good."""
+    rogue = Rogue(5)
+    body = [NS_RECORD, a_record(b'ns', 1)]
+    rogue.answers = {AXFR: [[soa_record(5)] + body + [soa_record(5)]], IXFR: [4]}
+    try:
+        with secondary(['z'], ['127.0.0.1:%d' % rogue.port]) as ours:
+            follow(ours, {'z': 5})
+            address = ours.address('udp')
+            bad = {  # IXFR first, then AXFR
+                'the connection was closed too early': ([[soa_record(6)], 'end'],
+                                                        [[soa_record(6)] + body, 'end']),
+                'what came is no answer': (['garbage'], ['garbage']),
+                'the first record is no SOA': ([body], [body]),
+                'is not there': ([[soa_record(6), soa_record(5), a_record(b'none', 1),
+                                   soa_record(6), soa_record(6)]], [[soa_record(6)] + body, 'end']),
+                'ends with another SOA': ([2], [[soa_record(6)] + body + [soa_record(7)]]),
+                'there is no NS record': ([2], [[soa_record(6), a_record(b'ns', 1), soa_record(6)]]),
+                'the server said REFUSED': ([5], [5])}
+            rogue.serial, seen = 6, 0
+            for reason, (ixfr, whole) in bad.items():
+                rogue.answers = {IXFR: ixfr, AXFR: whole}
+                rogue.asked.clear()
+                ours.ctl('zone-refresh', 'z')
+                until(lambda n=seen: 'next=later' in ours.log()[n:], reason)
+                said = ours.log()[seen:]
+                seen += len(said)
+                assert reason in said, (reason, said)
+                assert serial_of(address, 'z') == 5, reason
+                # who hangs up is not asked for more at once
+                assert (AXFR in rogue.asked) == ('end' not in ixfr), (reason, rogue.asked)
+            # an IXFR that deletes what is not there, and an AXFR that is good
+            rogue.answers = {IXFR: bad['is not there'][0],
+                             AXFR: [[soa_record(6)] + body, [a_record(b'x', 9), soa_record(6)]]}
+            ours.ctl('zone-refresh', 'z')
+            follow(ours, {'z': 6})
+            assert ask_udp(address, query('x.z', A))[7] == 1
+            # and one that is good, in pieces
+            rogue.serial = 7
+            rogue.answers = {IXFR: [[soa_record(7)], [soa_record(6)], [a_record(b'x', 9)],
+                                    [soa_record(7), a_record(b'y', 8)], [soa_record(7)]], AXFR: []}
+            ours.ctl('zone-refresh', 'z')
+            follow(ours, {'z': 7})
+            assert ask_udp(address, query('x.z', A))[3] & 15 == 3
+            assert ask_udp(address, query('y.z', A))[7] == 1
+    finally:
+        rogue.close()
 
 
 # ---- what survives
@@ -558,6 +688,7 @@ run(('wrong configurations', wrong_configurations),
     ('several primaries', several_primaries),
     ('NOTIFY, and from whom', notify_from_whom),
     ('on demand, and added at run time', on_demand),
+    ('a primary that misbehaves', a_primary_that_misbehaves),
     ('a restart from the state', restarts_from_its_state),
     ('reloads, and a keeper that is killed', reloads_and_dies),
     ('from one to the next', from_one_to_the_next),
