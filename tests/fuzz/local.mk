@@ -71,6 +71,16 @@ tests_fuzz_fuzz_dns_query_SOURCES = tests/fuzz/fuzz_dns_query.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_query_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_dns_query_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_dns_update
+tests_fuzz_fuzz_dns_update_SOURCES = tests/fuzz/fuzz_dns_update.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dns_update_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dns_update_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_dns_diff
+tests_fuzz_fuzz_dns_diff_SOURCES = tests/fuzz/fuzz_dns_diff.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dns_diff_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dns_diff_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_dns_tsig
 tests_fuzz_fuzz_dns_tsig_SOURCES = tests/fuzz/fuzz_dns_tsig.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_tsig_LDFLAGS = $(FUZZ_LINK)

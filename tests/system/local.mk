@@ -30,6 +30,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_dns_edns.py \
 	tests/system/test_dnsd.py \
 	tests/system/test_dnsd_ixfr.py \
+	tests/system/test_dnsd_delta.py \
 	tests/system/test_dnsd_keeper.py \
 	tests/system/test_dnsd_kill.py \
 	tests/system/test_dnsd_secondary.py \
