@@ -176,7 +176,7 @@ def client_subnet(q, d, facet):
 
 @rule
 def expire(q, d, facet):
-    return facet == 'option+9'
+    return facet in ('option+9', 'option-9')
 
 
 @rule
