@@ -6,6 +6,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/wire/relay.c dhcpd/wire/relay.h \
 	dhcpd/lease/bitmap.c dhcpd/lease/bitmap.h \
 	dhcpd/lease/filter.c dhcpd/lease/filter.h \
+	dhcpd/lease/import.c dhcpd/lease/import.h dhcpd/lease/import_isc.c \
 	dhcpd/lease/lease.c dhcpd/lease/lease.h \
 	dhcpd/lease/offer.c dhcpd/lease/offer.h \
 	dhcpd/lease/pool.c dhcpd/lease/pool.h \
@@ -31,6 +32,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/serve/durable.c dhcpd/serve/durable.h \
 	dhcpd/serve/follow.c dhcpd/serve/follow.h \
 	dhcpd/serve/hook.c dhcpd/serve/hook.h dhcpd/serve/hook_helper.c \
+	dhcpd/serve/import.c dhcpd/serve/import.h dhcpd/serve/import_main.c \
 	dhcpd/serve/leases.c dhcpd/serve/leases.h \
 	dhcpd/serve/link.c dhcpd/serve/link.h \
 	dhcpd/serve/probe.c dhcpd/serve/probe.h \

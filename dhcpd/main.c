@@ -3,6 +3,7 @@
  */
 #include "common/service/daemon.h"
 #include "dhcpd/options.h"
+#include "dhcpd/serve/import.h"
 #include "dhcpd/serve/serve.h"
 #include "dhcpd/serve/settings.h"
 #include "dhcpd/serve/status.h"
@@ -33,5 +34,7 @@ int main(int argc, char **argv)
         .on_helper = dhcp_serve_helper,
         .on_helper_message = dhcp_serve_helper_message,
     };
+    if (dhcp_import_wanted(argc, argv))
+        return dhcp_import_main(&dhcpd, argc, argv);
     return keel_main(argc, argv, &dhcpd);
 }

@@ -374,7 +374,18 @@ static int cli_pool(const char *arg, struct keel_buf *out, struct keel_diag *dia
                            b);
 }
 
+/* main takes it before anything else; here it is for --help. */
+static int cli_import(const char *arg, struct keel_buf *out, struct keel_diag *diag)
+{
+    (void)out;
+    return keel_diag_set(diag, KEEL_EINVAL, "%s: only together with -c, --state-dir and --check",
+                         arg);
+}
+
 const struct keel_cli_option dhcp_cli[] = {
+    {"import-leases", "FORMAT:FILE",
+     "import leases of kea, isc or dnsmasq, or csv, and end; with --check only say what would come",
+     cli_import},
     {"interface", "IF", "serve the clients of this link (may be given again)", cli_interface},
     {"pool", "FIRST-LAST",
      "addresses to lease; their subnet is that of the interface which has an address near them, "

@@ -17,4 +17,4 @@ doc_examples_lease_module_la_SOURCES = doc/examples/lease_module.c
 doc_examples_lease_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
 dist_examples_DATA = doc/examples/echod.c doc/examples/lease_module.c
 dist_man_MANS += doc/keeld.8
-dist_doc_DATA += doc/configuration.md doc/core.md doc/dnsd-differences.md doc/echod.md doc/operations.md
+dist_doc_DATA += doc/configuration.md doc/core.md doc/dnsd-differences.md doc/echod.md doc/moving-to-dhcpd.md doc/operations.md

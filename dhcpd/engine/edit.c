@@ -49,13 +49,42 @@ static int check_client(struct dhcp_engine *e, const struct dhcp_lease *lease, u
     return same && !is_over(e, &old) ? KEEL_EBUSY : 0;
 }
 
+/* Both tables, and what is in memory. bound: the client table leads to it. */
+static int write_lease(struct dhcp_engine *e, const struct dhcp_lease *lease, bool bound)
+{
+    struct dhcp_store *store = e->env.store;
+    int err = store->put(store, lease);
+    if (!err && bound)
+        err = store->bind(store, &lease->client, lease->address);
+    struct dhcp_pool *pool = pool_of(e, lease->address);
+    if (err || !pool)
+        return err;
+    dhcp_pool_bind(pool, lease->address, lease->expires);
+    if (is_over(e, lease))
+        dhcp_pool_expire(pool, lease->address, dhcp_engine_now(e));
+    return 0;
+}
+
+/* Whoever had the address before is not found by it any more. */
+static int unbind_old(struct dhcp_engine *e, const struct dhcp_lease *old)
+{
+    /* what it borrows of the store has to outlive the change */
+    uint8_t identity[DHCP_IDENTITY_MAX];
+    struct dhcp_lease copy = *old;
+    if (old->client.identity.n > 0)
+        memcpy(identity, old->client.identity.p, old->client.identity.n);
+    copy.client.identity.p = identity;
+    return unbind(e, &copy);
+}
+
 int dhcp_engine_add_lease(struct dhcp_engine *e, struct dhcp_lease *lease, uint32_t *other)
 {
     struct dhcp_store *store = e->env.store;
     const struct dhcp_subnet *s = dhcp_config_by_address(e->env.config, lease->address);
+    bool live = !is_over(e, lease) && lease->state == DHCP_LEASE_ACTIVE;
     if (!s)
         return KEEL_ENOENT;
-    if (lease->client.identity.n == 0)
+    if (lease->client.identity.n == 0 && lease->state != DHCP_LEASE_DECLINED)
         return KEEL_EINVAL;
     lease->client.network = s->network;
     lease->client.length = s->length;
@@ -66,27 +95,17 @@ int dhcp_engine_add_lease(struct dhcp_engine *e, struct dhcp_lease *lease, uint3
     bool fresh = err || !dhcp_bytes_equal(old.client.identity, lease->client.identity);
     if (!err && fresh && !is_over(e, &old))
         return KEEL_EEXIST;
-    int conflict = check_client(e, lease, other);
-    if (conflict)
+    int conflict = lease->client.identity.n ? check_client(e, lease, other) : 0;
+    if (conflict && (conflict != KEEL_EBUSY || live))
         return conflict;
-    if (!err && fresh) {
-        uint8_t identity[DHCP_IDENTITY_MAX];
-        memcpy(identity, old.client.identity.p, old.client.identity.n);
-        old.client.identity.p = identity;
-        err = unbind(e, &old);
-        if (err)
-            return err;
-    }
-    err = store->put(store, lease);
+    err = !err && fresh ? unbind_old(e, &old) : 0;
     if (!err)
-        err = store->bind(store, &lease->client, lease->address);
+        err = write_lease(e, lease, !conflict && lease->client.identity.n > 0);
     if (err)
         return err;
     dhcp_quota_note(e, lease);
-    tell(e, fresh ? DHCP_EVENT_GRANTED : DHCP_EVENT_RENEWED, lease);
-    struct dhcp_pool *pool = pool_of(e, lease->address);
-    if (pool)
-        dhcp_pool_bind(pool, lease->address, lease->expires);
+    if (live)
+        tell(e, fresh ? DHCP_EVENT_GRANTED : DHCP_EVENT_RENEWED, lease);
     return 0;
 }
 
@@ -98,13 +117,9 @@ int dhcp_engine_delete_lease(struct dhcp_engine *e, uint32_t address)
     if (err && err != KEEL_EINVAL)
         return err;
     if (!err) {
-        uint8_t identity[DHCP_IDENTITY_MAX];
         if (lease.state == DHCP_LEASE_ACTIVE)
             tell(e, DHCP_EVENT_DELETED, &lease);
-        if (lease.client.identity.n > 0)
-            memcpy(identity, lease.client.identity.p, lease.client.identity.n);
-        lease.client.identity.p = identity;
-        err = unbind(e, &lease);
+        err = unbind_old(e, &lease);
         if (err)
             return err;
     }

@@ -106,6 +106,11 @@ tests_fuzz_fuzz_dns_print_SOURCES = tests/fuzz/fuzz_dns_print.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_print_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_dns_print_LDADD = dnsd/libdnsd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_dhcp_import
+tests_fuzz_fuzz_dhcp_import_SOURCES = tests/fuzz/fuzz_dhcp_import.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dhcp_import_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dhcp_import_LDADD = dhcpd/libdhcpd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_dhcp_message
 tests_fuzz_fuzz_dhcp_message_SOURCES = tests/fuzz/fuzz_dhcp_message.c $(FUZZ_MAIN) \
 	tests/support/dhcp_lab.c tests/support/dhcp_lab.h \

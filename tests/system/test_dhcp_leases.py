@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keel import SRCDIR, Daemon, Refused, directory, program, run, until  # noqa: E402
@@ -127,6 +128,72 @@ def pools():
         until(lambda: 'a pool has room again' in daemon.log(), 'the all-clear')
 
 
+KEA = '''address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context
+10.1.0.1,02:00:00:00:00:01,,3600,{soon},1,0,0,old,0,
+10.1.0.1,02:00:00:00:00:01,,3600,{later},1,0,0,box,0,
+10.1.0.2,02:00:00:00:00:02,01:02,3600,{later},1,0,0,,0,
+10.1.0.3,02:00:00:00:00:01,,3600,{later},1,0,0,,0,
+10.1.0.4,02:00:00:00:00:04,,3600,100,1,0,0,,2,
+10.1.0.5,02:00:00:00:00:05,,3600,{later},1,0,0,,0,
+10.1.0.5,02:00:00:00:00:05,,0,{later},1,0,0,,0,
+8.8.8.8,02:00:00:00:00:06,,3600,{later},1,0,0,,0,
+nonsense
+'''
+
+
+LISTENING = 'listen = { "127.0.0.1:0" }' + CONF
+
+
+def imported(folder, what, *more):
+    return subprocess.run([program('dhcpd'), '-c', os.path.join(folder, 'dhcpd.conf'),
+                           '--state-dir', os.path.join(folder, 'state'), '--import-leases', what,
+                           *more], capture_output=True, text=True, timeout=60, check=False)
+
+
+def import_from_another_server():
+    folder = directory()
+    now = int(time.time())
+    path = os.path.join(folder, 'kea.csv')
+    os.makedirs(os.path.join(folder, 'state'))
+    with open(path, 'w') as f:
+        f.write(KEA.format(soon=now + 60, later=now + 3000))
+    with open(os.path.join(folder, 'dhcpd.conf'), 'w') as f:
+        f.write(LISTENING)
+    tried = imported(folder, 'kea:' + path, '--check')
+    assert tried.returncode == 0 and '2 active leases' in tried.stdout, tried
+    done = imported(folder, 'kea:' + path)
+    assert done.returncode == 0 and '2 active leases and 1 past' in done.stdout, done
+    for words in ('kea.csv:5: 10.1.0.3: its client has a lease of 10.1.0.1 already',
+                  'kea.csv:9: 8.8.8.8 is in no subnet', 'kea.csv:10: '):
+        assert words in done.stderr, done.stderr
+    with dhcpd(LISTENING, folder=folder, listen=()) as daemon:
+        rows = {r['address']: r for r in daemon.ctl('leases')}
+        assert sorted(rows) == ['10.1.0.1', '10.1.0.2', '10.1.0.4'], rows
+        assert rows['10.1.0.1']['hostname'] == 'box' and rows['10.1.0.4']['state'] == 'expired', rows
+        assert rows['10.1.0.1']['expires'] == now + 3000, rows
+        # each client finds its own, also the one whose lease is over
+        for n, address in ((1, '10.1.0.1'), (4, '10.1.0.4')):
+            assert client(daemon, n, link='10.0.0.1').lease()[0] == address
+        again = imported(folder, 'kea:' + path)
+        assert again.returncode == 1 and 'stop it first' in again.stderr, again
+        text = keelctl(daemon, 'leases', 'format=csv').stdout
+    # once more takes nothing back, and what was exported comes in too
+    assert imported(folder, 'kea:' + path).returncode == 0
+    other = directory()
+    os.makedirs(os.path.join(other, 'state'))
+    with open(os.path.join(other, 'dhcpd.conf'), 'w') as f:
+        f.write(LISTENING)
+    with open(os.path.join(other, 'export.csv'), 'w') as f:
+        f.write(text)
+    assert imported(other, 'csv:' + f.name).returncode == 0
+    with dhcpd(LISTENING, folder=other, listen=()) as daemon:
+        assert len(daemon.ctl('leases')) == 3
+    for args in (('kea:/nowhere',), ('kea',), ('windows:' + path,), ('isc:' + path, '--balance=2')):
+        answer = imported(folder, *args)
+        assert answer.returncode in (1, 2) and 'dhcpd: ' in answer.stderr, answer
+
+
 run(('leases added, deleted and kept by hand', by_hand),
     ('many leases in pages', pages),
-    ('how full the pools are', pools))
+    ('how full the pools are', pools),
+    ('leases of another server', import_from_another_server))

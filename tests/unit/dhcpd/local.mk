@@ -11,6 +11,7 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/unit/dhcpd/test_edit.c \
 	tests/unit/dhcpd/test_engine.c \
 	tests/unit/dhcpd/test_filter.c \
+	tests/unit/dhcpd/test_import.c \
 	tests/unit/dhcpd/test_ddns.c \
 	tests/unit/dhcpd/test_admit.c \
 	tests/unit/dhcpd/test_event.c \

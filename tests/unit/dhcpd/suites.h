@@ -23,6 +23,7 @@ Suite *engine_suite(void);
 Suite *edit_suite(void);
 Suite *event_suite(void);
 Suite *filter_suite(void);
+Suite *import_suite(void);
 Suite *probe_suite(void);
 Suite *admit_suite(void);
 Suite *hook_suite(void);
