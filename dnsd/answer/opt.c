@@ -39,10 +39,13 @@ bool dns_expire_of(const struct dns_query *query, uint32_t *seconds)
     const struct dns_message *m = &query->message;
     const struct dns_zone *zone = query->zone;
     uint32_t numbers[5];
-    if (!m->edns.expire || !zone || zone->primaries > 0 || !zone->image ||
-        m->qname.size != zone->apex.size ||
+    if (!m->edns.expire || !zone || !zone->image || m->qname.size != zone->apex.size ||
         (m->qtype != DNS_TYPE_SOA && query->transfer == DNS_TRANSFER_NONE))
         return false;
+    if (zone->primaries > 0) {
+        *seconds = (uint32_t)(zone->expires - query->now);
+        return zone->expires > query->now;
+    }
     const struct dns_view view = dns_zone_view(zone);
     dns_view_soa(&view, numbers);
     *seconds = numbers[3];

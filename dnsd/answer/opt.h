@@ -13,8 +13,9 @@ size_t dns_opt_size(const struct dns_query *query, const struct dns_answer_conte
 void dns_opt_write(struct keel_writer *w, const struct dns_query *query,
                    const struct dns_answer_context *context, size_t tail);
 
-/* What a client that asks is told of how long the zone may be served (RFC 7314, 3.3.1): false when
- * it does not ask, or the zone is not ours but a primary's, whose clock is another. */
+/* What a client that asks is told of how long the zone may be served (RFC 7314, 3): as long as its
+ * SOA says, or, when it comes from a primary itself, as long as is left of that. False when the
+ * client does not ask, or that is not known. */
 bool dns_expire_of(const struct dns_query *query, uint32_t *seconds);
 
 #endif

@@ -133,6 +133,7 @@ void dns_query_read(struct dns_query *query, const struct dns_answer_context *co
 
     query->bytes = bytes;
     query->peer = peer;
+    query->now = context->now;
     query->tcp = tcp;
     query->encrypted = false;
     query->size = size;

@@ -53,6 +53,7 @@ struct dns_query {
     const uint8_t *bytes; /* borrowed from read to answer, as is peer */
     size_t size;
     const struct keel_addr *peer;
+    uint64_t now; /* the context's */
     bool tcp;
     bool encrypted; /* set behind read: nobody else sees the answer, and padding hides its size */
     bool silent;    /* no reply: not a query */

@@ -63,6 +63,8 @@ int dns_keeper_replace(struct dns_kept *kept, struct dns_image *image, struct dn
  * 1970. */
 void dns_keeper_refreshed(struct dns_kept *kept, uint64_t refreshed, uint64_t expires,
                           const char *primary);
+/* The workers are to know, too, till when a secondary may be served (RFC 7314). */
+void dns_keeper_tell_expires(struct dns_kept *kept, uint64_t expires);
 /* Serve it no more (SERVFAIL), or again. */
 void dns_keeper_expire(struct dns_kept *kept, bool expired);
 

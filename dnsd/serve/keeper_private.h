@@ -254,6 +254,8 @@ int dns_keeper_replace_with(struct keeper_zone *zone, struct dns_image *image,
 int dns_keeper_begin_secondaries(struct dns_keeper *keeper);
 /* One that has come. */
 int dns_keeper_add_secondary(struct keeper_zone *zone);
+/* A new worker is told when they expire. */
+void dns_keeper_greet_secondaries(struct dns_keeper *keeper, unsigned worker);
 /* The handler of DNS_MSG_NOTIFY. */
 void dns_keeper_hear_notify(struct dns_kept *kept, const struct dns_keeper_request *request,
                             const uint8_t *bytes, size_t size);

@@ -1,6 +1,37 @@
 #include "dnsd/serve/keeper_private.h"
+#include "dnsd/serve/messages.h"
 #include "dnsd/serve/secondary.h"
 #include "dnsd/wire/message.h"
+
+#define EXPIRES_MAX (8 + DNS_NAME_MAX)
+
+/* The payload of a DNS_MSG_EXPIRES; out has EXPIRES_MAX bytes. Returns its size. */
+static size_t expires_message(const struct dns_zone *zone, uint8_t *out)
+{
+    memcpy(out, &zone->expires, 8);
+    memcpy(out + 8, zone->apex.bytes, zone->apex.size);
+    return 8u + zone->apex.size;
+}
+
+void dns_keeper_tell_expires(struct dns_kept *kept, uint64_t expires)
+{
+    struct dns_zone *zone = (struct dns_zone *)kept->zone; /* the settings' own */
+    uint8_t bytes[EXPIRES_MAX];
+    zone->expires = expires;
+    size_t size = expires_message(zone, bytes);
+    dns_publisher_say(kept->keeper->publisher, DNS_MSG_EXPIRES, bytes, size);
+}
+
+void dns_keeper_greet_secondaries(struct dns_keeper *keeper, unsigned worker)
+{
+    uint8_t bytes[EXPIRES_MAX];
+    for (unsigned i = 0; i < keeper->count; i++) {
+        const struct dns_zone *zone = keeper->zones[i] ? keeper->zones[i]->kept.zone : NULL;
+        if (zone && zone->expires > 0)
+            keel_instance_send(keeper->instance, worker, DNS_MSG_EXPIRES, 0, 0, bytes,
+                               expires_message(zone, bytes), NULL, 0);
+    }
+}
 
 int dns_keeper_add_secondary(struct keeper_zone *zone)
 {
@@ -12,6 +43,8 @@ int dns_keeper_add_secondary(struct keeper_zone *zone)
             state = (struct dns_secondary_state){known.refreshed, known.expires};
         keel_store_read_end(keeper->store);
     }
+    if (state.expires > 0)
+        dns_keeper_tell_expires(&zone->kept, state.expires);
     return dns_secondaries_add(zone->kept.keeper->secondaries, &zone->kept, &state);
 }
 

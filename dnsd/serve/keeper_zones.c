@@ -107,6 +107,7 @@ void dns_keeper_greet(void *arg, unsigned worker)
         size_t n = added_message(bytes, &zone->kept.apex, text);
         keel_instance_send(keeper->instance, worker, DNS_MSG_ZONE_ADD, 0, 0, bytes, n, NULL, 0);
     }
+    dns_keeper_greet_secondaries(keeper, worker);
 }
 
 int dns_keeper_add(struct dns_keeper *keeper, const char *text, struct keeper_zone **out,

@@ -23,6 +23,7 @@ enum dns_keeper_message {
     DNS_MSG_PUBLISHED,   /* a = number of the publication, b = 1: now you have all zones */
     DNS_MSG_ZONE_ADD,    /* u8 size of the apex, apex, text as in added-zones.conf, NUL */
     DNS_MSG_ZONE_REMOVE, /* apex: it was added, and is served no more */
+    DNS_MSG_EXPIRES,     /* u64 seconds since 1970, apex: till then it may be served */
     DNS_MSG_REPLY,       /* to a request: a = its number, b = rcode; the rest is the request's */
     /* worker -> keeper */
     DNS_MSG_CONFIRMED = 64, /* a = number of the publication that is served */

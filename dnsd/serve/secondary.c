@@ -104,6 +104,7 @@ static void refreshed(struct secondary *z, const char *from)
     if (z->kept->expired)
         dns_keeper_expire(z->kept, false);
     dns_keeper_refreshed(z->kept, z->refreshed, z->expires, z->from);
+    dns_keeper_tell_expires(z->kept, z->expires);
     stir(s);
 }
 

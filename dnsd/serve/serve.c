@@ -325,6 +325,17 @@ static void remove_zone(struct keel_instance *instance, const struct keel_messag
         dns_settings_remove_zone(settings, zone);
 }
 
+/* The payload: u64 seconds since 1970, apex. */
+static void set_expires(struct keel_instance *instance, const struct keel_message *message)
+{
+    struct dns_settings *settings = instance->settings;
+    struct dns_zone *zone =
+        message->size > 8 ? dns_zones_get(&settings->zones, message->bytes + 8, message->size - 8)
+                          : NULL;
+    if (zone)
+        memcpy(&zone->expires, message->bytes, 8);
+}
+
 void dns_serve_on_helper_message(struct keel_instance *instance, unsigned helper,
                                  struct keel_message *message)
 {
@@ -338,6 +349,9 @@ void dns_serve_on_helper_message(struct keel_instance *instance, unsigned helper
         break;
     case DNS_MSG_ZONE_REMOVE:
         remove_zone(instance, message);
+        break;
+    case DNS_MSG_EXPIRES:
+        set_expires(instance, message);
         break;
     default:
         dns_versions_message(serve->versions, helper, message);

@@ -40,7 +40,8 @@ struct dns_zone {
     bool added;   /* at run time, not by the configuration file */
     bool changes; /* by updates or transfers, not by its file alone */
     struct dns_acl allow_query, allow_transfer, allow_update;
-    struct dns_acl allow_notify;       /* of secondaries: their primaries, and who else may */
+    struct dns_acl allow_notify; /* of secondaries: their primaries, and who else may */
+    uint64_t expires; /* with primaries: till when it may be served, since 1970; 0: not known */
     unsigned first_primary, primaries; /* where it comes from, in dns_primaries; 0: a file */
 };
 

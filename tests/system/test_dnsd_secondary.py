@@ -542,7 +542,8 @@ def reloads_and_dies():
 
 
 def from_one_to_the_next():
-    """A secondary is a primary: what came as differences goes on as differences."""
+    """A secondary is a primary: what came as differences goes on as differences, and the time that a
+    zone has left does not begin anew."""
     ports = [free_port(), free_port(), free_port()]
     with ours_as_primary({'z': zone_of(5, more=hosts(500))}, ports[0], ports[1]) as first, \
             secondary(['z'], ['127.0.0.1:%d' % ports[0]], ports[1],
@@ -558,6 +559,14 @@ def from_one_to_the_next():
         for server in (second, third):
             assert len(re.findall(r'zone taken.*type=IXFR', server.log())) == 2, server.log()
             assert axfr(server.address('tcp'), 'z') == axfr(first.address('tcp'), 'z')
+
+        def left(server):
+            said = output([need_program('dig'), '@127.0.0.1', '-p', str(server.address('udp')[1]),
+                           '+expire', '+norecurse', 'z', 'SOA'])
+            return int(re.search(r'EXPIRE: (\d+)', said).group(1))
+        assert left(first) == 86400
+        until(lambda: left(second) < 86400, 'time to pass')
+        assert 86000 < left(second) < 86400 and left(third) <= left(second) + 1, left(third)
 
 
 # ---- over TLS

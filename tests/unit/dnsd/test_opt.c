@@ -126,7 +126,13 @@ START_TEST(says_when_it_expires)
     ck_assert_ptr_nonnull(seconds);
     ck_assert_uint_eq(keel_get_u32(seconds), 4);
 
-    zones.items[0]->primaries = 1; /* whose clock is another */
+    zones.items[0]->primaries = 1; /* whose clock it is */
+    zones.items[0]->expires = context.now + 77;
+    n = ask("z", DNS_TYPE_SOA, "\0\11\0\0", 4);
+    seconds = option(process(n, false, false), DNS_OPTION_EXPIRE, &size);
+    ck_assert_ptr_nonnull(seconds);
+    ck_assert_uint_eq(keel_get_u32(seconds), 77);
+    zones.items[0]->expires = context.now; /* over, or not known */
     n = ask("z", DNS_TYPE_SOA, "\0\11\0\0", 4);
     ck_assert_ptr_null(option(process(n, false, false), DNS_OPTION_EXPIRE, &size));
 }
