@@ -66,9 +66,10 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/keeper.c dnsd/serve/keeper.h dnsd/serve/keeper_private.h \
 	dnsd/serve/added.c dnsd/serve/added.h \
 	dnsd/serve/keeper_commands.c dnsd/serve/keeper_commands.h \
-	dnsd/serve/keeper_files.c dnsd/serve/keeper_load.c dnsd/serve/keeper_serve.c \
+	dnsd/serve/keeper_dump.c dnsd/serve/keeper_files.c dnsd/serve/keeper_load.c dnsd/serve/keeper_serve.c \
 	dnsd/serve/keeper_state.c dnsd/serve/keeper_zones.c \
-	dnsd/serve/keeper_change.c \
+	dnsd/serve/keeper_change.c dnsd/serve/keeper_merge.c \
+	dnsd/serve/keeper_replace.c dnsd/serve/keeper_version.c \
 	dnsd/serve/keeper_secondary.c \
 	dnsd/serve/keeper_differences.c \
 	dnsd/serve/keeper_requests.c \

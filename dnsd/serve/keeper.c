@@ -181,10 +181,31 @@ static void keeper_on_message(struct keel_instance *instance, unsigned worker,
     }
 }
 
+/* zone-flush writes beside a zone's file. */
+static int allow_flush(struct keel_access *access, const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    char *folder =
+        slash ? keel_strndup(file, slash == file ? 1 : (size_t)(slash - file)) : keel_strdup(".");
+    if (!folder)
+        return KEEL_ENOMEM;
+    bool known = false;
+    for (unsigned i = 0; i < access->writes && !known; i++)
+        known = strcmp(access->write[i], folder) == 0;
+    int err = known ? 0 : keel_access_add(access, folder, true);
+    keel_free(folder);
+    return err;
+}
+
 /* It reads what its user may read: zone files, and what they include, may be anywhere. */
 static int keeper_access(const void *settings, struct keel_access *access)
 {
-    return keel_access_add(access, "/", false);
+    const struct dns_zones *zones = &((const struct dns_settings *)settings)->zones;
+    int err = keel_access_add(access, "/", false);
+    for (unsigned i = 0; i < zones->count && !err; i++)
+        if (zones->items[i]->changes && zones->items[i]->file)
+            err = allow_flush(access, zones->items[i]->file);
+    return err;
 }
 
 int dns_keeper_check(void *settings, struct keel_diag *diag)

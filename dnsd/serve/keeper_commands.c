@@ -32,8 +32,8 @@ static int read_name(struct dns_name *apex, json_t *args, struct keel_diag *diag
     return 0;
 }
 
-static struct keeper_zone *named(struct keel_instance *instance, json_t *args,
-                                 struct keel_diag *diag)
+struct keeper_zone *dns_command_zone(struct keel_instance *instance, json_t *args,
+                                     struct keel_diag *diag)
 {
     struct dns_keeper *keeper = instance->state;
     struct dns_name apex;
@@ -153,7 +153,7 @@ int dns_command_zone_status(struct keel_instance *instance, json_t *args, json_t
 {
     if (json_array_size(args) == 0)
         return count_zones(instance->state, result, diag);
-    struct keeper_zone *zone = named(instance, args, diag);
+    struct keeper_zone *zone = dns_command_zone(instance, args, diag);
     if (!zone)
         return KEEL_ENOENT;
     *result = zone_row(zone);
@@ -258,7 +258,7 @@ int dns_command_zone_reload(struct keel_instance *instance, json_t *args, json_t
         return err;
     if (name && strcmp(name, "all") == 0)
         return start_all(instance, diag);
-    struct keeper_zone *zone = named(instance, args, diag);
+    struct keeper_zone *zone = dns_command_zone(instance, args, diag);
     if (!zone)
         return KEEL_ENOENT;
     if (!zone->kept.zone->file)
@@ -369,7 +369,7 @@ int dns_command_zone_remove(struct keel_instance *instance, json_t *args, json_t
 {
     struct dns_keeper *keeper = instance->state;
     int err = must_own(keeper, diag);
-    struct keeper_zone *zone = err ? NULL : named(instance, args, diag);
+    struct keeper_zone *zone = err ? NULL : dns_command_zone(instance, args, diag);
     if (!zone)
         return err ? err : KEEL_ENOENT;
     if (!zone->kept.zone->added)

@@ -22,4 +22,14 @@ int dns_command_zone_add(struct keel_instance *instance, json_t *args, json_t **
 int dns_command_zone_remove(struct keel_instance *instance, json_t *args, json_t **result,
                             struct keel_diag *diag);
 
+/* zone-dump NAME [FILE]; zone-flush NAME|all (keeper_dump.c) */
+int dns_command_zone_dump(struct keel_instance *instance, json_t *args, json_t **result,
+                          struct keel_diag *diag);
+int dns_command_zone_flush(struct keel_instance *instance, json_t *args, json_t **result,
+                           struct keel_diag *diag);
+
+/* The zone that the first argument names; NULL with diag: there is none. */
+struct keeper_zone *dns_command_zone(struct keel_instance *instance, json_t *args,
+                                     struct keel_diag *diag);
+
 #endif

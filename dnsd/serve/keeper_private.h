@@ -230,7 +230,54 @@ int dns_keeper_start_loading(struct keeper_zone *zone,
                              void (*on_loaded)(struct keeper_loading *loading,
                                                struct keeper_zone *zone),
                              void *arg, struct keel_diag *diag);
+/* --- keeper_version.c --- */
+
+/* The image that the zone's journal stands on. It has one. */
+static inline const struct dns_image *dns_keeper_base(const struct keeper_zone *zone)
+{
+    return (const struct dns_image *)(zone->base->map + zone->base_offset);
+}
+/* A version with all that has been committed: small zones as a whole, large ones as a delta. What
+ * can be served only from a new base is owed until that is there. */
+void dns_keeper_publish(struct keeper_zone *zone);
+/* The same as a whole, from memory. */
+int dns_keeper_publish_memory(struct keeper_zone *zone, struct keel_diag *diag);
+void dns_keeper_set_owed(struct keeper_zone *zone, bool owed);
+/* Makes kept.edit: the zone over its base, with the steps that the journal has on top of it. */
+int dns_keeper_replay(struct keeper_zone *zone, struct keel_diag *diag);
+/* The zone stands on this image from now on; kept.edit must be made anew. */
+void dns_keeper_set_base(struct keeper_zone *zone, struct dns_shared *file, uint64_t offset);
+/* The edit; and what that gives is served. */
+int dns_keeper_recover(struct keeper_zone *zone, struct keel_diag *diag);
+
+/* --- keeper_replace.c --- */
+
+/* As dns_keeper_replace; sources are what it was read from. promise may be NULL. */
+int dns_keeper_replace_with(struct keeper_zone *zone, struct dns_image *image,
+                            struct dns_sources *sources, struct dns_promise *promise,
+                            struct keel_diag *diag);
+
+/* --- keeper_merge.c --- */
+
+/* What has been touched becomes part of a new base, in a thread. */
+void dns_keeper_merge(struct keeper_zone *zone);
+/* The same, and the zone's file is written: it has a file, and an edit. on_flushed tells the end of
+ * it. KEEL_EBUSY and others with diag: it does not begin. */
+int dns_keeper_flush(struct keeper_zone *zone,
+                     void (*on_flushed)(void *arg, int err, const char *text), void *arg,
+                     struct keel_diag *diag);
+
 /* --- keeper_change.c --- */
+
+/* The store's batch of this turn; the first opens it. */
+int dns_keeper_open_batch(struct dns_keeper *keeper, struct keel_diag *diag);
+/* What came in this turn is not kept. */
+void dns_keeper_drop_batch(struct dns_keeper *keeper, int err);
+/* A step of the zone is in the batch, or a new base (next_base). */
+void dns_keeper_mark_changed(struct keeper_zone *zone);
+/* Into the journal, in the batch. */
+int dns_keeper_append(struct keeper_zone *zone, const struct dns_diff *diff,
+                      struct keel_diag *diag);
 
 int dns_keeper_changes_init(struct dns_keeper *keeper);
 /* What has come is committed; who waits hears of it. */
@@ -239,14 +286,6 @@ void dns_keeper_changes_fini(struct dns_keeper *keeper);
 void dns_keeper_end_turn(struct dns_keeper *keeper);
 /* All workers have confirmed up to this publication. */
 void dns_keeper_confirmed(struct dns_keeper *keeper, uint32_t number);
-/* The zone stands on this image from now on; kept.edit must be made anew (recover). */
-void dns_keeper_set_base(struct keeper_zone *zone, struct dns_shared *file, uint64_t offset);
-/* The edit, of the base and the journal's steps; and what that gives is served. */
-int dns_keeper_recover(struct keeper_zone *zone, struct keel_diag *diag);
-/* As dns_keeper_replace; sources are what it was read from. promise may be NULL. */
-int dns_keeper_replace_with(struct keeper_zone *zone, struct dns_image *image,
-                            struct dns_sources *sources, struct dns_promise *promise,
-                            struct keel_diag *diag);
 
 /* --- keeper_secondary.c --- */
 

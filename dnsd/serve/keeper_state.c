@@ -296,7 +296,7 @@ int dns_keeper_record(struct keeper_zone *zone)
     int err = dns_journal_find(&keeper->journal, &zone->kept.apex, &known);
     if (err == KEEL_ENOENT)
         err = 0;
-    else if (err == 0 && known.serial == base->serial && !dns_keeper_changes(zone))
+    else if (err == 0 && known.serial == base->serial)
         step = known.next - 1; /* the steps lead to it */
     else
         err = dns_journal_remove(&keeper->journal, &zone->kept.apex);

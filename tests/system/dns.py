@@ -121,6 +121,13 @@ def query(name, qtype, number=1, flags=0, extra=b'', additional=0):
         + struct.pack('>HH', qtype, 1) + extra
 
 
+def add_address(zone, name, number=1):
+    """An UPDATE that adds `name A 192.0.2.77` to a zone."""
+    record = wire(name + '.' + zone) + struct.pack('>HHIH', 1, 1, 60, 4) + bytes((192, 0, 2, 77))
+    return struct.pack('>6H', number, 5 << 11, 1, 0, 1, 0) + wire(zone) \
+        + struct.pack('>HH', 6, 1) + record
+
+
 def ask_udp(address, message, patience=5.0):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(patience)

@@ -8,7 +8,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import ask_udp, dig, query
+from dns import add_address, ask_udp, dig, query
 from keel import Daemon, Refused, run, until
 
 ZONE = '$TTL 60\n@ SOA ns h %d 2 3 4 5\n@ NS ns\nns A 192.0.2.%d\n'
@@ -109,6 +109,36 @@ def kill_all_but_the_master(daemon):
           'new processes')
 
 
+def flushed():
+    """zone-dump and zone-flush; a file with updates beside it is not read before they are in it."""
+    conf = 'zone "u" { file = "u.zone" allow-update = { "any" } }\n'
+    files = {'z.zone': ZONE % (1, 1), 'u.zone': ZONE % (1, 1)}
+    with Daemon('dnsd', conf=conf + 'zone "z" { file = "z.zone" }\n', files=files) as daemon:
+        dump = daemon.ctl('zone-dump', 'z')
+        assert dump['serial'] == 1 and dump['file'].endswith('/state/z.zone'), dump
+        assert 'no updates' in refused(daemon, 'zone-flush', 'z')
+        assert daemon.ctl('zone-flush', 'u')['flushed'] == 0
+        for name in 'ab':
+            assert ask_udp(daemon.address('udp'), add_address('u', name))[3] & 15 == 0
+        assert 'zone-flush' in refused(daemon, 'zone-reload', 'u')
+        dump = daemon.ctl('zone-dump', 'u', 'copy')
+        assert dump['serial'] == 3, dump
+        with open(dump['file'], encoding='ascii') as f:
+            assert '192.0.2.77' in f.read()
+        assert daemon.ctl('zone-flush', 'all')['flushed'] == 1
+        with open(os.path.join(daemon.folder, 'u.zone'), encoding='ascii') as f:
+            text = f.read()
+        assert text.count('192.0.2.77') == 2, text
+        assert daemon.ctl('zone-reload', 'u')['serial'] == 3
+        daemon.write('u.zone', ZONE % (9, 9))
+        assert daemon.ctl('zone-reload', 'u')['serial'] == 9
+        assert ask_udp(daemon.address('udp'), add_address('u', 'c'))[3] & 15 == 0
+        daemon.write('u.zone', ZONE % (20, 9))
+        daemon.ctl('reload')
+        assert soa(daemon, 'u') == 10
+        assert 'the file is not read' in daemon.log()
+
+
 def images(daemon):
     folder = os.path.join(daemon.folder, 'state', 'zones')
     return sorted(name for name in os.listdir(folder) if name.endswith('.img'))
@@ -174,5 +204,6 @@ def torn():
 
 run(('zone-reload', one_zone),
     ('zone-add and zone-remove', added),
+    ('zone-dump and zone-flush', flushed),
     ('what is kept over a restart', kept),
     ('torn image files', torn))

@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from core import upgrade
-from dns import ask_udp, framed, query, read_message, wire
+from dns import add_address, ask_udp, framed, query, read_message, wire
 from keel import Daemon, Refused, run, until
 
 SMALL = '$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n'
@@ -27,13 +27,6 @@ SOA, A = 6, 1
 def start(folder=None):
     return Daemon('dnsd', conf=CONF, workers=2, folder=folder,
                   files={} if folder else {'small.zone': SMALL, 'large.zone': LARGE})
-
-
-def update(zone, name, number):
-    """An UPDATE that adds `name A 192.0.2.77`."""
-    record = wire(name + '.' + zone) + struct.pack('>HHIH', A, 1, 60, 4) + bytes((192, 0, 2, 77))
-    return struct.pack('>6H', number, 5 << 11, 1, 0, 1, 0) + wire(zone) \
-        + struct.pack('>HH', SOA, 1) + record
 
 
 class Client(threading.Thread):
@@ -58,7 +51,7 @@ class Client(threading.Thread):
             n += 1
             name = '%s%d' % (self.label, n)
             try:
-                answer = self.ask(update(self.zone, name, n & 0xffff))
+                answer = self.ask(add_address(self.zone, name, n & 0xffff))
             except (OSError, AssertionError):
                 self.silent += 1
                 time.sleep(0.005)
