@@ -10,6 +10,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/wire/soa.c dnsd/wire/soa.h \
 	dnsd/wire/tsig.c dnsd/wire/tsig.h \
 	dnsd/wire/type.c dnsd/wire/type.h \
+	dnsd/zone/check.c dnsd/zone/check.h \
 	dnsd/zone/compile.c dnsd/zone/compile.h \
 	dnsd/zone/delta.c dnsd/zone/delta.h \
 	dnsd/zone/delta_denial.c \

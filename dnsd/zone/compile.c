@@ -1,6 +1,8 @@
 #include "dnsd/zone/compile.h"
 
+#include "common/base/list.h"
 #include "dnsd/wire/type.h"
+#include "dnsd/zone/check.h"
 #include "dnsd/zone/layout.h"
 
 struct dns_compiler {
@@ -10,6 +12,7 @@ struct dns_compiler {
     dns_zone_warning warn;
     void *warn_arg;
     struct dns_layout layout; /* while finishing */
+    struct dns_checks checks;
 };
 
 static int no_memory(struct keel_diag *diag)
@@ -124,6 +127,12 @@ static uint32_t find_addresses(void *arg, const uint8_t *name, size_t size)
     return DNS_NO_NODE;
 }
 
+static void look(struct dns_layout *layout, const struct dns_tree_node *node)
+{
+    struct dns_compiler *c = KEEL_CONTAINER(layout, struct dns_compiler, layout);
+    dns_check_node(&c->checks, node);
+}
+
 int dns_compiler_finish(struct dns_compiler *c, struct dns_image **image, struct keel_diag *diag)
 {
     struct keel_buf *out = &c->layout.out;
@@ -135,8 +144,12 @@ int dns_compiler_finish(struct dns_compiler *c, struct dns_image **image, struct
     if (dns_tree_fill(&c->tree) != 0 || dns_tree_sort(&c->tree) != 0)
         return no_memory(diag);
     err = set_flags(c);
+    c->checks = (struct dns_checks){.tree = &c->tree, .warn = c->warn, .arg = c->warn_arg};
+    c->layout.look = c->warn ? look : NULL;
     if (err == 0)
         err = dns_layout_write(&c->layout);
+    if (err == 0 && c->warn)
+        dns_check_end(&c->checks);
     if (err == 0)
         err = dns_denial_build(out, c->warn, c->warn_arg, diag);
     if (err)

@@ -347,6 +347,8 @@ int dns_layout_write(struct dns_layout *c)
         err = begin_block(c);
     for (size_t i = 0; err == 0 && i < tree->names.count; i++) {
         fetch_ahead(c, i);
+        if (c->look)
+            c->look(c, tree->order[i]);
         err = put_node(c, tree->order[i]);
         /* a delta has slots for all: they hide what the base has */
         if (c->origin || !(tree->order[i]->flags & DNS_NODE_NSEC3))

@@ -17,6 +17,9 @@ struct dns_layout {
     /* As in struct dns_set_source. */
     uint32_t (*find_addresses)(void *arg, const uint8_t *name, size_t size);
     void *arg;
+    /* Sees every node just before it is written, when all that belongs to it is at hand. May be
+     * NULL. */
+    void (*look)(struct dns_layout *layout, const struct dns_tree_node *node);
     struct keel_buf out;
     struct dns_tree_record **sorted; /* of one node */
     struct dns_rdata *rdata;
@@ -24,7 +27,7 @@ struct dns_layout {
 };
 
 /* Writes the block to layout->out, with all of its header but the size. The caller has set the
- * first five fields; all else is zero. KEEL_EINVAL (`file:line: what` in diag: a name whose records
+ * first six fields; all else is zero. KEEL_EINVAL (`file:line: what` in diag: a name whose records
  * cannot stand together, a set that is too long), KEEL_ENOMEM. */
 int dns_layout_write(struct dns_layout *layout);
 void dns_layout_fini(struct dns_layout *layout);

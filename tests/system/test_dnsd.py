@@ -243,7 +243,7 @@ def complaint(conf, files=()):
 
 def wrong_configurations():
     listen = 'listen = { "127.0.0.1:0" }\n'
-    zone = '$TTL 1\n@ SOA a b 1 2 3 4 5\n@ NS ns\n'
+    zone = '$TTL 1\n@ SOA a b 1 2 3 9 5\n@ NS ns.other.\n'
     for conf, files, said in (
             (listen, {}, 'no zone'),
             ('zone "z" { file = "z" }\n', {'z': zone}, 'no address'),

@@ -33,9 +33,14 @@ def checks():
     good = write('good.zone', GOOD)
     assert dnsd('--check-zone', 'example.org', good) == (
         0, 'example.org. serial 7: 6 records, 5 names, 0 warnings\n', '')
-    bad = write('bad.zone', GOOD + 'www CNAME ns\n')
+    bad = write('bad.zone', GOOD + 'x CNAME ns\nx A 192.0.2.3\n')
     status, out, err = dnsd('--check-zone', 'example.org', bad)
-    assert status == 1 and out == '' and err.startswith('bad.zone:5: www.example.org.: '), err
+    assert status == 1 and out == '' and err.startswith('bad.zone:9: x.example.org.: '), err
+    odd = write('odd.zone', GOOD + 'alias CNAME ns\nx MX 5 alias\n')
+    assert dnsd('--check-zone', 'example.org', odd) == (
+        0, 'example.org. serial 7: 8 records, 7 names, 1 warning\n',
+        'warning: odd.zone:9: x.example.org. MX alias.example.org.: the target is an alias '
+        '(RFC 2181, 10.3)\n')
     status, out, err = dnsd('--check-zone', 'example.org', 'no-such-file')
     assert status == 1 and 'cannot open "no-such-file"' in err, err
     assert dnsd('--check-zone', 'example.org')[0] == 2

@@ -149,7 +149,10 @@ def warnings():
         with dnsd('signed', text) as ours:
             assert said in ours.log(), ours.log()
     with dnsd('signed', signed) as ours:
-        assert 'WARNING' not in ours.log().upper(), ours.log()
+        told = [line for line in ours.log().splitlines() if 'WARNING' in line]
+        # the zone has its oddities, but none of its signatures
+        assert told and not [line for line in told if 'NSEC' in line or 'signatures' in line or
+                             'no signature' in line], told
 
 
 SIGNED = zone_text('signed.zone')

@@ -16,6 +16,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/support.h \
 	tests/unit/dnsd/test_acl.c \
 	tests/unit/dnsd/test_axfr.c \
+	tests/unit/dnsd/test_check.c \
 	tests/unit/dnsd/test_compile.c \
 	tests/unit/dnsd/test_cookie.c \
 	tests/unit/dnsd/test_delta.c \

@@ -22,6 +22,7 @@ int main(void)
         edit_suite,
         update_suite,
         compile_suite,
+        check_suite,
         image_suite,
         image_file_suite,
         images_suite,

@@ -19,6 +19,7 @@ Suite *svcb_text_suite(void);
 Suite *scan_suite(void);
 Suite *print_suite(void);
 Suite *compile_suite(void);
+Suite *check_suite(void);
 Suite *image_suite(void);
 Suite *image_file_suite(void);
 Suite *images_suite(void);

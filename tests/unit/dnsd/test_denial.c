@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define HEAD "$TTL 60\n@ SOA ns h 7 2 3 4 5\n@ NS ns\n"
+#define HEAD "$TTL 60\n@ SOA ns h 7 2 3 100 5\n@ NS ns.other.\n"
 
 /* RFC 5155, appendix A: H(example) and others, 12 iterations, salt aabbccdd. */
 START_TEST(hashes_as_the_rfc_does)
@@ -144,7 +144,7 @@ static const struct {
 } odd[] = {
     {HEAD, "", NULL},
     {HEAD "@ NSEC z NS SOA\n", "", NULL},
-    {HEAD "@ NSEC z NS SOA\na A 192.0.2.1\nb NS c\nx.b A 192.0.2.1\n",
+    {HEAD "@ NSEC z NS SOA\na A 192.0.2.1\nb NS c.other.\nx.b A 192.0.2.1\n",
      "2 names have no NSEC; the first is a.z.\n", NULL},
     {HEAD "@ NSEC3PARAM 1 0 0 -\n",
      "there are no NSEC3 records for the NSEC3PARAM with 0 iterations\n", NULL},
