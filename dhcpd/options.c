@@ -86,6 +86,19 @@ static const struct keel_option definition_rows[] = {
          .max = TIME_MAX,                                                                          \
          .help = "The longest lease that a client can ask for; when no level says it 7d, or "      \
                  "lease-time if that is longer."},                                                 \
+        {.name = "renewal-time",                                                                   \
+         .type = KEEL_OPT_DURATION,                                                                \
+         .min = SECONDS(1),                                                                        \
+         .max = TIME_MAX,                                                                          \
+         .help = "When a client begins to renew its lease; half of the lease when no level says "  \
+                 "it, or when it is not before rebinding-time."},                                  \
+        {.name = "rebinding-time",                                                                 \
+         .type = KEEL_OPT_DURATION,                                                                \
+         .min = SECONDS(1),                                                                        \
+         .max = TIME_MAX,                                                                          \
+         .help =                                                                                   \
+             "When it begins to ask any server; seven eighths of the lease when no level says "    \
+             "it, or when it is longer than the lease."},                                          \
         {.name = "next-server",                                                                    \
          .type = KEEL_OPT_STRING,                                                                  \
          .help = "Address of the server that a client loads its boot file from."},                 \

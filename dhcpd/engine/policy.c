@@ -20,6 +20,10 @@ int dhcp_policy_check(const struct dhcp_policy *policy, struct keel_diag *diag)
                              "lease-time (%us) must lie within lease-time-min (%us) and "
                              "lease-time-max (%us)",
                              t->lease, t->min, t->max ? t->max : t->lease);
+    if (policy->renewal && policy->rebinding && policy->renewal > policy->rebinding)
+        return keel_diag_set(diag, KEEL_ECONF,
+                             "renewal-time (%us) is more than rebinding-time (%us)",
+                             policy->renewal, policy->rebinding);
     if (t->min && t->max && t->min > t->max)
         return keel_diag_set(diag, KEEL_ECONF,
                              "lease-time-min (%us) is more than lease-time-max (%us)", t->min,
@@ -86,6 +90,21 @@ struct dhcp_times dhcp_levels_times(const struct dhcp_levels *levels)
         fill_times(&t, &levels->list[i]->times);
     fill_times(&t, &usual);
     return t;
+}
+
+void dhcp_levels_renewal(const struct dhcp_levels *levels, uint32_t lease, uint32_t *renewal,
+                         uint32_t *rebinding)
+{
+    uint32_t t1 = 0, t2 = 0;
+    for (unsigned i = 0; i < levels->count; i++) {
+        const struct dhcp_policy *p = levels->list[i];
+        t1 = t1 ? t1 : p->renewal;
+        t2 = t2 ? t2 : p->rebinding;
+    }
+    *rebinding = t2 && t2 <= lease ? t2 : lease - lease / 8;
+    *renewal = t1 && t1 <= *rebinding ? t1 : lease / 2;
+    if (*renewal > *rebinding)
+        *renewal = *rebinding;
 }
 
 uint32_t dhcp_levels_next_server(const struct dhcp_levels *levels)

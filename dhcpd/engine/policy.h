@@ -50,6 +50,7 @@ struct dhcp_policy {
     struct dhcp_vendor_value *vendors;
     unsigned vendor_count;
     struct dhcp_times times;
+    uint32_t renewal, rebinding;              /* T1 and T2, seconds; 0: not said */
     uint32_t next_server;                     /* siaddr, host order; 0: not said */
     struct dhcp_bytes server_name, boot_file; /* sname, file; empty: not said */
 };
@@ -75,6 +76,12 @@ struct dhcp_bytes dhcp_levels_vendor(const struct dhcp_levels *levels, struct dh
 /* All three times, none 0. Where levels contradict each other the more specific one is right:
  * limits give way to a lease time that is said closer to the client, and the other way round. */
 struct dhcp_times dhcp_levels_times(const struct dhcp_levels *levels);
+/* When a client with a lease of so many seconds begins to renew and to rebind: *renewal <=
+ * *rebinding
+ * <= lease. What is said and does not fit gives way to a half and seven eighths (RFC 2131, 4.4.5).
+ */
+void dhcp_levels_renewal(const struct dhcp_levels *levels, uint32_t lease, uint32_t *renewal,
+                         uint32_t *rebinding);
 uint32_t dhcp_levels_next_server(const struct dhcp_levels *levels);
 struct dhcp_bytes dhcp_levels_server_name(const struct dhcp_levels *levels);
 struct dhcp_bytes dhcp_levels_boot_file(const struct dhcp_levels *levels);

@@ -182,8 +182,10 @@ static void add_protocol(struct answer *a)
     dhcp_builder_u32(b, DHCP_OPTION_SERVER_ID, reply->server);
     if (time) {
         dhcp_builder_u32(b, DHCP_OPTION_LEASE_TIME, time);
-        dhcp_builder_u32(b, DHCP_OPTION_RENEWAL_TIME, time / 2);
-        dhcp_builder_u32(b, DHCP_OPTION_REBINDING_TIME, time - time / 8);
+        uint32_t renewal, rebinding;
+        dhcp_levels_renewal(reply->levels, time, &renewal, &rebinding);
+        dhcp_builder_u32(b, DHCP_OPTION_RENEWAL_TIME, renewal);
+        dhcp_builder_u32(b, DHCP_OPTION_REBINDING_TIME, rebinding);
     }
     if (reply->rapid)
         dhcp_builder_add(b, DHCP_OPTION_RAPID_COMMIT, NULL, 0);

@@ -245,6 +245,8 @@ int dhcp_read_policy(struct dhcp_settings *s, const struct keel_conf *conf, stru
         .min = dhcp_read_seconds(conf, "lease-time-min"),
         .max = dhcp_read_seconds(conf, "lease-time-max"),
     };
+    out->renewal = dhcp_read_seconds(conf, "renewal-time");
+    out->rebinding = dhcp_read_seconds(conf, "rebinding-time");
     if (next_server && !dhcp_read_address(keel_str(next_server), &out->next_server))
         return keel_conf_error(conf, "next-server", diag,
                                "an IPv4 address expected; clients cannot look up names here");
@@ -259,9 +261,9 @@ int dhcp_read_policy(struct dhcp_settings *s, const struct keel_conf *conf, stru
 int dhcp_read_own_policy(struct dhcp_settings *s, const struct keel_conf *conf,
                          struct dhcp_policy **out, struct keel_diag *diag)
 {
-    static const char *const names[] = {"lease-time",  "lease-time-min", "lease-time-max",
-                                        "next-server", "server-name",    "boot-file",
-                                        "always-send"};
+    static const char *const names[] = {"lease-time",   "lease-time-min", "lease-time-max",
+                                        "renewal-time", "rebinding-time", "next-server",
+                                        "server-name",  "boot-file",      "always-send"};
     bool says = keel_conf_section(conf, "options") != NULL;
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
         says = says || keel_conf_given(conf, names[i]);

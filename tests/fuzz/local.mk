@@ -111,6 +111,11 @@ tests_fuzz_fuzz_dhcp_import_SOURCES = tests/fuzz/fuzz_dhcp_import.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dhcp_import_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_dhcp_import_LDADD = dhcpd/libdhcpd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_dhcp_option
+tests_fuzz_fuzz_dhcp_option_SOURCES = tests/fuzz/fuzz_dhcp_option.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dhcp_option_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dhcp_option_LDADD = dhcpd/libdhcpd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_dhcp_message
 tests_fuzz_fuzz_dhcp_message_SOURCES = tests/fuzz/fuzz_dhcp_message.c $(FUZZ_MAIN) \
 	tests/support/dhcp_lab.c tests/support/dhcp_lab.h \

@@ -441,6 +441,7 @@ WRONG = (  # what is added to a good file, what is said of it
     ('class "a" { match = "member(\'b\')" } class "b" { match = "true" }', 'no class "b" stands'),
     ('class "a" { match = "true" next-server = "here" }', 'next-server: an IPv4 address'),
     ('class "a" { match = "true" lease-time = 1m lease-time-min = 2m }', 'lease-time'),
+    ('class "a" { match = "true" renewal-time = 2m rebinding-time = 1m }', 'renewal-time'),
     ('always-send = { "nothing" }', 'no option "nothing"'),
     ('subnet "192.0.2.0/24" { options { rapid-commit = true } }', 'set by the server itself'),
     ('reservation "r" { hardware = "02:00" address = "10.1.0.1" }', 'address: an address is reserved'),
