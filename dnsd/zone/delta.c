@@ -188,21 +188,28 @@ static int include_touched(struct making *m)
     return err;
 }
 
-static bool is_star(const struct dns_tree *tree, const struct dns_tree_node *node)
+/* Does a wildcard come or go, so that the name above it changes? */
+static bool changes_above(const struct making *m, const struct dns_tree_node *node)
 {
-    return node != tree->apex && node->name[0] == 1 && node->name[1] == '*';
+    return node != m->tree.apex && node->name[0] == 1 && node->name[1] == '*' &&
+           (node->flags & DNS_NODE_GONE || node->base == DNS_NO_NODE);
 }
 
-/* Where a wildcard comes or goes the name above it says so. */
 static int include_above_wildcards(struct making *m)
 {
+    const struct dns_tree_node *node;
+    size_t cursor = 0, count = m->tree.names.count;
+    do
+        node = keel_table_next(&m->tree.names, &cursor);
+    while (node && !changes_above(m, node));
+    if (!node)
+        return 0;
     if (dns_tree_sort(&m->tree) != 0)
         return no_memory(m);
     int err = 0;
-    size_t count = m->tree.names.count;
     for (size_t i = 0; err == 0 && i < count; i++) {
-        const struct dns_tree_node *node = m->tree.order[i];
-        if (is_star(&m->tree, node) && (node->flags & DNS_NODE_GONE || node->base == DNS_NO_NODE))
+        node = m->tree.order[i];
+        if (changes_above(m, node))
             err = include(m, node->name + 2, node->size - 2u, NULL);
     }
     return err;
@@ -232,7 +239,9 @@ static bool set_flags_of(struct making *m, struct dns_tree_node *node)
     node->up = node->number;
     node->parent = NULL;
     if (node != m->tree.apex) {
-        node->parent = dns_tree_find(&m->tree, above, size);
+        /* the apex is above most names of most zones */
+        node->parent =
+            size == m->tree.apex->size ? m->tree.apex : dns_tree_find(&m->tree, above, size);
         const struct dns_node *base =
             node->parent ? NULL : dns_image_any_node(m->base, above, size);
         KEEL_ASSERT(node->parent || base, "a name without one above it");
@@ -357,13 +366,19 @@ static int append_places(const struct making *m, struct dns_layout *layout)
     uint32_t at;
     uint32_t *places = dns_layout_table(layout, count * sizeof *places, &at);
     struct dns_name name;
+    uint32_t from = 0; /* names and their places ascend together */
     if (!places)
         return no_memory(m);
     for (size_t i = 0; i < count; i++) {
         const struct dns_tree_node *node = m->tree.order[i];
-        dns_name_set(&name, node->name);
-        places[i] =
-            node->base == DNS_NO_NODE ? dns_image_search(m->base, &name) << 1 : node->base << 1 | 1;
+        if (node->base == DNS_NO_NODE) {
+            dns_name_set(&name, node->name);
+            from = dns_image_search(m->base, &name, from);
+            places[i] = from << 1;
+        } else {
+            from = node->base;
+            places[i] = from << 1 | 1;
+        }
     }
     dns_layout_header(layout)->places_at = at;
     return 0;
@@ -388,8 +403,7 @@ static int write_block(struct making *m, uint32_t origin, size_t limit, struct d
         err = KEEL_ENOSPC;
     if (err == 0) {
         dns_layout_header(&layout)->size = (uint32_t)size;
-        *delta = keel_memdup(keel_buf_bytes(&layout.out), size);
-        err = *delta ? 0 : no_memory(m);
+        *delta = (struct dns_image *)keel_buf_take(&layout.out);
     }
     dns_layout_fini(&layout);
     return err;

@@ -77,14 +77,26 @@ const struct dns_node *dns_image_encloser(const struct dns_image *image,
     return dns_image_apex(image);
 }
 
-uint32_t dns_image_search(const struct dns_image *image, const struct dns_name *name)
+static bool is_before(const struct dns_image *image, uint32_t number, const struct dns_name *name)
 {
-    uint32_t low = 0, high = image->node_count;
     struct dns_name own;
+    dns_name_set(&own, dns_node_name(image, dns_image_node(image, number)));
+    return dns_name_compare(&own, name) < 0;
+}
+
+uint32_t dns_image_search(const struct dns_image *image, const struct dns_name *name, uint32_t from)
+{
+    uint32_t low = from, high = from, stride = 1;
+    while (high < image->node_count && is_before(image, high, name)) {
+        low = high + 1;
+        high += stride;
+        stride *= 2;
+    }
+    if (high > image->node_count)
+        high = image->node_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        dns_name_set(&own, dns_node_name(image, dns_image_node(image, middle)));
-        if (dns_name_compare(&own, name) < 0)
+        if (is_before(image, middle, name))
             low = middle + 1;
         else
             high = middle;

@@ -160,9 +160,11 @@ void dns_image_prefetch_node(const struct dns_image *image, uint64_t hash);
 /* The node of a lower-cased flat name, or NULL. */
 const struct dns_node *dns_image_find(const struct dns_image *image, uint64_t hash,
                                       const uint8_t *name, size_t size);
-/* The number of the first node that does not stand before a name (flat, lower-cased) in canonical
- * order; node_count: all do. Finds hashes too. */
-uint32_t dns_image_search(const struct dns_image *image, const struct dns_name *name);
+/* The number of the first node that does not stand before a name (lower-cased) in canonical order;
+ * node_count: all do. Finds hashes too. from: none before this one is it; the closer, the sooner
+ * it is found. */
+uint32_t dns_image_search(const struct dns_image *image, const struct dns_name *name,
+                          uint32_t from);
 /* The number of the first node behind this one that is not below it. */
 uint32_t dns_image_behind(const struct dns_image *image, uint32_t number);
 /* The node's RRset of a type (RRSIG: the first of them), or NULL. */

@@ -80,7 +80,7 @@ const struct dns_node *dns_image_any_node(const struct dns_image *image, const u
     if (node || name[0] != HASH_LABEL)
         return node;
     dns_name_set(&wanted, name);
-    uint32_t number = dns_image_search(image, &wanted);
+    uint32_t number = dns_image_search(image, &wanted, 0);
     if (number == image->node_count)
         return NULL;
     node = dns_image_node(image, number);

@@ -1,6 +1,7 @@
 /*
  * Nanoseconds of CPU an answer takes in the engine alone, without a socket: batches of 64 random
  * queries over zones of N names, unsigned, with NSEC and with NSEC3. The signatures are made up.
+ * Then each zone with a delta over it, and what it takes to make one.
  *
  *     tests/bench/dns_engine [N [ROUNDS]]
  */
@@ -10,9 +11,11 @@
 #include "dnsd/answer/query.h"
 #include "dnsd/wire/type.h"
 #include "dnsd/zone/compile.h"
+#include "dnsd/zone/edit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 enum kind { UNSIGNED, NSEC, NSEC3, KINDS };
@@ -166,6 +169,79 @@ static void measure(const struct dns_zones *zones, enum kind kind, bool exists, 
            dnssec ? "DO" : "", best, bytes / rounds / 4096);
 }
 
+/* --- deltas --- */
+
+static double cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* Touches `count` names, every other one a new one, and says what their delta takes. */
+static struct dns_image *make_delta(const struct dns_image *base, enum kind kind, uint32_t origin,
+                                    unsigned names, unsigned count)
+{
+    struct dns_edit *edit = dns_edit_new(base);
+    struct dns_image *delta = NULL;
+    struct keel_diag diag;
+    struct dns_name apex, owner;
+    must(edit != NULL, "no memory");
+    dns_name_from_text(&apex, keel_str(origins[kind]), NULL);
+    double begin = cpu_ms();
+    dns_edit_begin(edit);
+    for (unsigned i = 0; i < count; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%s%07u", i % 2 ? "host" : "new", i * 7919u % names);
+        dns_name_from_text(&owner, keel_str(text), &apex);
+        must(dns_edit_add(edit, &(struct dns_diff_record){.owner = owner.bytes,
+                                                          .owner_size = owner.size,
+                                                          .type = DNS_TYPE_A,
+                                                          .ttl = 60,
+                                                          .rdata = (const uint8_t *)"\300\0\2\1",
+                                                          .rdata_size = 4}) == 0,
+             "a change was refused");
+    }
+    must(dns_edit_commit(edit, &diag) == 0, diag.text);
+    double changed = cpu_ms();
+    must(dns_edit_delta(edit, origin, 1u << 30, &delta, &diag) == 0, "no delta");
+    double made = cpu_ms();
+    printf("%-12s %u names touched: changes %.2f ms, delta %.2f ms, %u bytes\n", origins[kind],
+           count, changed - begin, made - changed, delta->size);
+    dns_edit_free(edit);
+    return delta;
+}
+
+static void no_release(struct dns_version *version)
+{
+}
+
+static void measure_delta(struct dns_zones *zones, enum kind kind, unsigned names, unsigned rounds)
+{
+    static struct dns_version version;
+    struct dns_zone *zone = zones->items[kind];
+    const struct dns_image *base = zone->image;
+    uint32_t origin = (base->size + 4095u) & ~4095u;
+    for (unsigned count = 64; count <= 4096 && count <= names; count *= 8) {
+        struct dns_image *delta = make_delta(base, kind, origin, names, count);
+        size_t space = (size_t)origin + delta->size;
+        uint8_t *map =
+            mmap(NULL, space, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        must(map != MAP_FAILED, "no memory");
+        memcpy(map, base, base->size);
+        memcpy(map + origin, delta, delta->size);
+        struct dns_version *old = dns_version_hold(zone->version);
+        version = (struct dns_version){
+            .view = {(void *)map, (void *)(map + origin)}, .refs = 1, .release = no_release};
+        dns_zone_set_version(zone, &version);
+        for (int exists = 1; exists >= 0; exists--)
+            measure(zones, kind, exists, kind != UNSIGNED, names, rounds);
+        dns_zone_set_version(zone, old);
+        munmap(map, space);
+        keel_free(delta);
+    }
+}
+
 int main(int argc, char **argv)
 {
     unsigned count = argc > 1 ? (unsigned)atoi(argv[1]) : 100000;
@@ -180,6 +256,8 @@ int main(int argc, char **argv)
         for (int exists = 1; exists >= 0; exists--)
             for (int dnssec = 0; dnssec <= (kind != UNSIGNED); dnssec++)
                 measure(&zones, kind, exists, dnssec, count, rounds);
+    for (unsigned kind = 0; kind < KINDS; kind++)
+        measure_delta(&zones, kind, count, rounds);
     dns_zones_fini(&zones);
     return 0;
 }
