@@ -188,6 +188,12 @@ void dns_query_prefetch(const struct dns_query *query)
         dns_image_prefetch_node(query->zone->image, query->hash);
 }
 
+void dns_query_prefetch_set(const struct dns_query *query)
+{
+    if (!query->silent && query->zone)
+        dns_image_prefetch_set(query->zone->image, query->hash);
+}
+
 static size_t reply_limit(const struct dns_query *query, const struct dns_answer_context *context,
                           size_t opt, size_t room)
 {

@@ -6,7 +6,8 @@
  *
  *     for each: dns_query_read       parse, find the zone, hash, fetch the slot
  *     for each: dns_query_prefetch   fetch the node
- *     for each: dns_query_answer     build
+ *     for each: dns_query_answer     build, when DNS_QUERY_AHEAD before it dns_query_prefetch_set
+ *                                    has fetched the first RRset
  */
 #ifndef DNSD_ANSWER_QUERY_H
 #define DNSD_ANSWER_QUERY_H
@@ -17,6 +18,8 @@
 #include "dnsd/zone/zones.h"
 
 #define DNS_UDP_SIZE 1232 /* what we send and announce at most (DNS flag day 2020) */
+
+#define DNS_QUERY_AHEAD 4 /* queries between fetching an RRset and building with it */
 
 #define DNS_TEXT_MAX 255 /* of one character string */
 
@@ -77,6 +80,7 @@ struct dns_query {
 void dns_query_read(struct dns_query *query, const struct dns_answer_context *context,
                     const uint8_t *bytes, size_t size, const struct keel_addr *peer, bool tcp);
 void dns_query_prefetch(const struct dns_query *query);
+void dns_query_prefetch_set(const struct dns_query *query);
 /* Returns the size of the reply, at most room (at least DNS_UDP_SIZE); 0: say nothing. Sets rcode
  * and truncated. The query's bytes and the reply must not overlap. */
 size_t dns_query_answer(struct dns_query *query, const struct dns_answer_context *context,

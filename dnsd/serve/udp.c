@@ -36,8 +36,12 @@ void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *e
                        batch[i].truncated ? 0 : batch[i].size, &batch[i].peer, false);
     for (unsigned i = 0; i < count; i++)
         dns_query_prefetch(&serve->batch[i]);
+    for (unsigned i = 0; i < DNS_QUERY_AHEAD && i < count; i++)
+        dns_query_prefetch_set(&serve->batch[i]);
     for (unsigned i = 0; i < count; i++) {
         size_t room;
+        if (i + DNS_QUERY_AHEAD < count)
+            dns_query_prefetch_set(&serve->batch[i + DNS_QUERY_AHEAD]);
         uint8_t *reply = keel_dgram_reserve(d, &room);
         if (!dns_quota_query(&serve->quota, &serve->batch[i], now)) {
             tally.counts[DNS_METRIC_QUERIES_UDP]++;

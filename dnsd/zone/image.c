@@ -18,6 +18,16 @@ void dns_image_prefetch_node(const struct dns_image *image, uint64_t hash)
         __builtin_prefetch(dns_image_node(image, slot->node - 1));
 }
 
+void dns_image_prefetch_set(const struct dns_image *image, uint64_t hash)
+{
+    const struct dns_slot *slot = &slots(image)[hash & image->slot_mask];
+    if (slot->node == 0 || slot->tag != (uint32_t)(hash >> 32))
+        return;
+    const struct dns_node *node = dns_image_node(image, slot->node - 1);
+    if (node->set_count > 0)
+        __builtin_prefetch(dns_image_at(image, node->sets_at));
+}
+
 const struct dns_node *dns_image_find(const struct dns_image *image, uint64_t hash,
                                       const uint8_t *name, size_t size)
 {

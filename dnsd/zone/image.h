@@ -154,9 +154,11 @@ static inline uint64_t dns_image_hash(const struct dns_image *image, const uint8
 {
     return keel_hash(&image->key, name, size);
 }
-/* Fetches ahead what dns_image_find will read: the slot; then, a while later, the node. */
+/* Fetches ahead what dns_image_find will read: the slot; then, a while later, the node; and, a while
+ * after that, its first RRset. */
 void dns_image_prefetch_slot(const struct dns_image *image, uint64_t hash);
 void dns_image_prefetch_node(const struct dns_image *image, uint64_t hash);
+void dns_image_prefetch_set(const struct dns_image *image, uint64_t hash);
 /* The node of a lower-cased flat name, or NULL. */
 const struct dns_node *dns_image_find(const struct dns_image *image, uint64_t hash,
                                       const uint8_t *name, size_t size);

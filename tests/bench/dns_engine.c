@@ -155,8 +155,13 @@ static void measure(const struct dns_zones *zones, enum kind kind, bool exists, 
                 dns_query_read(&batch[i], &context, queries[at + i], sizes[at + i], &peer, false);
             for (unsigned i = 0; i < BATCH; i++)
                 dns_query_prefetch(&batch[i]);
-            for (unsigned i = 0; i < BATCH; i++)
+            for (unsigned i = 0; i < DNS_QUERY_AHEAD; i++)
+                dns_query_prefetch_set(&batch[i]);
+            for (unsigned i = 0; i < BATCH; i++) {
+                if (i + DNS_QUERY_AHEAD < BATCH)
+                    dns_query_prefetch_set(&batch[i + DNS_QUERY_AHEAD]);
                 bytes += dns_query_answer(&batch[i], &context, reply, sizeof reply);
+            }
         }
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
         double ns =
