@@ -190,7 +190,7 @@ struct reload_all {
     struct dns_keeper *keeper;
     struct keel_deferred *deferred;
     unsigned next; /* zone */
-    uint64_t done, failed;
+    uint64_t done, unchanged, failed;
     json_t *errors;
 };
 
@@ -223,12 +223,17 @@ static void reload_next(struct reload_all *all)
         struct keel_diag diag = {""};
         if (!zone || !zone->kept.zone->file)
             continue;
+        if (!zone->error && dns_keeper_is_fresh(zone)) {
+            all->unchanged++;
+            continue;
+        }
         if (dns_keeper_start_loading(zone, on_one_of_all, all, &diag) == 0)
             return;
         note_error(all, &zone->kept.apex, diag.text);
     }
     keel_command_reply(all->deferred, 0,
-                       json_pack("{s:I, s:I, s:o}", "reloaded", (json_int_t)all->done, "failed",
+                       json_pack("{s:I, s:I, s:I, s:o}", "reloaded", (json_int_t)all->done,
+                                 "unchanged", (json_int_t)all->unchanged, "failed",
                                  (json_int_t)all->failed, "errors", all->errors),
                        NULL);
     keel_free(all);

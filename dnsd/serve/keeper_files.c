@@ -162,15 +162,29 @@ int dns_pack_write(struct dns_images *images, const struct keeper_pack *pack,
     return err;
 }
 
-/* Where the zone stands in the file. */
+/* Zones are asked for in the order in which they stand there: the next one first. */
 int dns_keeper_find_image(const struct dns_shared *shared, const struct dns_name *apex,
-                          unsigned hint, struct dns_image_zone *zone)
+                          struct dns_image_zone *zone)
 {
-    const struct dns_image_file *file = dns_keeper_image_file(shared);
+    struct keeper_file *owner = shared->owner;
+    const struct dns_image_file *file = &owner->map->file;
     for (unsigned i = 0; i < file->count; i++) {
-        dns_image_file_zone(file, (hint + i) % file->count, zone);
-        if (zone->apex_size == apex->size && memcmp(zone->apex, apex->bytes, apex->size) == 0)
+        unsigned at = (owner->cursor + i) % file->count;
+        dns_image_file_zone(file, at, zone);
+        if (zone->apex_size == apex->size && memcmp(zone->apex, apex->bytes, apex->size) == 0) {
+            owner->cursor = at + 1;
             return 0;
+        }
     }
     return KEEL_ENOENT;
+}
+
+bool dns_keeper_is_fresh(const struct keeper_zone *zone)
+{
+    const struct dns_shared *shared = zone->published.file;
+    struct dns_image_zone where;
+    if (!shared || !shared->owner || dns_keeper_changes(zone))
+        return false;
+    return dns_keeper_find_image(shared, &zone->kept.apex, &where) == 0 &&
+           dns_images_fresh(dns_keeper_image_file(shared), &where, zone->kept.zone->file);
 }

@@ -69,7 +69,7 @@ static int take_base(struct keeper_merging *m, struct keeper_zone *zone)
     struct dns_image_zone where;
     int err = dns_keeper_open_file(keeper, m->name, true, &file, &m->diag);
     if (!err)
-        err = dns_keeper_find_image(file, &m->apex, 0, &where);
+        err = dns_keeper_find_image(file, &m->apex, &where);
     if (!err)
         err = dns_keeper_open_batch(keeper, &m->diag);
     if (!err)

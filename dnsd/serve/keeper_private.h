@@ -177,9 +177,11 @@ int dns_keeper_open_file(struct dns_keeper *keeper, const char *name, bool room,
 const char *dns_keeper_file_name(const struct dns_shared *shared);
 const struct dns_image_file *dns_keeper_image_file(const struct dns_shared *shared);
 bool dns_keeper_has_file(const struct dns_keeper *keeper, const char *name);
-/* Where the zone stands in the file; looks at number `hint` first. KEEL_ENOENT. */
+/* What is served was read from the zone's files as they are. */
+bool dns_keeper_is_fresh(const struct keeper_zone *zone);
+/* Where the zone stands in the file, which is one of the folder. KEEL_ENOENT. */
 int dns_keeper_find_image(const struct dns_shared *shared, const struct dns_name *apex,
-                          unsigned hint, struct dns_image_zone *zone);
+                          struct dns_image_zone *zone);
 
 /* Takes image, and sources, on success. zone may be NULL. 0 or KEEL_ENOMEM. */
 int dns_pack_add(struct keeper_pack *pack, struct keeper_zone *zone, struct dns_image *image,

@@ -70,7 +70,7 @@ static int install(struct keeper_replacing *r, struct keeper_zone *zone)
                                    &r->diag);
     if (err)
         return err;
-    err = dns_keeper_find_image(zone->next_base, &r->apex, 0, &where);
+    err = dns_keeper_find_image(zone->next_base, &r->apex, &where);
     zone->next_offset = where.offset;
     if (!err)
         err = record_base(r, zone);

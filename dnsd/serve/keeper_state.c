@@ -94,11 +94,8 @@ static const struct dns_image *look_through(struct keeper_zone *zone, struct dns
     *err = dns_keeper_open_file(keeper, zone->record->base, dns_keeper_changes(zone), file, diag);
     if (*err)
         return NULL;
-    struct keeper_file *owner = (*file)->owner;
-    if (dns_keeper_find_image(*file, &zone->kept.apex, owner->cursor, where) == 0) {
-        owner->cursor++;
-        image = dns_image_file_image(&owner->map->file, where, diag);
-    }
+    if (dns_keeper_find_image(*file, &zone->kept.apex, where) == 0)
+        image = dns_image_file_image(dns_keeper_image_file(*file), where, diag);
     if (!image)
         dns_shared_release(keeper->publisher, *file);
     return image;
@@ -173,7 +170,7 @@ static int serve_pack(struct dns_keeper *keeper, struct keeper_pack *pack, struc
     }
     for (unsigned i = 0; i < pack->count && !err; i++) {
         struct keeper_zone *zone = pack->items[i].zone;
-        err = dns_keeper_find_image(file, &zone->kept.apex, i, &where);
+        err = dns_keeper_find_image(file, &zone->kept.apex, &where);
         if (!err)
             err = serve_base(zone, file, &where, diag);
         zone->unrecorded = true;
@@ -209,6 +206,7 @@ static bool is_current(struct keeper_zone *zone, const struct dns_shared *file,
 struct loading {
     struct dns_keeper *keeper;
     struct keeper_pack small, large;
+    struct dns_shared *last; /* a pack is not opened anew for each of its zones */
 };
 
 static int compile(struct loading *l, struct keeper_zone *zone, struct keel_diag *diag)
@@ -247,6 +245,10 @@ static int load_zone(struct loading *l, struct keeper_zone *zone, struct keel_di
     struct dns_shared *file = NULL;
     struct dns_image_zone where;
     const struct dns_image *known = zone->record ? map_base(zone, &file, &where) : NULL;
+    if (known && file != l->last) {
+        dns_shared_release(l->keeper->publisher, l->last);
+        l->last = dns_shared_hold(file);
+    }
     if (known && is_current(zone, file, &where)) {
         int err = serve_base(zone, file, &where, diag);
         dns_shared_release(l->keeper->publisher, file);
@@ -277,6 +279,7 @@ int dns_keeper_load_all(struct dns_keeper *keeper, struct keel_diag *diag)
         err = load_zone(&l, keeper->zones[i], diag);
     if (!err)
         err = serve_pack(keeper, &l.small, diag);
+    dns_shared_release(keeper->publisher, l.last);
     dns_pack_fini(&l.small);
     dns_pack_fini(&l.large);
     return err;
@@ -371,7 +374,7 @@ static int catch_up(struct keeper_zone *zone, struct keel_diag *diag)
     err = dns_keeper_open_file(keeper, known.base, true, &file, diag);
     if (err)
         return err;
-    err = dns_keeper_find_image(file, &zone->kept.apex, 0, &where);
+    err = dns_keeper_find_image(file, &zone->kept.apex, &where);
     if (!err && !dns_image_file_image(dns_keeper_image_file(file), &where, diag))
         err = KEEL_EINVAL;
     if (!err)
