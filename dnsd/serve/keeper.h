@@ -16,6 +16,7 @@
 #include "common/service/module.h"
 #include "dnsd/zone/edit.h"
 
+struct dns_shared;
 struct dns_keeper; /* the helper's keel_instance.state */
 
 /* A zone in the keeper. What a room of the house keeps of it beside this (a refresh timer, the
@@ -63,6 +64,10 @@ int dns_keeper_replace(struct dns_kept *kept, struct dns_image *image, struct dn
  * 1970. */
 void dns_keeper_refreshed(struct dns_kept *kept, uint64_t refreshed, uint64_t expires,
                           const char *primary);
+/* What kept->edit, and each snapshot of it, reads: it stays until it is released, which is after
+ * the snapshot was freed. */
+struct dns_shared *dns_keeper_hold_base(struct dns_kept *kept);
+void dns_keeper_release_base(struct dns_keeper *keeper, struct dns_shared *base); /* NULL: none */
 /* The workers are to know, too, till when a secondary may be served (RFC 7314). */
 void dns_keeper_tell_expires(struct dns_kept *kept, uint64_t expires);
 /* Serve it no more (SERVFAIL), or again. */

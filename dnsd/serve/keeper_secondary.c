@@ -3,6 +3,17 @@
 #include "dnsd/serve/secondary.h"
 #include "dnsd/wire/message.h"
 
+struct dns_shared *dns_keeper_hold_base(struct dns_kept *kept)
+{
+    struct dns_shared *base = KEEL_CONTAINER(kept, struct keeper_zone, kept)->base;
+    return base ? dns_shared_hold(base) : NULL;
+}
+
+void dns_keeper_release_base(struct dns_keeper *keeper, struct dns_shared *base)
+{
+    dns_shared_release(keeper->publisher, base);
+}
+
 #define EXPIRES_MAX (8 + DNS_NAME_MAX)
 
 /* The payload of a DNS_MSG_EXPIRES; out has EXPIRES_MAX bytes. Returns its size. */

@@ -54,7 +54,8 @@ struct making {
     struct keel_hash_key key;
     struct dns_compiler *compiler; /* a whole zone */
     struct dns_edit *edit;         /* or a copy of what there is, */
-    struct dns_version *version;   /* over this one, held, */
+    struct dns_keeper *keeper;     /* over */
+    struct dns_shared *base;       /* this one, held, */
     struct dns_diff *steps;        /* and what has changed */
     unsigned step_count;
     struct dns_image *image;
@@ -146,7 +147,8 @@ static void making_free(struct making *m)
     keel_free(m->steps);
     dns_compiler_free(m->compiler);
     dns_edit_free(m->edit);
-    dns_version_release(m->version);
+    if (m->base)
+        dns_keeper_release_base(m->keeper, m->base);
     keel_free(m->image);
     keel_free(m);
 }
@@ -250,7 +252,8 @@ static struct making *making_new(struct secondary *z, struct dns_fetcher *fetche
     m->records = fetch->records;
     if (m->incremental) {
         m->steps = dns_fetch_take_steps(fetch, &m->step_count);
-        m->version = dns_version_hold(z->kept->zone->version);
+        m->keeper = z->kept->keeper;
+        m->base = dns_keeper_hold_base(z->kept);
     } else {
         m->compiler = dns_fetch_take(fetch);
     }

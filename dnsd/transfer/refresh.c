@@ -88,6 +88,13 @@ static uint64_t jittered(struct dns_refresher *r, uint64_t seconds)
     return ns - keel_prng_next(&r->prng) % (eighth + 1);
 }
 
+/* For zones that all come at once. */
+static uint64_t spread(struct dns_refresher *r, uint64_t refresh)
+{
+    uint64_t most = refresh < DNS_REFRESH_SPREAD ? refresh : DNS_REFRESH_SPREAD;
+    return keel_prng_next(&r->prng) % (most * KEEL_NS_PER_S);
+}
+
 static uint64_t refresh_of(const struct dns_refresh_zone *zone)
 {
     return bounded(zone->soa.refresh, DNS_REFRESH_LEAST, DNS_REFRESH_MOST);
@@ -133,8 +140,9 @@ int dns_refresher_add(struct dns_refresher *r, struct dns_refresh_zone *zone, un
         if (known->expires_known)
             left = bounded(known->expires_in, 0, DNS_EXPIRE_MOST);
         zone->expire_ns = now_ns + left * KEEL_NS_PER_S;
+        /* a NOTIFY may have come while nobody was there to hear it */
         if (known->age < refresh)
-            zone->check_ns = now_ns + jittered(r, refresh - known->age);
+            zone->check_ns = now_ns + spread(r, refresh);
     }
     r->heap[r->count] = zone;
     sift_up(r, r->count++);

@@ -8,8 +8,9 @@
  *       |  current, updated, or |   v
  *       +-- all have failed ----+<--+
  *
- * A zone is asked about `refresh` seconds after it was found current, `retry` seconds after nobody
- * answered, and may not be served any more `expire` seconds after it was last found current.
+ * A zone is asked for soon after the start, and about `refresh` seconds after it was found current,
+ * `retry` seconds after nobody answered, and may not be served any more `expire` seconds after it
+ * was last found current.
  */
 #ifndef DNSD_TRANSFER_REFRESH_H
 #define DNSD_TRANSFER_REFRESH_H
@@ -25,6 +26,8 @@
 #define DNS_RETRY_MOST (14 * 86400)
 #define DNS_EXPIRE_LEAST 2
 #define DNS_EXPIRE_MOST (4 * 366 * 86400)
+/* Zones that come with data are asked for within so many seconds. */
+#define DNS_REFRESH_SPREAD 5
 /* Until there is data: 1, 2, 4 ... seconds. */
 #define DNS_BACKOFF_MOST 300
 
