@@ -123,6 +123,13 @@ tests_fuzz_fuzz_dhcp_message_SOURCES = tests/fuzz/fuzz_dhcp_message.c $(FUZZ_MAI
 tests_fuzz_fuzz_dhcp_message_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_dhcp_message_LDADD = dhcpd/libdhcpd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_dhcp_sequence
+tests_fuzz_fuzz_dhcp_sequence_SOURCES = tests/fuzz/fuzz_dhcp_sequence.c $(FUZZ_MAIN) \
+	tests/support/dhcp_lab.c tests/support/dhcp_lab.h \
+	tests/support/dhcp_memory_store.c tests/support/dhcp_memory_store.h
+tests_fuzz_fuzz_dhcp_sequence_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_dhcp_sequence_LDADD = dhcpd/libdhcpd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_manifest
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LINK)
