@@ -22,6 +22,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/engine/fqdn.c dhcpd/engine/fqdn.h \
 	dhcpd/engine/expression.c dhcpd/engine/expression.h dhcpd/engine/expression_parse.c \
 	dhcpd/engine/expression_scan.c dhcpd/engine/expression_scan.h \
+	dhcpd/engine/leasequery.c dhcpd/engine/leasequery.h \
 	dhcpd/engine/limit.c dhcpd/engine/limit.h \
 	dhcpd/engine/policy.c dhcpd/engine/policy.h \
 	dhcpd/engine/probe.c \

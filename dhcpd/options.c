@@ -288,6 +288,11 @@ const struct keel_option dhcp_options_rows[] = {
      .def = "0",
      .max = 10000000,
      .help = "The same for all that comes from one relay. 0: no limit."},
+    {.name = "leasequery",
+     .type = KEEL_OPT_PREFIX,
+     .flags = KEEL_OPT_LIST,
+     .help = "Relays and access routers that may ask who has a lease (RFC 4388), by address or "
+             "prefix. Nobody when it is not given."},
     {.name = "ping-check",
      .type = KEEL_OPT_DURATION,
      .def = "0s",

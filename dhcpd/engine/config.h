@@ -88,6 +88,10 @@ enum dhcp_bootp {
 
 struct dhcp_naming;
 
+struct dhcp_querier {
+    uint32_t network, mask;
+};
+
 struct dhcp_config {
     struct dhcp_subnet *subnets; /* sorted by dhcp_config_finish */
     unsigned subnet_count;
@@ -105,6 +109,9 @@ struct dhcp_config {
     bool probe;            /* addresses that nobody had are probed before they are offered */
     uint32_t decline_time; /* seconds that a declined address rests */
     uint32_t offer_time;   /* seconds that an offered address is held */
+    /* Who may ask for leases (RFC 4388), host order. */
+    const struct dhcp_querier *queriers;
+    unsigned querier_count;
     const struct dhcp_naming *naming; /* names in the DNS (engine/fqdn.h); NULL: none */
 };
 

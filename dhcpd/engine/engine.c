@@ -1,5 +1,6 @@
 #include "dhcpd/engine/engine.h"
 
+#include "dhcpd/engine/leasequery.h"
 #include "dhcpd/engine/quota.h"
 #include "dhcpd/engine/reply.h"
 
@@ -411,6 +412,10 @@ void dhcp_engine_process(struct dhcp_engine *engine, const struct dhcp_input *in
         .room = room,
         .decision = decision,
     };
+    if (m->type == DHCP_LEASEQUERY) {
+        dhcp_leasequery(&x);
+        return;
+    }
     if (!prepare(&x))
         return;
     switch (m->type) {

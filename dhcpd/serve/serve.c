@@ -262,7 +262,9 @@ static void send_reply(struct dhcp_serve *s, struct keel_dgram *dgram,
                        const struct dhcp_decision *d, const struct keel_datagram *request,
                        const uint8_t *reply)
 {
-    static const unsigned rows[DHCP_TYPES] = {[DHCP_OFFER] = 0, [DHCP_ACK] = 1, [DHCP_NAK] = 2};
+    static const unsigned rows[DHCP_TYPES] = {
+        [DHCP_OFFER] = 0,           [DHCP_ACK] = 1,          [DHCP_NAK] = 2,
+        [DHCP_LEASEUNASSIGNED] = 3, [DHCP_LEASEUNKNOWN] = 4, [DHCP_LEASEACTIVE] = 5};
     keel_metric_add(&s->instance->metrics, DHCP_METRIC_SENT + rows[d->sent], 1);
     if (d->target == DHCP_TO_HARDWARE && send_to_hardware(s, d, request, reply))
         return;

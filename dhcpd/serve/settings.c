@@ -48,6 +48,26 @@ static int read_warnings(struct dhcp_settings *s, const struct keel_conf *conf,
     return 0;
 }
 
+/* Who may ask for leases. */
+static int read_queriers(struct dhcp_settings *s, const struct keel_conf *conf,
+                         struct keel_diag *diag)
+{
+    unsigned count = keel_conf_count(conf, "leasequery");
+    struct dhcp_querier *queriers = keel_arena_calloc(&s->arena, (count + 1) * sizeof *queriers);
+    if (!queriers)
+        return dhcp_no_memory(diag);
+    for (unsigned i = 0; i < count; i++) {
+        const struct keel_prefix *p = &keel_conf_at(conf, "leasequery", i)->prefix;
+        if (p->family != AF_INET)
+            return keel_conf_error_at(conf, "leasequery", i, diag, "an IPv4 prefix expected");
+        queriers[i].mask = p->length ? UINT32_MAX << (32 - p->length) : 0;
+        queriers[i].network = keel_get_u32(p->bytes) & queriers[i].mask;
+    }
+    s->config.queriers = queriers;
+    s->config.querier_count = count;
+    return 0;
+}
+
 static int read_config(struct dhcp_settings *s, const struct keel_conf *conf,
                        struct keel_diag *diag)
 {
@@ -74,6 +94,8 @@ static int read_config(struct dhcp_settings *s, const struct keel_conf *conf,
         err = keel_conf_error(conf, NULL, diag, "%s", why.text);
     if (!err)
         err = dhcp_read_classes(s, conf, diag);
+    if (!err)
+        err = read_queriers(s, conf, diag);
     if (!err)
         err = dhcp_read_ddns(s, conf, diag);
     if (!err)

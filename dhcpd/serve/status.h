@@ -9,9 +9,10 @@
 
 /* Rows of dhcp_metrics. Several of one name are indexed by the enum that they are labelled with. */
 enum dhcp_metric {
-    DHCP_METRIC_RECEIVED,                                 /* + enum dhcp_type */
-    DHCP_METRIC_SENT = DHCP_METRIC_RECEIVED + DHCP_TYPES, /* + 0 offer, 1 ack, 2 nak */
-    DHCP_METRIC_UNANSWERED = DHCP_METRIC_SENT + 3,        /* + enum dhcp_outcome - 2 */
+    DHCP_METRIC_RECEIVED, /* + enum dhcp_type */
+    DHCP_METRIC_SENT = DHCP_METRIC_RECEIVED +
+                       DHCP_TYPES, /* + 0 offer, 1 ack, 2 nak, 3 unassigned, 4 unknown, 5 active */
+    DHCP_METRIC_UNANSWERED = DHCP_METRIC_SENT + 6, /* + enum dhcp_outcome - 2 */
     DHCP_METRIC_WITHHELD = DHCP_METRIC_UNANSWERED + DHCP_OUTCOMES - DHCP_MALFORMED,
     DHCP_METRIC_SEND_ERRORS,
     DHCP_METRIC_ADDRESSES, /* + 0 bound, 1 expired, 2 free */

@@ -6,7 +6,9 @@
 const char *dhcp_type_name(enum dhcp_type type)
 {
     static const char *const names[DHCP_TYPES] = {
-        "none", "discover", "offer", "request", "decline", "ack", "nak", "release", "inform"};
+        "none",         "discover",   "offer",  "request",    "decline",    "ack",
+        "nak",          "release",    "inform", "forcerenew", "leasequery", "leaseunassigned",
+        "leaseunknown", "leaseactive"};
     return type < DHCP_TYPES ? names[type] : "unknown";
 }
 

@@ -33,6 +33,11 @@ enum dhcp_type {
     DHCP_NAK,
     DHCP_RELEASE,
     DHCP_INFORM,
+    DHCP_FORCERENEW, /* RFC 3203: not for a server to take */
+    DHCP_LEASEQUERY, /* RFC 4388 */
+    DHCP_LEASEUNASSIGNED,
+    DHCP_LEASEUNKNOWN,
+    DHCP_LEASEACTIVE,
     DHCP_TYPES
 };
 /* "discover"; static. */

@@ -22,6 +22,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_dhcp_ddns.py \
 	tests/system/test_dhcp_hook.py \
 	tests/system/test_dhcp_leases.py \
+	tests/system/test_dhcp_leasequery.py \
 	tests/system/test_dhcp_overload.py \
 	tests/system/test_dhcp_probe.py \
 	tests/system/test_dhcpd.py \

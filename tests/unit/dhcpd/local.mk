@@ -20,6 +20,7 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/unit/dhcpd/test_fqdn.c \
 	tests/unit/dhcpd/test_expression.c \
 	tests/unit/dhcpd/test_lease.c \
+	tests/unit/dhcpd/test_leasequery.c \
 	tests/unit/dhcpd/test_limit.c \
 	tests/unit/dhcpd/test_message.c \
 	tests/unit/dhcpd/test_offer.c \

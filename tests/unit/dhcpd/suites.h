@@ -25,6 +25,7 @@ Suite *event_suite(void);
 Suite *filter_suite(void);
 Suite *import_suite(void);
 Suite *probe_suite(void);
+Suite *leasequery_suite(void);
 Suite *admit_suite(void);
 Suite *hook_suite(void);
 Suite *fqdn_suite(void);

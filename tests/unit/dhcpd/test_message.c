@@ -47,7 +47,7 @@ static const struct {
     ROW("\x35\1", KEEL_ETRUNC),
     ROW("\x35\1\1", 0),
     ROW("\x35\1\0", KEEL_EINVAL),
-    ROW("\x35\1\x09", KEEL_EINVAL),
+    ROW("\x35\1\x0e", KEEL_EINVAL),
     ROW("\x35\2\1\1", KEEL_EINVAL),
     ROW("\x35\1\1\x35\1\1", KEEL_EINVAL), /* joined: two octets */
     ROW("\x35\1\1\x32\3\1\2\3", KEEL_EINVAL),
