@@ -81,6 +81,7 @@ static int keeper_activate(struct keel_instance *instance, struct keel_diag *dia
     if (err)
         return keel_diag_set(diag, err, "%s", keel_strerror(err));
     dns_keeper_run_queue(keeper, false);
+    dns_keeper_watch_all(keeper);
     if (dns_publisher_is_complete(keeper->publisher))
         dns_notifying_begin(keeper->notifying);
     return 0;
@@ -93,6 +94,7 @@ static void give_up(struct dns_keeper *keeper)
     if (keeper->state != KEEPER_RETIRING)
         return;
     dns_secondaries_stop(keeper->secondaries);
+    dns_keeper_unwatch_all(keeper);
     dns_keeper_end_turn(keeper);
     keeper->state = KEEPER_RETIRED;
     keel_timer_stop(&keeper->retire);
@@ -131,6 +133,7 @@ static void keeper_stop(struct keel_instance *instance)
     if (!keeper)
         return;
     keeper->stopping = true;
+    dns_keeper_unwatch_all(keeper);
     keel_timer_stop(&keeper->retire);
     if (keeper->pool)
         keel_offload_free(keeper->pool); /* what was under way is replied to */

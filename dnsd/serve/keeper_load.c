@@ -96,6 +96,7 @@ static void on_done(struct keel_job *job, int err)
         l->err = l->on_read(l, zone, &l->diag);
     if (l->err == 0) {
         say_warnings(l);
+        l->serial = l->image->serial;
         dns_keeper_check_expiration(zone->kept.zone, l->image);
         old = dns_zone_newest(zone->kept.zone);
         if (old && (int32_t)(l->image->serial - old->serial) < 0)

@@ -6,6 +6,7 @@
 
 #include "common/runtime/offload.h"
 #include "dnsd/serve/added.h"
+#include "dnsd/serve/file_watch.h"
 #include "dnsd/serve/images.h"
 #include "dnsd/serve/journal.h"
 #include "dnsd/serve/keeper.h"
@@ -47,6 +48,8 @@ struct keeper_zone {
     bool unflushed;               /* it has updates that its file has not */
     bool file_anew; /* and it takes the place of what is known: its file has changed */
     struct keeper_loading *loading; /* its file is being read; NULL: not */
+    struct dns_watched watched;     /* its file, by option watch */
+    uint64_t look;                  /* of its files when they were last read for that */
     char *error;                    /* why its file was not taken last; NULL: it was */
     bool added_now;                 /* in the life of this process: workers may not know of it */
 };
@@ -87,6 +90,7 @@ struct keeper_loading {
     char *file;
     struct dns_image *image; /* what came out of it, until it is installed */
     struct dns_sources sources;
+    uint32_t serial;          /* of what was read */
     struct keel_buf warnings; /* NUL-terminated texts */
     int err;
     struct keel_diag diag;
@@ -114,6 +118,7 @@ struct dns_keeper {
     size_t queue_bytes;
     bool *left; /* workers that ask no more */
     struct keel_timer retire;
+    struct dns_file_watch *watch; /* NULL: no file is watched */
     struct keel_offload *pool;
     struct dns_added added;
     struct keel_buf free;    /* unsigned places of zones */
@@ -232,6 +237,14 @@ int dns_keeper_start_loading(struct keeper_zone *zone,
                              void (*on_loaded)(struct keeper_loading *loading,
                                                struct keeper_zone *zone),
                              void *arg, struct keel_diag *diag);
+/* --- keeper_watch.c --- */
+
+/* Watches the zone's file when option watch says so; and not any more. Only the owner does. */
+void dns_keeper_watch(struct keeper_zone *zone);
+void dns_keeper_unwatch(struct keeper_zone *zone);
+void dns_keeper_watch_all(struct dns_keeper *keeper);
+void dns_keeper_unwatch_all(struct dns_keeper *keeper);
+
 /* --- keeper_version.c --- */
 
 /* The image that the zone's journal stands on. It has one. */

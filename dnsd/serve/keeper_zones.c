@@ -134,12 +134,14 @@ int dns_keeper_add(struct dns_keeper *keeper, const char *text, struct keeper_zo
         dns_keeper_remove(*out);
         return keel_diag_set(diag, err, "%s", keel_strerror(err));
     }
+    dns_keeper_watch(*out);
     return 0;
 }
 
 void dns_keeper_free_zone(struct keeper_zone *zone)
 {
     struct dns_keeper *keeper = zone->kept.keeper;
+    dns_keeper_unwatch(zone);
     keel_list_remove(&zone->news);
     keel_list_remove(&zone->changed);
     keeper->owed -= zone->owed;

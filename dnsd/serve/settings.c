@@ -115,12 +115,15 @@ static int read_zone(struct dns_settings *s, const struct keel_conf *section, bo
         return keel_conf_error(section, NULL, diag, "it needs a file or a primary");
     if (file && secondary)
         return keel_conf_error(section, "file", diag, "it has primaries: its data comes from them");
+    if (!file && keel_conf_bool(section, "watch"))
+        return keel_conf_error(section, "watch", diag, "it has no file");
     int err = first && file ? check_file(section, file, diag) : 0; /* by the master alone */
     if (err)
         return err;
     err = dns_zones_add(&s->zones, &apex, NULL, file);
     if (err == 0) {
         struct dns_zone *zone = s->zones.items[s->zones.count - 1];
+        zone->watch = keel_conf_bool(section, "watch");
         zone->changes = secondary || keel_conf_count(section, "allow-update") > 0;
         return read_access(zone, s, section, diag);
     }

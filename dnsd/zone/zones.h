@@ -38,6 +38,7 @@ struct dns_zone {
     struct dns_zone_counts *counts;
     char *file;   /* where it comes from; NULL: from primaries */
     bool added;   /* at run time, not by the configuration file */
+    bool watch;   /* its file is read again by itself when it has changed */
     bool changes; /* by updates or transfers, not by its file alone */
     struct dns_acl allow_query, allow_transfer, allow_update;
     struct dns_acl allow_notify; /* of secondaries: their primaries, and who else may */

@@ -30,6 +30,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_dns_differential.py \
 	tests/system/test_dns_edns.py \
 	tests/system/test_dnsd.py \
+	tests/system/test_dnsd_file_watch.py \
 	tests/system/test_dnsd_ixfr.py \
 	tests/system/test_dnsd_delta.py \
 	tests/system/test_dnsd_keeper.py \
