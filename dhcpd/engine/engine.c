@@ -333,6 +333,27 @@ static void find_reservation(struct dhcp_exchange *x)
             x->reservation = look_up(x, x->reserved, kind);
 }
 
+/* A client renews its lease without the relay (RFC 2131, 4.4.5): where it is connected is then what
+ * the relay said when it was asked last. */
+static void recall_relay(struct dhcp_exchange *x)
+{
+    const struct dhcp_message *m = x->request;
+    struct dhcp_store *store = x->engine->env.store;
+    struct dhcp_lease lease;
+    struct dhcp_relay relay;
+    if (x->facts.relay.n || m->giaddr || !m->ciaddr || store->get(store, m->ciaddr, &lease) != 0 ||
+        lease.state != DHCP_LEASE_ACTIVE || !dhcp_same_identity(x, &lease) ||
+        lease.relay.n > sizeof x->relayed)
+        return;
+    if (lease.relay.n > 0)
+        memcpy(x->relayed, lease.relay.p, lease.relay.n);
+    x->facts.relay = (struct dhcp_bytes){x->relayed, lease.relay.n};
+    if (dhcp_relay_parse(&relay, x->facts.relay) != 0)
+        return;
+    x->relay.circuit_id = relay.circuit_id;
+    x->relay.remote_id = relay.remote_id;
+}
+
 /* Whether a class that the client is in wants it to be left alone. */
 static bool is_ignored(const struct dhcp_exchange *x)
 {
@@ -376,7 +397,10 @@ static bool prepare(struct dhcp_exchange *x)
         return false;
     }
     identify(x, (unsigned)n);
-    x->facts = (struct dhcp_facts){.message = m, .interface = x->input->interface};
+    x->facts = (struct dhcp_facts){.message = m,
+                                   .relay = dhcp_message_option(m, DHCP_OPTION_RELAY_INFO),
+                                   .interface = x->input->interface};
+    recall_relay(x);
     dhcp_config_classify(x->engine->env.config, &x->facts);
     if (is_ignored(x)) {
         end(x, DHCP_IGNORED);

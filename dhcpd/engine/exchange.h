@@ -19,6 +19,7 @@ struct dhcp_exchange {
     const struct dhcp_subnet *reserved; /* where the reservation stands */
     const struct dhcp_reservation *reservation; /* of this client; NULL: none */
     uint8_t identity[DHCP_IDENTITY_MAX];
+    uint8_t relayed[255];      /* what the relay had said of a client that comes without it */
     struct dhcp_client client; /* in `subnet` */
     uint64_t hash;             /* of the client on its link, for offers */
     uint64_t now;              /* seconds since 1970 */

@@ -42,9 +42,8 @@ static void push_address(struct machine *m, uint32_t address)
 /* The first sub-option of this code; what is broken behind it does not matter here. */
 static void push_relay(struct machine *m, uint8_t code)
 {
-    struct dhcp_bytes info = dhcp_message_option(m->facts->message, DHCP_OPTION_RELAY_INFO);
     struct keel_reader r;
-    keel_reader_init(&r, info.p, info.n);
+    keel_reader_init(&r, m->facts->relay.p, m->facts->relay.n);
     while (keel_reader_left(&r) >= 2 && !r.bad) {
         uint8_t found = keel_read_u8(&r), n = keel_read_u8(&r);
         const uint8_t *p = keel_read_bytes(&r, n);

@@ -40,7 +40,8 @@ bool dhcp_class_intersects(const struct dhcp_class_set *a, const struct dhcp_cla
 /* What an expression may look at; all borrowed. */
 struct dhcp_facts {
     const struct dhcp_message *message;
-    const char *interface; /* "": behind a relay */
+    struct dhcp_bytes relay; /* option 82 of the message, or what the relay said of it before */
+    const char *interface;   /* "": behind a relay */
     struct dhcp_class_set classes;
 };
 

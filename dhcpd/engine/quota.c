@@ -90,10 +90,7 @@ bool dhcp_quota_exceeded(struct dhcp_exchange *x)
         return false;
     for (enum kind kind = BY_CIRCUIT; kind < KINDS; kind++) {
         struct count count = {x, kind};
-        uint64_t key = limit(e, kind)
-                           ? key_of(e, kind, dhcp_message_option(m, DHCP_OPTION_RELAY_INFO),
-                                    m->chaddr, m->hlen)
-                           : 0;
+        uint64_t key = limit(e, kind) ? key_of(e, kind, x->facts.relay, m->chaddr, m->hlen) : 0;
         if (key && dhcp_limits_count(&e->limits, key, counts, &count) >= limit(e, kind))
             return true;
     }

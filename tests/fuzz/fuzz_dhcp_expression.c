@@ -38,7 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     int parsed = dhcp_message_parse(&message, rest, (size_t)(bytes + size - rest));
     if (parsed)
         memset(&message, 0, sizeof message);
-    struct dhcp_facts facts = {.message = &message, .interface = "lan0"};
+    struct dhcp_facts facts = {.message = &message,
+                               .relay = dhcp_message_option(&message, DHCP_OPTION_RELAY_INFO),
+                               .interface = "lan0"};
     if (!err)
         dhcp_expression_holds(&e, &facts);
     keel_arena_fini(&arena);

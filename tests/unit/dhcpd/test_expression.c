@@ -44,7 +44,9 @@ static void setup(void)
     dhcp_builder_add(&b, 80, "", 0);
     size_t size = dhcp_builder_finish(&b, relay, sizeof relay - 1);
     ck_assert_int_eq(dhcp_message_parse(&message, bytes, size), 0);
-    facts = (struct dhcp_facts){.message = &message, .interface = ""};
+    facts = (struct dhcp_facts){.message = &message,
+                                .relay = dhcp_message_option(&message, DHCP_OPTION_RELAY_INFO),
+                                .interface = ""};
     dhcp_class_add(&facts.classes, 200);
     keel_arena_init(&arena, 0);
 }
