@@ -35,6 +35,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_dnsd_delta.py \
 	tests/system/test_dnsd_keeper.py \
 	tests/system/test_dnsd_kill.py \
+	tests/system/test_dnsd_refresh.py \
 	tests/system/test_dnsd_secondary.py \
 	tests/system/test_dnsd_tools.py \
 	tests/system/test_dnsd_transfer.py \
