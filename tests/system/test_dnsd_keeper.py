@@ -4,12 +4,11 @@ import os
 import re
 import signal
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from dns import add_address, ask_udp, dig, query
-from keel import Daemon, Refused, run, until
+from keel import Daemon, Refused, need_no_sanitizer, run, until
 
 ZONE = '$TTL 60\n@ SOA ns h %d 2 3 4 5\n@ NS ns\nns A 192.0.2.%d\n'
 SOA = 6
@@ -202,8 +201,60 @@ def torn():
             assert [soa(daemon, z) for z in 'ab'] == [1, 1]
 
 
+def memory(pid):
+    """(bytes of its own, bytes that it shares with others)"""
+    with open('/proc/%d/smaps_rollup' % pid, encoding='ascii') as f:
+        rows = dict(re.findall(r'(\w+):\s+(\d+) kB', f.read()))
+    return int(rows['Anonymous']) * 1024, (int(rows['Rss']) - int(rows['Anonymous'])) * 1024
+
+
+def one_copy():
+    """A zone is there once, however many workers serve it."""
+    need_no_sanitizer()
+    hosts = 60000
+    text = ZONE % (1, 1) + '$GENERATE 1-%d host$ A 192.0.2.1\n' % hosts
+    with Daemon('dnsd', conf='zone "big" { file = "big.zone" }\n', files={'big.zone': text},
+                workers=4) as daemon:
+        size = daemon.ctl('zones')[0]['bytes']
+        address = daemon.address('udp')
+        for i in range(0, hosts, 500):
+            assert ask_udp(address, query('host%d.big' % (i + 1), 1))[7] == 1
+        for row in daemon.ctl('workers'):
+            own, _ = memory(row['pid'])
+            assert own < size, (row['role'], own, size)
+
+
+def many():
+    """Thousands of zones: the start, commands, and zones that come and go among them."""
+    count = 3000
+    conf = ''.join('zone "z%d" { file = "z.zone" }\n' % i for i in range(count))
+    with Daemon('dnsd', conf=conf, files={'z.zone': ZONE % (1, 1)}, workers=2) as daemon:
+        assert daemon.ctl('zone-status')['served'] == count
+        first = daemon.ctl('zones')
+        assert len(first) == 1000 and first[0]['name'] == 'z0.', len(first)
+        rest = [z['name'] for at in (1000, 2000) for z in daemon.ctl('zones', '*', at)]
+        assert len(set(rest)) == 2000 and rest[-1] == 'z%d.' % (count - 1), len(rest)
+        assert len(daemon.ctl('zones', 'z29??.')) == 100
+        assert len(images(daemon)) == 1, images(daemon)
+        path = os.path.join(daemon.folder, 'z.zone')
+        for i in range(100):
+            assert daemon.ctl('zone-add', 'n%d' % i, 'file = "%s"' % path)['serial'] == 1
+        for i in range(100):
+            assert rcode(daemon, 'n%d' % i) == 0 and rcode(daemon, 'z%d' % (i * 29)) == 0
+        for i in range(100):
+            daemon.ctl('zone-remove', 'n%d' % i)
+            assert rcode(daemon, 'n%d' % i) == 5
+        assert daemon.ctl('zone-status')['zones'] == count
+        with open('/proc/%d/maps' % daemon.children()[0], encoding='ascii') as f:
+            assert len(f.readlines()) < 200
+        daemon.ctl('reload')
+        assert daemon.ctl('zone-status')['served'] == count
+
+
 run(('zone-reload', one_zone),
     ('zone-add and zone-remove', added),
     ('zone-dump and zone-flush', flushed),
     ('what is kept over a restart', kept),
-    ('torn image files', torn))
+    ('torn image files', torn),
+    ('one copy for all workers', one_copy),
+    ('thousands of zones', many))
