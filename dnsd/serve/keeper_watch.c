@@ -39,7 +39,7 @@ static bool look_at_files(const struct keeper_zone *zone, bool unknown, uint64_t
     struct dns_source source;
     bool same = true;
     *look = add_look(0, zone->kept.zone->file);
-    if (!file || dns_keeper_find_image(shared, &zone->kept.apex, 0, &image) != 0 ||
+    if (!file || dns_keeper_find_image(shared, &zone->kept.apex, &image) != 0 ||
         image.source_count == 0)
         return unknown;
     for (unsigned i = 0; i < image.source_count; i++) {
