@@ -7,6 +7,8 @@
 /* A new base is made when what is touched is more than this, and than a part of the base. */
 #define MERGE_LEAST ((size_t)256 * 1024)
 #define MERGE_PART 8
+/* A delta of more than this takes more than some 5 ms, with each change anew. */
+#define MERGE_MOST ((size_t)1 << 20)
 #define PAGE 4096u
 
 static int no_memory(struct keel_diag *diag)
@@ -105,7 +107,8 @@ void dns_keeper_publish(struct keeper_zone *zone)
     int err = small ? dns_keeper_publish_memory(zone, &diag) : publish_delta(zone, &diag);
     size_t weight = dns_edit_weight(zone->kept.edit);
     if (err == KEEL_ENOSPC ||
-        (weight > MERGE_LEAST && weight > dns_keeper_base(zone)->size / MERGE_PART))
+        (weight > MERGE_LEAST &&
+         (weight > MERGE_MOST || weight > dns_keeper_base(zone)->size / MERGE_PART)))
         dns_keeper_merge(zone);
     if (err == KEEL_ENOSPC && !zone->merging) /* we may not write: from memory */
         err = dns_keeper_publish_memory(zone, &diag);

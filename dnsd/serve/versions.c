@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define PAGE 4096u
+/* Large files are unmapped bit by bit, so that no answer waits: so much every millisecond. */
+#define UNMAP_PART ((uint64_t)4 << 20)
 
 /* A file that is mapped. The keeper's word and each version in it hold a reference. */
 struct file {
@@ -19,6 +21,9 @@ struct file {
     uint8_t *map; /* NULL: deltas */
     uint64_t size, reserve;
     struct keel_list served; /* the versions whose base is here; deltas: in dns_versions.deltas */
+    struct dns_versions *versions;
+    struct keel_list leaving; /* in dns_versions.leaving, when nobody needs it any more */
+    uint64_t unmapped;        /* of it, from its start */
 };
 
 /* What dns_zone.version points to. */
@@ -35,6 +40,10 @@ struct dns_versions {
     struct keel_hash_key key;
     struct keel_table files; /* by number */
     struct keel_list deltas; /* files with deltas of the publication under way, by `served` */
+    struct keel_list leaving;
+    struct keel_timer unmap;
+    unsigned refs; /* its owner, and each file */
+    bool closed;   /* without its owner */
 };
 
 /* --- files --- */
@@ -54,15 +63,47 @@ static struct file *file_find(const struct dns_versions *v, uint32_t number)
     return keel_table_find(&v->files, number_hash(v, number), &number, sizeof number, file_equal);
 }
 
-static void file_release(struct file *file)
+static void versions_release(struct dns_versions *v)
 {
-    if (--file->refs > 0)
-        return;
+    if (--v->refs == 0)
+        keel_free(v);
+}
+
+static void file_free(struct file *file)
+{
+    keel_list_remove(&file->leaving);
     if (file->map)
-        munmap(file->map, file->reserve);
+        munmap(file->map + file->unmapped, file->reserve - file->unmapped);
     if (file->fd >= 0)
         close(file->fd);
+    versions_release(file->versions);
     keel_free(file);
+}
+
+static void file_release(struct file *file)
+{
+    struct dns_versions *v = file->versions;
+    if (--file->refs > 0)
+        return;
+    if (file->map && file->size > UNMAP_PART && !v->closed &&
+        keel_timer_start(&v->unmap, KEEL_NS_PER_MS, KEEL_NS_PER_MS) == 0)
+        keel_list_push_back(&v->leaving, &file->leaving);
+    else
+        file_free(file);
+}
+
+static void on_unmap(struct keel_timer *timer)
+{
+    struct dns_versions *v = KEEL_CONTAINER(timer, struct dns_versions, unmap);
+    struct file *file = KEEL_CONTAINER(v->leaving.next, struct file, leaving);
+    if (file->size - file->unmapped > UNMAP_PART) {
+        munmap(file->map + file->unmapped, UNMAP_PART);
+        file->unmapped += UNMAP_PART;
+        return;
+    }
+    file_free(file);
+    if (keel_list_empty(&v->leaving))
+        keel_timer_stop(timer);
 }
 
 static void file_forget(struct dns_versions *v, struct file *file)
@@ -98,9 +139,12 @@ static int add_file(struct dns_versions *v, const struct dns_msg_file *row, int 
     *file = (struct file){.number = row->number,
                           .refs = 1,
                           .fd = -1,
+                          .versions = v,
                           .size = row->size,
                           .reserve = (row->reserve + PAGE - 1) / PAGE * PAGE};
     keel_list_init(&file->served);
+    keel_list_init(&file->leaving);
+    v->refs++;
     int err = row->flags & DNS_MSG_FILE_DELTAS ? 0 : map_file(file, *fd);
     if (!err)
         err = keel_table_add(&v->files, number_hash(v, file->number), file);
@@ -328,6 +372,9 @@ struct dns_versions *dns_versions_new(struct keel_instance *instance, struct dns
     v->key = (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()};
     keel_table_init(&v->files);
     keel_list_init(&v->deltas);
+    keel_list_init(&v->leaving);
+    keel_timer_init(&v->unmap, instance->loop, "unmap", on_unmap);
+    v->refs = 1;
     return v;
 }
 
@@ -337,6 +384,10 @@ void dns_versions_free(struct dns_versions *versions)
         return;
     for (unsigned i = 0; i < versions->zones->count; i++)
         dns_zone_set_version(versions->zones->items[i], NULL);
+    versions->closed = true;
+    keel_timer_stop(&versions->unmap);
     forget_all(versions);
-    keel_free(versions);
+    keel_list_for_safe (node, &versions->leaving)
+        file_free(KEEL_CONTAINER(node, struct file, leaving));
+    versions_release(versions);
 }
