@@ -8,8 +8,8 @@
 static const char *const texts[DNS_CHECKS] = {
     [DNS_CHECK_TTL] = "the TTLs of an RRset differ: the lowest is served",
     [DNS_CHECK_SOA_TIMES] =
-        "a secondary gives the zone up before it has tried to refresh it twice: "
-        "expire is less than refresh and retry",
+        ("a secondary gives the zone up before it has tried to refresh it twice: "
+         "expire is less than refresh and retry"),
     [DNS_CHECK_NS_ADDRESS] = "the name server has no address in the zone",
     [DNS_CHECK_NS_CNAME] = "the name server is an alias (RFC 2181, 10.3)",
     [DNS_CHECK_TARGET_CNAME] = "the target is an alias (RFC 2181, 10.3)",
