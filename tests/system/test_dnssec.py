@@ -109,9 +109,10 @@ def several_at_once(zone, plain, signed):
 
 
 # Every shape of an answer: present, alias, wildcard, no name, no type, delegation, below a DNAME.
-SHAPES = ('signed SOA', 'signed DNSKEY', 'mail AAAA', 'www A', 'h.old A', 'q.wild A', 'q.q.wild MX',
-          'q.cw A', 'nothing A', 'x.y.z TXT', 'web MX', 'ent A', 'b.ent TXT', 'q.wild TXT',
-          'secure DS', 'plain DS', 'c1.only DS', 'only A', 'd.mixed DS', 'q.star A', 'toname A')
+SHAPES = ('signed SOA', 'signed DNSKEY', 'mail AAAA', 'www A', 'h.old A', 'no.old A', 'q.wild A',
+          'q.q.wild MX', 'q.cw A', 'nothing A', 'x.y.z TXT', 'web MX', 'ent A', 'b.ent TXT',
+          'q.wild TXT', 'secure DS', 'plain DS', 'c1.only DS', 'only A', 'd.mixed DS', 'q.star A',
+          'toname A')
 
 
 def validated(signed, opt_out=False):
