@@ -51,6 +51,9 @@ class Server:
         self.name, self.daemon = name, None
         self.here, self.there = keel.NetNs(), keel.NetNs()
         self.here.add_veth('lan0', self.there, 'eth0', SERVER + '/8', RELAY + '/8')
+        # ISC dhcpd reads frames, and those of a cable in memory have no checksum yet
+        for space, link in ((self.here, 'lan0'), (self.there, 'eth0')):
+            keel.output([keel.need_program('ethtool'), '-K', link, 'tx', 'off'], netns=space)
         self.folder = keel.directory()
         begin = time.monotonic()
         self.pid = getattr(self, 'start_' + name)()
