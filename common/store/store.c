@@ -159,6 +159,41 @@ static int reserve_lock_file(const struct keel_store *store)
     return rc;
 }
 
+static int sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 || fsync(fd) != 0 ? errno : 0;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* LMDB writes the two pages that a file begins with in place: cut off there, it could not open the
+ * file again. So a new file is made whole beside its place, synced, and renamed. One that is
+ * shorter than those two pages never held anything. Returns an LMDB code. */
+static int make_data_file(const struct keel_store *store, const char *data)
+{
+    char fresh[4096], lock[4096];
+    struct stat st;
+    MDB_env *env = NULL;
+    if (stat(data, &st) == 0 && st.st_size >= 2 * sysconf(_SC_PAGESIZE))
+        return 0;
+    snprintf(fresh, sizeof fresh, "%.4000s/fresh.mdb", store->path);
+    snprintf(lock, sizeof lock, "%.4000s/fresh.mdb-lock", store->path);
+    unlink(fresh);
+    int rc = mdb_env_create(&env);
+    if (!rc)
+        rc = mdb_env_open(env, fresh, MDB_NOTLS | MDB_NOSUBDIR, 0600);
+    if (!rc)
+        rc = mdb_env_sync(env, 1);
+    if (env)
+        mdb_env_close(env);
+    unlink(lock);
+    if (!rc && rename(fresh, data) != 0)
+        rc = errno;
+    return rc ? rc : sync_directory(store->path);
+}
+
 /* Opens the environment and the tables known so far. Returns an LMDB code. */
 static int open_env(struct keel_store *store)
 {
@@ -171,6 +206,8 @@ static int open_env(struct keel_store *store)
             size *= 2;
     }
     int rc = store->lock >= 0 ? reserve_lock_file(store) : 0;
+    if (!rc && store->lock >= 0)
+        rc = make_data_file(store, data);
     if (!rc)
         rc = mdb_env_create(&store->env);
     if (rc)

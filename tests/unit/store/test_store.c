@@ -114,6 +114,42 @@ START_TEST(committed_changes_survive_a_reopen)
 }
 END_TEST
 
+/* The machine was cut off when the store was made for the first time: a part of a file is in its
+ * place, or beside it. Nothing was promised, and it is made again. */
+START_TEST(a_store_that_was_never_made_whole_is_made_again)
+{
+    static const long sizes[] = {0, 1, 4096, 8191};
+    char data[300], fresh[300];
+    snprintf(data, sizeof data, "%s/data.mdb", dir);
+    snprintf(fresh, sizeof fresh, "%s/fresh.mdb", dir);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        open_store();
+        keel_store_close(store);
+        store = NULL;
+        ck_assert_int_eq(truncate(data, sizes[i]), 0);
+        FILE *f = fopen(fresh, "w");
+        ck_assert_ptr_nonnull(f);
+        ck_assert_int_gt(fprintf(f, "half"), 0);
+        ck_assert_int_eq(fclose(f), 0);
+        open_store();
+        put_committed("a", "1");
+        ck_assert_int_eq(access(fresh, F_OK), -1);
+        reopen_store();
+        ck_assert_int_eq(get_is("a", "1"), 1);
+        keel_store_close(store);
+        store = NULL;
+    }
+    /* what is no store stays as it is, and is refused */
+    FILE *f = fopen(data, "r+");
+    ck_assert_ptr_nonnull(f);
+    static const char zeros[8192];
+    ck_assert_uint_eq(fwrite(zeros, 1, sizeof zeros, f), sizeof zeros);
+    ck_assert_int_eq(fclose(f), 0);
+    ck_assert_int_ne(keel_store_open(dir, 8, false, &store, &diag), 0);
+    store = NULL;
+}
+END_TEST
+
 START_TEST(an_aborted_batch_leaves_nothing)
 {
     open_store();
@@ -649,6 +685,7 @@ Suite *store_suite(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, committed_changes_survive_a_reopen);
+    tcase_add_test(tc, a_store_that_was_never_made_whole_is_made_again);
     tcase_add_test(tc, an_aborted_batch_leaves_nothing);
     tcase_add_test(tc, bad_keys_are_refused_and_the_batch_goes_on);
     tcase_add_test(tc, one_transaction_at_a_time);
