@@ -40,8 +40,8 @@ KEA = '''{ "Dhcp4": {
 ''' % ((SERVER, SERVER) + POOL)
 ISC = '''
 default-lease-time 43200; max-lease-time 43200; authoritative; ping-check false;
-subnet 10.0.0.0 netmask 255.0.0.0 { range 10.1.0.0 10.4.255.255; option routers %s; }
-''' % SERVER  # it takes no larger range
+subnet 10.0.0.0 netmask 255.0.0.0 { range 10.1.0.0 10.1.63.255; option routers %s; }
+''' % SERVER  # it gets slow with larger ones
 
 
 class Server:
