@@ -165,9 +165,11 @@ static enum dns_rcode compare_wanted(struct update *u, struct dns_diff_record *r
         struct wanted_set set = {u, &records[i], 1, 0};
         while (i + set.count < kept && compare_sets(&records[i], &records[i + set.count]) == 0)
             set.count++;
-        if (dns_edit_each_at(u->edit, records[i].owner, records[i].owner_size, records[i].type,
-                             find_wanted, &set) != 0 ||
-            set.found != set.count)
+        int err = dns_edit_each_at(u->edit, records[i].owner, records[i].owner_size,
+                                   records[i].type, find_wanted, &set);
+        if (err == KEEL_ENOMEM)
+            return DNS_SERVFAIL;
+        if (err || set.found != set.count)
             return DNS_NXRRSET;
         i += set.count;
     }

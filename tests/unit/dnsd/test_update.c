@@ -5,6 +5,7 @@
 #include "support.h"
 
 #include "common/base/mem.h"
+#include "tests/support/allocfail.h"
 
 #include <stdio.h>
 
@@ -311,6 +312,30 @@ START_TEST(takes_full_messages)
 }
 END_TEST
 
+static int sweep(void *arg)
+{
+    bool changed;
+    enum dns_rcode rcode = process(&changed);
+    if (rcode == DNS_SERVFAIL)
+        return KEEL_ENOMEM;
+    ck_assert_int_eq(rcode, DNS_NOERROR);
+    ck_assert(changed);
+    dns_edit_rollback(edit);
+    return 0;
+}
+
+/* Without memory nothing is decided: not even that a prerequisite does not hold. */
+START_TEST(survives_every_failing_allocation)
+{
+    put_line("= text TXT a");
+    put_line("? mail MX");
+    put_line("x www ANY");
+    put_line("- ns A 192.0.2.1");
+    put_line("+ new.below A 192.0.2.9");
+    ck_assert_uint_gt(allocfail_sweep(sweep, NULL), 20);
+}
+END_TEST
+
 Suite *update_suite(void)
 {
     Suite *s = suite_create("dnsd/transfer/update");
@@ -320,6 +345,7 @@ Suite *update_suite(void)
     tcase_add_test(t, refuses_bad_forms);
     tcase_add_test(t, refuses_signed_zones);
     tcase_add_test(t, takes_full_messages);
+    tcase_add_test(t, survives_every_failing_allocation);
     suite_add_tcase(s, t);
     return s;
 }
