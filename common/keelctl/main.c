@@ -45,8 +45,19 @@ static const json_t *page_of(const json_t *result)
     return others != 1 ? result : json_is_array(rows) ? rows : json_is_string(text) ? text : result;
 }
 
+/* Of a list in pages some may be empty: that there is nothing is said once, at the end. */
+static void print_page(const json_t *result, bool *shown, struct keel_buf *out)
+{
+    const json_t *page = page_of(result);
+    bool empty = page != result && json_is_array(page) && json_array_size(page) == 0;
+    if (!empty || (!*shown && !json_object_get(result, "next")))
+        keelctl_print(page, out);
+    *shown = *shown || !empty;
+}
+
 /* A reply that promises "ok" but does not keep to the form is no answer. */
-static int show_reply(const struct keelctl_options *options, struct keel_buf *line, json_t *reply)
+static int show_reply(const struct keelctl_options *options, struct keel_buf *line, json_t *reply,
+                      bool *shown)
 {
     const json_t *ok = json_object_get(reply, "ok");
     const char *text = json_string_value(json_object_get(reply, "error"));
@@ -61,7 +72,7 @@ static int show_reply(const struct keelctl_options *options, struct keel_buf *li
     if (options->json)
         keel_buf_puts(&out, "\n");
     else if (status == KEELCTL_OK)
-        keelctl_print(page_of(json_object_get(reply, "result")), &out);
+        print_page(json_object_get(reply, "result"), shown, &out);
     else
         complain(text);
     int failed = out.failed ? KEELCTL_UNREACHABLE : show(&out);
@@ -83,7 +94,7 @@ static int follow(const struct keelctl_options *options, const char *path, const
 
 /* One request and its reply. *next: new, the arguments of the page that follows; NULL: none. */
 static int exchange(const struct keelctl_options *options, const char *path,
-                    const char *const *words, int count, json_t **next)
+                    const char *const *words, int count, bool *shown, json_t **next)
 {
     struct keel_diag diag;
     struct keel_buf line;
@@ -96,7 +107,7 @@ static int exchange(const struct keelctl_options *options, const char *path,
         json_t *reply =
             json_loadb((const char *)keel_buf_bytes(&line), keel_buf_size(&line), 0, NULL);
         status = keelctl_is_watch(reply) ? follow(options, path, words, count)
-                                         : show_reply(options, &line, reply);
+                                         : show_reply(options, &line, reply, shown);
         *next = json_incref(json_object_get(json_object_get(reply, "result"), "next"));
         json_decref(reply);
     }
@@ -131,14 +142,15 @@ int keelctl_command(const struct keelctl_options *options, const char *daemon,
         complain(diag.text);
         return KEELCTL_UNREACHABLE;
     }
-    int status = exchange(options, path, words, count, &next), n = 0;
+    bool shown = false;
+    int status = exchange(options, path, words, count, &shown, &next), n = 0;
     if (count <= WORDS_MAX)
         memcpy(all, words, (size_t)count * sizeof *all);
     while (status == KEELCTL_OK && count <= WORDS_MAX && (n = next_words(all, count, next)) > 0) {
         json_decref(last);
         last = next; /* its words are being asked for */
         next = NULL;
-        status = exchange(options, path, all, n, &next);
+        status = exchange(options, path, all, n, &shown, &next);
     }
     json_decref(next);
     json_decref(last);

@@ -105,6 +105,9 @@ def pages():
         parsed = list(csv.DictReader(io.StringIO(text)))
         assert len(parsed) == 1200 and text.count('address,') == 1, len(parsed)
         assert parsed[0]['hostname'] == 'odd,\\"1' and parsed[1]['hostname'] == 'even2', parsed[0]
+        assert keelctl(daemon, 'leases', 'state=declined').stdout == 'none\n'
+        one = keelctl(daemon, 'leases', 'hostname=even1200').stdout
+        assert one.count('\n') == 2 and 'none' not in one, one
         # no turn of the loop was long
         worst = daemon.ctl('lag')[0]['result']['worst_turn_ms']
         assert worst < 1000, worst
