@@ -87,6 +87,16 @@ def commands():
         assert daemon.metric('dhcpd_hook_commands_total', result='done') == 6
 
 
+def deleted():
+    """An operator takes a lease away."""
+    script = Script()
+    with dhcpd(script.hook(('deleted',))) as daemon:
+        address, _ = lease(client(daemon, 1))
+        daemon.ctl('lease-delete', address)
+        until(lambda: script.lines() == ['deleted %s 02:00:00:00:00:01 box it;s' % address],
+              'it is told')
+
+
 def slow_commands():
     """A command that hangs: clients do not notice, the queue is bounded, a deadline ends it."""
     script = Script('exec sleep 60')
@@ -211,6 +221,7 @@ def wrong_configuration():
 
 
 run(('commands are told, in order', commands),
+    ('a lease that an operator deletes', deleted),
     ('a command that hangs is in nobody\'s way', slow_commands),
     ('a command that fails is counted', failing_commands),
     ('hooks come and go with a reload', come_and_go),
