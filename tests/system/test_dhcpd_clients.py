@@ -14,7 +14,9 @@ from keel import Daemon, NetNs, Skip, directory, need_program, output, run, spaw
 
 LINKS = '''
 interfaces = { "lan0", "lan1" }
-lease-time = 10s
+lease-time = 1m
+renewal-time = 4s
+rebinding-time = 7s
 options { domain-name = "lan.example" }
 subnet "192.0.2.0/24" { interface = "lan0" pool "192.0.2.100-192.0.2.199" { } }
 subnet "198.51.100.0/24" { interface = "lan1" pool "198.51.100.100-198.51.100.199" { } }
@@ -173,7 +175,7 @@ def udhcpc():
 
 def dhclient():
     with Links() as links, dhcpd(LINKS, links.server) as daemon:
-        quick = 'initial-interval 1; backoff-cutoff 1; reboot 3; retry 1; timeout 20;\n'
+        quick = 'initial-interval 1; backoff-cutoff 1; reboot 20; retry 1; timeout 20;\n'
         quiet = links.write('quiet.conf', quick)
         loud = links.write('loud.conf', quick + 'interface "eth0" { bootp-broadcast-always; }\n')
         common = [need_program('dhclient'), '-4', '-sf', links.script(), '-lf', links.path('leases'),
@@ -216,7 +218,7 @@ def dhcpcd():
     with Links() as links, dhcpd(LINKS, links.server) as daemon:
         for name in ('db', 'run'):
             os.mkdir(links.path(name))
-        conf = links.write('dhcpcd.conf', 'noarp\nnoipv4ll\nclientid\nreboot 5\nenv SELF=1\n'
+        conf = links.write('dhcpcd.conf', 'noarp\nnoipv4ll\nclientid\nreboot 20\nenv SELF=1\n'
                            'option subnet_mask, domain_name\n')
         program = need_program('dhcpcd')
         mounts = ' && '.join('mkdir -p %s && mount --bind %s %s' % (to, links.path(name), to)
