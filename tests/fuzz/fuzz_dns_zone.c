@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "dnsd/wire/rdata.h"
 #include "dnsd/zone/compile.h"
+#include "dnsd/zone/image_check.h"
 
 #include <stdlib.h>
 
@@ -41,6 +42,13 @@ static int record(void *arg, const struct dns_scanned *scanned, struct keel_diag
     return err == KEEL_EINVAL ? 0 : err; /* go on: more of the scanner is seen */
 }
 
+/* The list of what is odd is looked through too. */
+static void warn(void *arg, const char *text)
+{
+    if (text[0] == '\0')
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct dns_name apex;
@@ -49,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     dns_name_from_text(&apex, KEEL_STR("z"), NULL);
     struct run run = {dns_compiler_new(&apex, (struct keel_hash_key){1, 2}), 0};
     struct dns_scan_io io = {no_files, record, &run};
+    dns_compiler_on_warning(run.compiler, warn, NULL);
     int err = dns_scan_text((struct keel_str){(const char *)bytes, size}, "z", &apex, &io, &diag);
     if (err && diag.text[0] == '\0')
         abort(); /* every failure has its sentence */
@@ -60,6 +69,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             if (dns_image_find(image, hash, name, node->name_size) != node)
                 abort();
         }
+        /* what was made passes the check of what comes from a disk */
+        if (dns_image_check(image, image->size, &diag) != 0)
+            abort();
         keel_free(image);
     }
     dns_compiler_free(run.compiler);
