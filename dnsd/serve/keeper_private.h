@@ -45,7 +45,9 @@ struct keeper_zone {
     bool owed;                    /* changes of it wait for that */
     struct keeper_record *record; /* what was known at the start */
     bool unrecorded;              /* what is served is not written down yet */
-    bool unflushed;               /* it has updates that its file has not */
+    struct keel_buf difference;   /* from the known version to the one that was read at the start */
+    uint32_t differs_from, differs_to; /* serials */
+    bool unflushed;                    /* it has updates that its file has not */
     bool file_anew; /* and it takes the place of what is known: its file has changed */
     struct keeper_loading *loading; /* its file is being read; NULL: not */
     struct dns_watched watched;     /* its file, by option watch */

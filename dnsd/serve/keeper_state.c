@@ -209,13 +209,36 @@ struct loading {
     struct dns_shared *last; /* a pack is not opened anew for each of its zones */
 };
 
-static int compile(struct loading *l, struct keeper_zone *zone, struct keel_diag *diag)
+/* So that who has the known version gets the difference (IXFR). It costs nobody the zone when it
+ * cannot be had. */
+static void keep_difference(struct keeper_zone *zone, const struct dns_image *known,
+                            const struct dns_image *image)
+{
+    const struct dns_view old = {.base = known}, new = {.base = image};
+    const struct dns_acl *list = &zone->kept.zone->allow_transfer;
+    struct dns_diff diff;
+    if (!known || (!list->any && list->count == 0) || (int32_t)(image->serial - known->serial) <= 0)
+        return;
+    dns_diff_init(&diff);
+    if (dns_view_difference(&old, &new, &diff) == 0 &&
+        dns_diff_encode(&diff, &zone->difference) == 0) {
+        zone->differs_from = diff.from;
+        zone->differs_to = diff.to;
+    } else {
+        keel_buf_fini(&zone->difference);
+    }
+    dns_diff_fini(&diff);
+}
+
+static int compile(struct loading *l, struct keeper_zone *zone, const struct dns_image *known,
+                   struct keel_diag *diag)
 {
     struct dns_image *image = NULL;
     struct dns_sources sources = {0};
     int err = dns_keeper_load(zone->kept.zone, &image, &sources, diag);
     if (err)
         return err;
+    keep_difference(zone, known, image);
     bool alone = image->size >= DNS_PACK_IMAGE_MAX;
     struct keeper_pack *pack = alone ? &l->large : &l->small;
     err = dns_pack_add(pack, zone, image, &sources);
@@ -254,7 +277,7 @@ static int load_zone(struct loading *l, struct keeper_zone *zone, struct keel_di
         dns_shared_release(l->keeper->publisher, file);
         return err;
     }
-    int err = zone->kept.zone->file ? compile(l, zone, diag) : 0;
+    int err = zone->kept.zone->file ? compile(l, zone, known, diag) : 0;
     if (err == KEEL_ECONF && known && !l->keeper->instance->replaces)
         err = serve_old(zone, file, &where, diag);
     if (known)
@@ -287,6 +310,21 @@ int dns_keeper_load_all(struct dns_keeper *keeper, struct keel_diag *diag)
 
 /* --- the owner --- */
 
+/* True when what is known leads to this base, or does now. */
+static bool leads_to(struct keeper_zone *zone, const struct dns_journal_zone *known,
+                     const struct dns_image *base)
+{
+    const struct keel_buf *d = &zone->difference;
+    if (known->serial == base->serial)
+        return true;
+    return keel_buf_size(d) > 0 && zone->differs_from == known->serial &&
+           zone->differs_to == base->serial &&
+           dns_journal_append(&zone->kept.keeper->journal, &zone->kept.apex, zone->differs_from,
+                              zone->differs_to,
+                              (struct keel_bytes){keel_buf_bytes(d), keel_buf_size(d)},
+                              dns_keeper_journal_size(zone), &zone->step) == 0;
+}
+
 int dns_keeper_record(struct keeper_zone *zone)
 {
     struct dns_keeper *keeper = zone->kept.keeper;
@@ -299,8 +337,8 @@ int dns_keeper_record(struct keeper_zone *zone)
     int err = dns_journal_find(&keeper->journal, &zone->kept.apex, &known);
     if (err == KEEL_ENOENT)
         err = 0;
-    else if (err == 0 && known.serial == base->serial)
-        step = known.next - 1; /* the steps lead to it */
+    else if (err == 0 && leads_to(zone, &known, base))
+        step = known.serial == base->serial ? known.next - 1 : zone->step;
     else
         err = dns_journal_remove(&keeper->journal, &zone->kept.apex);
     if (!err)
@@ -337,8 +375,10 @@ void dns_keeper_record_all(struct dns_keeper *keeper)
         return;
     }
     for (unsigned i = 0; i < keeper->count; i++)
-        if (keeper->zones[i] && dns_keeper_file_name(keeper->zones[i]->published.file))
+        if (keeper->zones[i] && dns_keeper_file_name(keeper->zones[i]->published.file)) {
             keeper->zones[i]->unrecorded = false;
+            keel_buf_fini(&keeper->zones[i]->difference);
+        }
 }
 
 /* Numbers of files go up with time: those that are younger than we may be another keeper's. */

@@ -151,6 +151,7 @@ void dns_keeper_free_zone(struct keeper_zone *zone)
     dns_shared_release(keeper->publisher, zone->published.file);
     dns_shared_release(keeper->publisher, zone->next_base);
     dns_shared_release(keeper->publisher, zone->base);
+    keel_buf_fini(&zone->difference);
     keel_free(zone->record);
     keel_free(zone->error);
     keel_free(zone);

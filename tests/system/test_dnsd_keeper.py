@@ -8,7 +8,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from dns import add_address, ask_udp, dig, query
-from keel import Daemon, Refused, need_no_sanitizer, run, until
+from keel import Daemon, Refused, need_no_sanitizer, need_program, output, run, until
 
 ZONE = '$TTL 60\n@ SOA ns h %d 2 3 4 5\n@ NS ns\nns A 192.0.2.%d\n'
 SOA = 6
@@ -201,6 +201,21 @@ def torn():
             assert [soa(daemon, z) for z in 'ab'] == [1, 1]
 
 
+def differences():
+    """A file that was read again, by zone-reload or in a new generation, is a difference (IXFR)."""
+    conf = 'zone "z" { file = "z.zone" allow-transfer = { "any" } }\n'
+    with Daemon('dnsd', conf=conf, files={'z.zone': ZONE % (1, 1)}) as daemon:
+        daemon.write('z.zone', ZONE % (2, 2))
+        daemon.ctl('reload')
+        daemon.write('z.zone', ZONE % (3, 3))
+        daemon.ctl('zone-reload', 'z')
+        host, port = daemon.address('tcp')
+        text = output([need_program('dig'), '@' + host, '-p', str(port), '+tcp', '+noall',
+                       '+answer', '+nocookie', 'z.', 'IXFR=1'])
+        addresses = [line.split()[4] for line in text.splitlines() if line.split()[3] == 'A']
+        assert addresses == ['192.0.2.1', '192.0.2.2', '192.0.2.2', '192.0.2.3'], text
+
+
 def memory(pid):
     """(bytes of its own, bytes that it shares with others)"""
     with open('/proc/%d/smaps_rollup' % pid, encoding='ascii') as f:
@@ -256,5 +271,6 @@ run(('zone-reload', one_zone),
     ('zone-dump and zone-flush', flushed),
     ('what is kept over a restart', kept),
     ('torn image files', torn),
+    ('differences of files', differences),
     ('one copy for all workers', one_copy),
     ('thousands of zones', many))
