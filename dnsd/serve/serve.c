@@ -14,6 +14,8 @@
 
 #include <errno.h>
 
+/* From the begin of a drain to the last update that a TCP client may send. */
+#define LEAVING_AFTER (100 * KEEL_NS_PER_MS)
 #define ANSWERS "dnsd_answers_total", KEEL_COUNTER
 #define ANSWERS_HELP "Answers by their code"
 #define TYPES "dnsd_questions_total", KEEL_COUNTER
@@ -249,6 +251,12 @@ static int start_cookies(struct dns_serve *serve, const struct keel_instance *in
     return err;
 }
 
+static void on_leaving(struct keel_timer *timer)
+{
+    struct dns_serve *serve = KEEL_CONTAINER(timer, struct dns_serve, leaving);
+    keel_instance_send(serve->requests.instance, 0, DNS_MSG_LEAVING, 0, 0, NULL, 0, NULL, 0);
+}
+
 int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
 {
     const struct dns_settings *settings = instance->settings;
@@ -271,6 +279,7 @@ int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
     }
     instance->state = serve;
     dns_requests_init(&serve->requests, instance);
+    keel_timer_init(&serve->leaving, instance->loop, "leaving", on_leaving);
     serve->context.identity = keel_str(settings->identity);
     serve->context.version = keel_str(settings->version);
     serve->context.keepalive = keepalive_of(settings->tcp_idle_ns);
@@ -360,9 +369,14 @@ void dns_serve_on_helper_message(struct keel_instance *instance, unsigned helper
 
 void dns_serve_drain(struct keel_instance *instance)
 {
+    struct dns_serve *serve = instance->state;
     dns_tcp_drain(instance);
-    /* the next generation's keeper waits for what is under way in ours */
-    keel_instance_send(instance, 0, DNS_MSG_LEAVING, 0, 0, NULL, 0, NULL, 0);
+    /* the next generation's keeper waits for what is under way in ours; clients that have just
+     * connected may be about to ask */
+    if (keel_list_empty(&serve->connections))
+        on_leaving(&serve->leaving);
+    else
+        keel_timer_start(&serve->leaving, LEAVING_AFTER, 0);
 }
 
 /* What the keeper has still to answer, somebody waits for. */
@@ -377,6 +391,7 @@ void dns_serve_stop(struct keel_instance *instance)
     struct dns_serve *serve = instance->state;
     if (!serve)
         return;
+    keel_timer_stop(&serve->leaving);
     dns_requests_fini(&serve->requests);
     dns_rrl_free(serve->rrl);
     dns_turns_fini(&serve->turns);

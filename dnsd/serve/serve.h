@@ -34,6 +34,7 @@ struct dns_serve {
     struct dns_watch watch;
     struct dns_quota quota;
     struct dns_requests requests; /* to the keeper */
+    struct keel_timer leaving;    /* until we have no more of them */
     struct dns_query batch[KEEL_DGRAM_BATCH];
     uint8_t reply[2 + UINT16_MAX]; /* over TCP, with its length */
 };

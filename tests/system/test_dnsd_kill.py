@@ -34,7 +34,7 @@ class Client(threading.Thread):
 
     def __init__(self, zone, label, stream, patience):
         super().__init__()
-        self.patience = patience
+        self.patience, self.reasons = patience, []
         self.zone, self.label, self.stream, self.address = zone, label, stream, None
         self.acknowledged, self.refused, self.silent = [], 0, 0
         self.stopping = threading.Event()
@@ -53,13 +53,15 @@ class Client(threading.Thread):
             name = '%s%d' % (self.label, n)
             try:
                 answer = self.ask(add_address(self.zone, name, n & 0xffff))
-            except (OSError, AssertionError):
+            except (OSError, AssertionError) as error:
+                self.reasons.append(repr(error))
                 self.silent += 1
                 time.sleep(0.005)
                 continue
             if answer[3] & 15 == 0:
                 self.acknowledged.append(name)
             else:
+                self.reasons.append(answer[3] & 15)
                 self.refused += 1
                 time.sleep(0.005)
 
@@ -192,7 +194,7 @@ def replaced():
         until(lambda: len(daemon.children()) == 3, 'the old ones are gone')
         time.sleep(0.2)
         assert load.finish(daemon) > 20
-        assert not any(c.refused or c.silent for c in load.clients)
+        assert not any(c.reasons for c in load.clients), [(c.label, c.reasons) for c in load.clients]
 
 
 def disk_full():
