@@ -41,6 +41,7 @@ static int keeper_init(struct dns_keeper *keeper, struct keel_instance *instance
     keel_buf_init(&keeper->removed, 0);
     keel_buf_init(&keeper->free, 0);
     keel_table_init(&keeper->files);
+    dns_keeper_files_init(keeper);
     keeper->pool = keel_offload_new(instance->loop, 2, 65536);
     keeper->publisher = dns_publisher_new(instance, on_confirmed, keeper);
     keeper->notifying = dns_notifying_new(instance);
@@ -135,6 +136,7 @@ static void keeper_stop(struct keel_instance *instance)
     keeper->stopping = true;
     dns_keeper_unwatch_all(keeper);
     keel_timer_stop(&keeper->retire);
+    dns_keeper_files_fini(keeper);
     if (keeper->pool)
         keel_offload_free(keeper->pool); /* what was under way is replied to */
     dns_keeper_run_queue(keeper, true);

@@ -5,6 +5,9 @@
 
 #define PAGE 4096u
 #define ROOM_LEAST ((uint64_t)16 << 20)
+/* Files of this size are kept so long behind their last use. */
+#define LINGER_LEAST ((size_t)1 << 20)
+#define LINGER (3 * KEEL_NS_PER_S)
 
 /* --- files of the state directory that are mapped --- */
 
@@ -24,15 +27,69 @@ static struct keeper_file *find_file(const struct dns_keeper *keeper, const char
     return keel_table_find(&keeper->files, name_hash(keeper, name), name, strlen(name), name_equal);
 }
 
-/* Nobody is served from it any more. */
-static void on_unused(void *owner)
+static void release_file(struct keel_job *job)
 {
-    struct keeper_file *file = owner;
-    keel_table_remove(&file->keeper->files, name_hash(file->keeper, file->map->name), file);
+    struct keeper_file *file = KEEL_CONTAINER(job, struct keeper_file, job);
     if (file->space)
         munmap(file->space, file->reserve);
     dns_image_map_release(file->map);
+}
+
+static void on_released(struct keel_job *job, int err)
+{
+    struct keeper_file *file = KEEL_CONTAINER(job, struct keeper_file, job);
+    if (err) /* it did not run */
+        release_file(job);
     keel_free(file);
+}
+
+static void on_linger(struct keel_timer *timer)
+{
+    struct dns_keeper *keeper = KEEL_CONTAINER(timer, struct dns_keeper, linger);
+    while (!keel_list_empty(&keeper->lingering)) {
+        struct keeper_file *file =
+            KEEL_CONTAINER(keeper->lingering.next, struct keeper_file, lingering);
+        if (file->until_ns > keel_loop_now(keeper->instance->loop))
+            return;
+        keel_list_remove(&file->lingering);
+        if (keel_offload_start(keeper->pool, &file->job, release_file, on_released) != 0)
+            on_released(&file->job, KEEL_ECANCELED);
+    }
+    keel_timer_stop(timer);
+}
+
+/* Nobody is served from it any more. Whoever lets go last of a large file that has no name any more
+ * pays for the end of it, tens of milliseconds: that shall be no worker, which unmaps its own bit
+ * by bit, and not our loop. */
+static void on_unused(void *owner)
+{
+    struct keeper_file *file = owner;
+    struct dns_keeper *keeper = file->keeper;
+    keel_table_remove(&keeper->files, name_hash(keeper, file->map->name), file);
+    if (file->map->file.size < LINGER_LEAST || keeper->stopping ||
+        (!keel_timer_pending(&keeper->linger) &&
+         keel_timer_start(&keeper->linger, LINGER / 3, LINGER / 3) != 0)) {
+        on_released(&file->job, KEEL_ECANCELED);
+        return;
+    }
+    file->until_ns = keel_loop_now(keeper->instance->loop) + LINGER;
+    keel_list_push_back(&keeper->lingering, &file->lingering);
+}
+
+void dns_keeper_files_init(struct dns_keeper *keeper)
+{
+    keel_list_init(&keeper->lingering);
+    keel_timer_init(&keeper->linger, keeper->instance->loop, "linger", on_linger);
+}
+
+void dns_keeper_files_fini(struct dns_keeper *keeper)
+{
+    keel_timer_stop(&keeper->linger);
+    keel_list_for_safe (node, &keeper->lingering) {
+        struct keeper_file *file = KEEL_CONTAINER(node, struct keeper_file, lingering);
+        keel_list_remove(&file->lingering);
+        on_released(&file->job, KEEL_ECANCELED);
+    }
 }
 
 const char *dns_keeper_file_name(const struct dns_shared *shared)

@@ -70,6 +70,10 @@ struct keeper_file {
     void *space; /* mapped once more, with room for deltas behind it; NULL: it needs none */
     uint64_t reserve;
     unsigned cursor; /* where the next zone is looked for */
+    /* Nobody is served from it any more, but workers may have it mapped still. */
+    struct keel_list lingering;
+    uint64_t until_ns;
+    struct keel_job job;
 };
 
 /* Images on their way into one file. */
@@ -122,6 +126,8 @@ struct dns_keeper {
     struct keel_timer retire;
     struct dns_file_watch *watch; /* NULL: no file is watched */
     struct keel_offload *pool;
+    struct keel_list lingering; /* struct keeper_file, oldest first */
+    struct keel_timer linger;
     struct dns_added added;
     struct keel_buf free;    /* unsigned places of zones */
     struct keel_buf removed; /* zones in the life of this process: u8 size, apex */
@@ -183,6 +189,9 @@ int dns_keeper_open_file(struct dns_keeper *keeper, const char *name, bool room,
 /* NULL: it is no file of the folder. */
 const char *dns_keeper_file_name(const struct dns_shared *shared);
 const struct dns_image_file *dns_keeper_image_file(const struct dns_shared *shared);
+/* Before anything else of the keeper; and once its pool is gone. */
+void dns_keeper_files_init(struct dns_keeper *keeper);
+void dns_keeper_files_fini(struct dns_keeper *keeper);
 bool dns_keeper_has_file(const struct dns_keeper *keeper, const char *name);
 /* What is served was read from the zone's files as they are. */
 bool dns_keeper_is_fresh(const struct keeper_zone *zone);

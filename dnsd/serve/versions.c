@@ -85,7 +85,7 @@ static void file_release(struct file *file)
     struct dns_versions *v = file->versions;
     if (--file->refs > 0)
         return;
-    if (file->map && file->size > UNMAP_PART && !v->closed &&
+    if (file->map && file->reserve > UNMAP_PART && !v->closed &&
         keel_timer_start(&v->unmap, KEEL_NS_PER_MS, KEEL_NS_PER_MS) == 0)
         keel_list_push_back(&v->leaving, &file->leaving);
     else
@@ -96,7 +96,7 @@ static void on_unmap(struct keel_timer *timer)
 {
     struct dns_versions *v = KEEL_CONTAINER(timer, struct dns_versions, unmap);
     struct file *file = KEEL_CONTAINER(v->leaving.next, struct file, leaving);
-    if (file->size - file->unmapped > UNMAP_PART) {
+    if (file->reserve - file->unmapped > UNMAP_PART) { /* deltas were behind its end */
         munmap(file->map + file->unmapped, UNMAP_PART);
         file->unmapped += UNMAP_PART;
         return;
