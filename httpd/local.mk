@@ -32,6 +32,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/file.c httpd/handlers/file.h \
 	httpd/serve/location.c httpd/serve/location.h \
 	httpd/serve/settings.c httpd/serve/settings.h \
+	httpd/serve/settings_tls.c httpd/serve/settings_tls.h \
 	httpd/serve/worker.c httpd/serve/worker.h \
 	httpd/serve/connection.h \
 	httpd/serve/serve_h2.c httpd/serve/serve_h2.h \

@@ -4,7 +4,7 @@
 #include "common/service/daemon.h"
 #include "httpd/options.h"
 #include "httpd/serve/serve.h"
-#include "httpd/serve/settings.h"
+#include "httpd/serve/settings_tls.h"
 #include "httpd/serve/worker.h"
 
 int main(int argc, char **argv)

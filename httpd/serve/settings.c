@@ -9,6 +9,7 @@
 #include "httpd/wire/chars.h"
 #include "httpd/wire/mime.h"
 #include "httpd/serve/location.h"
+#include "httpd/serve/settings_tls.h"
 
 static int no_memory(struct keel_diag *diag)
 {
@@ -186,55 +187,6 @@ static int read_sites(struct http_settings *s, const struct keel_conf *conf,
     return 0;
 }
 
-/* Each site's certificate is tried alone, so that an error can name its line. */
-static int check_certificate(const struct keel_tls_options *all,
-                             const struct keel_tls_certificate *one, const struct keel_conf *conf,
-                             struct keel_diag *diag)
-{
-    struct keel_tls_options options = *all;
-    struct keel_tls_context *context = NULL;
-    struct keel_diag why = {""};
-    options.certificates = one;
-    options.certificate_count = 1;
-    int err = keel_tls_context_new(&options, &context, &why);
-    keel_tls_context_free(context);
-    return err ? keel_conf_error(conf, "certificate", diag, "%s", why.text) : 0;
-}
-
-/* One context for all TLS addresses: the names in the certificates choose, the default site's
- * certificate serves everybody else. */
-static int read_tls(struct http_settings *s, const struct keel_conf *conf, struct keel_diag *diag)
-{
-    static const char *const alpn[] = {"h2", "http/1.1"};
-    unsigned skip = !s->http2;
-    unsigned count = 0;
-    struct keel_tls_certificate *list = keel_arena_calloc(&s->arena, s->sites.count * sizeof *list);
-    if (!list)
-        return no_memory(diag);
-    struct keel_tls_options options = {
-        .alpn = alpn + skip, .alpn_count = 2 - skip, .minimum = KEEL_TLS_1_2};
-    keel_conf_for (section, conf, "site") {
-        struct keel_tls_certificate one = {keel_conf_str(section, "certificate"),
-                                           keel_conf_str(section, "key")};
-        if (!one.certificate) {
-            if (one.key)
-                return keel_conf_error(section, "key", diag, "a key without a certificate");
-            continue;
-        }
-        int err = check_certificate(&options, &one, section, diag);
-        if (err)
-            return err;
-        list[count++] = one;
-        if (keel_conf_bool(section, "default")) { /* to the front */
-            list[count - 1] = list[0];
-            list[0] = one;
-        }
-    }
-    options.certificates = list;
-    options.certificate_count = count;
-    return count > 0 ? keel_tls_context_new(&options, &s->tls, diag) : 0;
-}
-
 static void read_limits(struct http_settings *s, const struct keel_conf *conf)
 {
     s->head.line = (uint32_t)keel_conf_int(conf, "max-header-line");
@@ -308,7 +260,7 @@ int http_settings_configure(const struct keel_conf *conf, void **settings,
     if (!err)
         err = read_log(s, conf, access, diag);
     if (!err)
-        err = read_tls(s, conf, diag);
+        err = http_settings_read_tls(s, conf, diag);
     if (!err)
         err = check_listen(s, conf, diag);
     if (!err && endpoints)
@@ -332,9 +284,4 @@ void http_settings_free(void *settings)
     keel_tls_context_free(s->tls);
     keel_arena_fini(&s->arena);
     keel_free(s);
-}
-
-struct keel_tls_context *http_settings_tls(void *settings, const struct keel_endpoint *endpoint)
-{
-    return ((struct http_settings *)settings)->tls;
 }

@@ -31,7 +31,5 @@ int http_settings_configure(const struct keel_conf *conf, void **settings,
                             struct keel_endpoints *endpoints, struct keel_access *access,
                             struct keel_diag *diag);
 void http_settings_free(void *settings);
-/* The record's tls. */
-struct keel_tls_context *http_settings_tls(void *settings, const struct keel_endpoint *endpoint);
 
 #endif
