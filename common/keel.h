@@ -25,6 +25,7 @@
 #include "common/runtime/stream.h"
 #include "common/runtime/timer.h"
 #include "common/runtime/tls.h"
+#include "common/runtime/watch.h"
 #include "common/service/conf.h"
 #include "common/service/control.h"
 #include "common/service/daemon.h"

@@ -35,3 +35,5 @@ common_libkeel_la_SOURCES += \
 	common/runtime/packet.c
 nobase_keelinclude_HEADERS += common/runtime/accept.h
 common_libkeel_la_SOURCES += common/runtime/accept.c
+nobase_keelinclude_HEADERS += common/runtime/watch.h
+common_libkeel_la_SOURCES += common/runtime/watch.c

@@ -1,29 +1,23 @@
 #include "dnsd/serve/file_watch.h"
 
-#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
 #include "common/runtime/timer.h"
+#include "common/runtime/watch.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <unistd.h>
-
-/* A file that was written, and one that took the place of another: not one that is just made. */
-#define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR)
 
 struct dns_watched_folder {
     struct keel_list node;
     struct keel_list files; /* dns_watched */
-    int wd;
+    struct keel_watched watched;
     char path[];
 };
 
 struct dns_file_watch {
-    struct keel_loop *loop;
-    int fd;
-    struct keel_io io;
+    struct keel_watch *core;
     struct keel_timer timer;
     struct keel_list folders;
     void (*on_touched)(void *arg, struct dns_watched *w);
@@ -53,34 +47,22 @@ static bool touch_named(struct dns_file_watch *watch, struct dns_watched_folder 
     return found;
 }
 
-static void hear(struct dns_file_watch *watch, const struct inotify_event *event)
+static void on_event(void *arg, struct keel_watched *w, const char *name)
 {
-    keel_list_for (node, &watch->folders) {
-        struct dns_watched_folder *folder = KEEL_CONTAINER(node, struct dns_watched_folder, node);
-        if (event->mask & IN_Q_OVERFLOW) {
-            touch_named(watch, folder, NULL);
-            continue;
-        }
-        if (folder->wd != event->wd)
-            continue;
-        if (event->mask & IN_IGNORED) /* the folder was replaced: on to the new one */
-            folder->wd = inotify_add_watch(watch->fd, folder->path, EVENTS);
-        /* one that nobody knows may be what a file includes, or a link in its path */
-        if (event->len == 0 || !touch_named(watch, folder, event->name))
-            touch_named(watch, folder, NULL);
-    }
+    struct dns_file_watch *watch = arg;
+    struct dns_watched_folder *folder = KEEL_CONTAINER(w, struct dns_watched_folder, watched);
+    if (!name) /* the folder was replaced: on to the new one */
+        keel_watch_add(watch->core, &folder->watched, folder->path);
+    /* one that nobody knows may be what a file includes, or a link in its path */
+    if (!name || !*name || !touch_named(watch, folder, name))
+        touch_named(watch, folder, NULL);
 }
 
-static void on_ready(struct keel_io *io, short what)
+static void on_lost(void *arg)
 {
-    struct dns_file_watch *watch = KEEL_CONTAINER(io, struct dns_file_watch, io);
-    uint8_t *bytes = keel_loop_scratch(watch->loop);
-    ssize_t n = read(watch->fd, bytes, KEEL_LOOP_SCRATCH);
-    for (ssize_t at = 0; n > 0 && at < n;) {
-        const struct inotify_event *event = (const struct inotify_event *)(bytes + at);
-        hear(watch, event);
-        at += (ssize_t)(sizeof *event + event->len);
-    }
+    struct dns_file_watch *watch = arg;
+    keel_list_for (node, &watch->folders)
+        touch_named(watch, KEEL_CONTAINER(node, struct dns_watched_folder, node), NULL);
 }
 
 static void on_timer(struct keel_timer *timer)
@@ -105,16 +87,19 @@ struct dns_file_watch *dns_file_watch_new(struct keel_loop *loop,
     struct dns_file_watch *watch = keel_calloc(1, sizeof *watch);
     if (!watch)
         return NULL;
-    watch->loop = loop;
     watch->on_touched = on_touched;
     watch->arg = arg;
     keel_list_init(&watch->folders);
     keel_timer_init(&watch->timer, loop, "watch", on_timer);
-    watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (watch->fd < 0 || keel_io_start(&watch->io, loop, watch->fd, KEEL_READ,
-                                       KEEL_PRIORITY_CONTROL, "watch", on_ready) != 0) {
-        if (watch->fd >= 0)
-            close(watch->fd);
+    /* A file that was written, and one that took the place of another: not one that is just made.
+     */
+    const struct keel_watch_options options = {.loop = loop,
+                                               .name = "zone files",
+                                               .events = IN_CLOSE_WRITE | IN_MOVED_TO,
+                                               .on_event = on_event,
+                                               .on_lost = on_lost,
+                                               .arg = watch};
+    if (keel_watch_new(&options, &watch->core) != 0) {
         keel_free(watch);
         return NULL;
     }
@@ -129,11 +114,11 @@ void dns_file_watch_free(struct dns_file_watch *watch)
         struct dns_watched_folder *folder = KEEL_CONTAINER(node, struct dns_watched_folder, node);
         keel_list_for_safe (file, &folder->files)
             *KEEL_CONTAINER(file, struct dns_watched, node) = (struct dns_watched){0};
+        keel_watch_remove(watch->core, &folder->watched);
         keel_free(folder);
     }
-    keel_io_stop(&watch->io);
+    keel_watch_free(watch->core);
     keel_timer_stop(&watch->timer);
-    close(watch->fd);
     keel_free(watch);
 }
 
@@ -151,8 +136,7 @@ static struct dns_watched_folder *get_folder(struct dns_file_watch *watch, const
         return NULL;
     memcpy(folder->path, path, n);
     keel_list_init(&folder->files);
-    folder->wd = inotify_add_watch(watch->fd, folder->path, EVENTS);
-    if (folder->wd < 0) {
+    if (keel_watch_add(watch->core, &folder->watched, folder->path) != 0) {
         keel_free(folder);
         return NULL;
     }
@@ -186,7 +170,7 @@ void dns_file_watch_remove(struct dns_file_watch *watch, struct dns_watched *w)
     *w = (struct dns_watched){0};
     if (!keel_list_empty(&folder->files))
         return;
-    inotify_rm_watch(watch->fd, folder->wd);
+    keel_watch_remove(watch->core, &folder->watched);
     keel_list_remove(&folder->node);
     keel_free(folder);
 }

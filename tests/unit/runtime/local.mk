@@ -18,6 +18,7 @@ tests_unit_runtime_runtime_SOURCES = \
 	tests/unit/runtime/test_stream.c \
 	tests/unit/runtime/test_stream_end.c \
 	tests/unit/runtime/test_timer.c \
-	tests/unit/runtime/test_tls.c
+	tests/unit/runtime/test_tls.c \
+	tests/unit/runtime/test_watch.c
 tests_unit_runtime_runtime_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_runtime_runtime_LDADD = $(UNIT_LIBS) $(EVENT_LIBS) $(SSL_LIBS)

@@ -17,5 +17,6 @@ Suite *stream_end_suite(void);
 Suite *stream_suite(void);
 Suite *timer_suite(void);
 Suite *tls_suite(void);
+Suite *watch_suite(void);
 
 #endif
