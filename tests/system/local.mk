@@ -45,6 +45,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_hang.py \
 	tests/system/test_helper.py \
 	tests/system/test_httpd.py \
+	tests/system/test_httpd_corpus.py \
 	tests/system/test_httpd_h2.py \
 	tests/system/test_httpd_files.py \
 	tests/system/test_install.py \
@@ -60,7 +61,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_upgrade.py
 TESTS += $(SYSTEM_TESTS)
 EXTRA_DIST += $(SYSTEM_TESTS) tests/support/tap.py tests/system/keel.py tests/system/core.py tests/system/dns.py \
-	tests/system/dns_peers.py tests/system/dns_questions.py tests/system/dns_rules.py \
+	tests/system/dns_peers.py tests/system/http_corpus.py tests/corpus tests/system/dns_questions.py tests/system/dns_rules.py \
 	tests/system/fake_daemon.py tests/system/soak
 
 # Ten minutes of kills, reloads and upgrades.

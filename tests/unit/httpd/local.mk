@@ -7,7 +7,8 @@ tests_unit_httpd_test_httpd_SOURCES = tests/unit/httpd/test_httpd.c \
 	tests/unit/httpd/test_request.c tests/unit/httpd/test_h1.c \
 	tests/unit/httpd/test_h2_head.c tests/unit/httpd/test_h2.c \
 	tests/support/h2_client.c tests/support/h2_client.h \
-	tests/unit/httpd/test_file.c tests/unit/httpd/test_access.c tests/unit/httpd/test_log.c tests/unit/httpd/test_serve.c
+	tests/unit/httpd/test_file.c tests/unit/httpd/test_access.c tests/unit/httpd/test_log.c tests/unit/httpd/test_serve.c \
+	tests/unit/httpd/test_corpus.c tests/support/http_corpus.c tests/support/http_corpus.h
 tests_unit_httpd_test_httpd_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_httpd_test_httpd_LDADD = httpd/libhttpd.la $(UNIT_LIBS) $(NGHTTP2_LIBS) $(ZLIB_LIBS)
 endif

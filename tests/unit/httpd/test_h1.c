@@ -1,7 +1,5 @@
 /* A connection's bytes become events; a response becomes pieces. */
-#include <stdio.h>
-
-#include "httpd/conn/h1.h"
+#include "tests/support/http_corpus.h"
 #include "tests/support/unit.h"
 
 static const struct http_head_limits limits = {.line = 256, .head = 1024, .fields = 16};
@@ -25,73 +23,20 @@ static const struct {
     {GET("/a") "\r\n\r\n" GET("/b"), "R/a B400 "},
     {GET("/a") "junk\r\n\r\n" GET("/b"), "R/a B400 "},
     {GET("/a") "GET /b HTTP/9.1\r\n\r\n" GET("/c"), "R/a B505 "},
-    {POST("/a", "5") "hel", "R/a Chel "},
+    {POST("/a", "5") "hel", "R/a Chel"},
 };
-
-struct trace {
-    char text[512];
-    size_t n;
-    bool content; /* the last event was one */
-};
-
-static void note(struct trace *trace, enum http_h1_event event, const struct http_head *head,
-                 struct keel_str content, unsigned status)
-{
-    char *out = trace->text + trace->n;
-    size_t room = sizeof trace->text - trace->n;
-    struct keel_str path;
-    switch (event) {
-    case HTTP_H1_REQUEST:
-        path = http_span_str(head, head->path);
-        trace->n += (size_t)snprintf(out, room, "R%.*s ", (int)path.n, path.p);
-        break;
-    case HTTP_H1_CONTENT:
-        if (trace->content)
-            trace->n--; /* over the blank */
-        trace->n += (size_t)snprintf(trace->text + trace->n, room, "%s%.*s ",
-                                     trace->content ? "" : "C", (int)content.n, content.p);
-        break;
-    case HTTP_H1_END:
-        trace->n += (size_t)snprintf(out, room, "E ");
-        break;
-    case HTTP_H1_BAD:
-        trace->n += (size_t)snprintf(out, room, "B%u ", status);
-        break;
-    default:
-        return;
-    }
-    trace->content = event == HTTP_H1_CONTENT;
-}
-
-/* As a stream does it: offers the bytes that are there, drops what is used. */
-static size_t offer(struct http_h1 *h1, struct trace *trace, const char *text, size_t size)
-{
-    static struct http_head head;
-    uint8_t *bytes = malloc(size ? size : 1);
-    memcpy(bytes, text, size);
-    size_t at = 0, used;
-    enum http_h1_event event;
-    do {
-        struct keel_str content;
-        unsigned status = 0;
-        event = http_h1_read(h1, &limits, &head, bytes + at, size - at, &used, &content, &status);
-        note(trace, event, &head, content, status);
-        at += used;
-    } while (event != HTTP_H1_NEED);
-    free(bytes);
-    return at;
-}
 
 START_TEST(test_events)
 {
     size_t size = strlen(rows[_i].bytes);
     for (size_t cut = 0; cut <= size; cut++) {
         struct http_h1 h1 = {0};
-        struct trace trace = {0};
-        size_t at = offer(&h1, &trace, rows[_i].bytes, cut);
-        offer(&h1, &trace, rows[_i].bytes + at, size - at);
-        ck_assert_msg(strcmp(trace.text, rows[_i].events) == 0, "row %d cut at %zu: %s", _i, cut,
-                      trace.text);
+        struct h1_trace trace = {.status = 0};
+        size_t at = h1_trace_offer(&trace, &h1, &limits, rows[_i].bytes, cut);
+        h1_trace_offer(&trace, &h1, &limits, rows[_i].bytes + at, size - at);
+        ck_assert_msg(strcmp(keel_buf_text(&trace.text), rows[_i].events) == 0,
+                      "row %d cut at %zu: %s", _i, cut, keel_buf_text(&trace.text));
+        h1_trace_fini(&trace);
     }
 }
 END_TEST
@@ -100,12 +45,13 @@ START_TEST(test_byte_by_byte)
 {
     size_t size = strlen(rows[_i].bytes), at = 0;
     struct http_h1 h1 = {0};
-    struct trace trace = {0};
+    struct h1_trace trace = {.status = 0};
     for (size_t end = 1; end <= size; end++) {
-        at += offer(&h1, &trace, rows[_i].bytes + at, end - at);
+        at += h1_trace_offer(&trace, &h1, &limits, rows[_i].bytes + at, end - at);
         ck_assert(http_h1_in_head(&h1) == (at < end && h1.state == HTTP_H1_HEAD));
     }
-    ck_assert_str_eq(trace.text, rows[_i].events);
+    ck_assert_str_eq(keel_buf_text(&trace.text), rows[_i].events);
+    h1_trace_fini(&trace);
 }
 END_TEST
 
