@@ -8,10 +8,6 @@
 #define SECONDS(n) ((int64_t)(n)*1000000000)
 /* Times are 32 bits of seconds on the wire; the last one means "for ever". */
 #define TIME_MAX SECONDS(0x7fffffff)
-#define UNSUPPORTED(key, more)                                                                     \
-    {                                                                                              \
-        .name = key, .type = KEEL_OPT_UNSUPPORTED, .flags = more                                   \
-    }
 
 /* Keys of `options` are the names of DHCP options: how such a value is written says its own
  * definition, here it is text. */
