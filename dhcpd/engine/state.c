@@ -212,7 +212,7 @@ int dhcp_engine_pick(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
         if (!dhcp_access_allows(&subnet->ranges[i].access, pick->classes, pick->known))
             continue;
         if (!pick->expired) {
-            if (!dhcp_pool_pick_free(&pools[i], (uint32_t)(hash % pools[i].size), address))
+            if (!dhcp_pool_pick_free(&pools[i], hash, address))
                 return 0;
             continue;
         }

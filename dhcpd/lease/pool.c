@@ -278,13 +278,18 @@ unsigned dhcp_pool_reap(struct dhcp_pool *pool, uint64_t now, unsigned budget, u
     return count;
 }
 
-int dhcp_pool_pick_free(const struct dhcp_pool *pool, uint32_t preferred, uint32_t *address)
+int dhcp_pool_pick_free(const struct dhcp_pool *pool, uint64_t hash, uint32_t *address)
 {
-    uint32_t i;
-    int err = dhcp_bitmap_next(&pool->map, preferred, &i);
-    if (!err)
-        *address = pool->first + i;
-    return err;
+    uint32_t first, i;
+    int err = dhcp_bitmap_next(&pool->map, 0, &first);
+    if (err)
+        return err;
+    uint32_t block = first - first % DHCP_POOL_BLOCK, left = pool->size - block;
+    uint32_t size = left < DHCP_POOL_BLOCK ? left : DHCP_POOL_BLOCK;
+    err = dhcp_bitmap_next(&pool->map, block + (uint32_t)(hash % size), &i);
+    /* none is free from there to the end of the block: one before it is */
+    *address = pool->first + (!err && i - block < size ? i : first);
+    return 0;
 }
 
 int dhcp_pool_pick_expired(const struct dhcp_pool *pool, uint64_t now, uint32_t *address)

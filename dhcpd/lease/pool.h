@@ -88,10 +88,15 @@ void dhcp_pool_forget(struct dhcp_pool *pool, uint32_t address);
 /* Moves what expired before `now` to the queue; looks at no more than `budget` addresses. Returns
  * how many were moved, and which in moved[budget], which may be NULL. */
 unsigned dhcp_pool_reap(struct dhcp_pool *pool, uint64_t now, unsigned budget, uint32_t *moved);
-/* Picks an address for somebody new, and changes nothing of it. Free: as near behind the preferred
- * index as there is one. Expired: the one that expired first. KEEL_ENOENT when there is none. Takes
- * the same few steps at any fill. */
-int dhcp_pool_pick_free(const struct dhcp_pool *pool, uint32_t preferred, uint32_t *address);
+/* Picks an address for somebody new, and changes nothing of it. KEEL_ENOENT when there is none.
+ * Takes the same few steps at any fill.
+ * Free: from the first block that has one, where in it the hash of the client says, or behind: in a
+ * small pool a client finds its address again although its record was lost, and in a large one new
+ * leases stand side by side, in few pages of the store and of memory. A page more to be written
+ * costs more than all else that a lease costs.
+ * Expired: the one that expired first. */
+#define DHCP_POOL_BLOCK 256
+int dhcp_pool_pick_free(const struct dhcp_pool *pool, uint64_t hash, uint32_t *address);
 int dhcp_pool_pick_expired(const struct dhcp_pool *pool, uint64_t now, uint32_t *address);
 
 #endif

@@ -48,6 +48,32 @@ START_TEST(test_life)
 }
 END_TEST
 
+/* A large pool is filled one block after the other, whoever comes; in the block the client's hash
+ * says where. */
+START_TEST(test_blocks)
+{
+    struct dhcp_pool p;
+    uint32_t a;
+    uint64_t hash = 1;
+    ck_assert_int_eq(dhcp_pool_init(&p, 1000, 1000 + 2 * DHCP_POOL_BLOCK + 9, NOW), 0);
+    ck_assert_int_eq(dhcp_pool_pick_free(&p, 77ull << 32 | 77 * DHCP_POOL_BLOCK | 5, &a), 0);
+    ck_assert_uint_eq(a, 1005);
+    for (uint32_t i = 0; i < p.size; i++) {
+        hash = hash * 6364136223846793005u + 1442695040888963407u;
+        ck_assert_int_eq(dhcp_pool_pick_free(&p, hash >> 16, &a), 0);
+        ck_assert_uint_eq((a - 1000) / DHCP_POOL_BLOCK, i / DHCP_POOL_BLOCK);
+        ck_assert_int_eq(dhcp_pool_state(&p, a), DHCP_SLOT_FREE);
+        dhcp_pool_bind(&p, a, NOW + 100);
+    }
+    ck_assert_int_eq(dhcp_pool_pick_free(&p, hash, &a), KEEL_ENOENT);
+    /* what comes back is taken first, wherever the hash would be */
+    dhcp_pool_forget(&p, 1003);
+    ck_assert_int_eq(dhcp_pool_pick_free(&p, 200, &a), 0);
+    ck_assert_uint_eq(a, 1003);
+    dhcp_pool_fini(&p);
+}
+END_TEST
+
 /* A renewal moves nothing; the reaper sees the new time. */
 START_TEST(test_renewal_is_lazy)
 {
@@ -234,6 +260,7 @@ Suite *pool_suite(void)
     TCase *t = tcase_create("pool");
     tcase_set_timeout(t, 60);
     tcase_add_test(t, test_life);
+    tcase_add_test(t, test_blocks);
     tcase_add_test(t, test_renewal_is_lazy);
     tcase_add_test(t, test_far);
     tcase_add_test(t, test_clock_back);
