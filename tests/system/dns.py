@@ -1,12 +1,11 @@
-"""What the tests of dnsd share: dig's answers as data, named as an oracle, messages by hand."""
+"""What the tests of dnsd share: dig's answers as data, messages by hand."""
 import os
 import re
 import socket
 import struct
-import subprocess
 import tempfile
 
-from keel import SRCDIR, directory, need_program, output, spawn, until
+from keel import SRCDIR, directory, need_program, output
 
 DATA = os.path.join(SRCDIR, 'tests', 'unit', 'dnsd', 'data')
 
@@ -67,46 +66,6 @@ def free_port():
             except OSError:
                 continue
             return tcp.getsockname()[1]
-
-
-class Named:
-    """BIND's named with one zone, as an oracle."""
-
-    def __init__(self, zone, text, options=''):
-        need_program('named')
-        self.folder = tempfile.mkdtemp(dir=directory())
-        self.address = ('127.0.0.1', free_port())
-        with open(os.path.join(self.folder, 'the.zone'), 'w') as f:
-            f.write(text)
-        with open(os.path.join(self.folder, 'named.conf'), 'w') as f:
-            f.write('''options { directory "%s"; listen-on port %d { 127.0.0.1; };
-                listen-on-v6 { none; }; pid-file none; session-keyfile none; recursion no;
-                minimal-responses yes; dnssec-validation no; notify no; max-udp-size 1232;
-                zero-no-soa-ttl no; %s };
-                controls { };
-                zone "%s" { type primary; file "the.zone"; check-integrity no;
-                    check-names ignore; };
-                ''' % (self.folder, self.address[1], options, zone))
-        self.log = open(os.path.join(self.folder, 'log'), 'w+b')
-
-    def __enter__(self):
-        self.process = spawn(['named', '-g', '-n', '1', '-c',
-                              os.path.join(self.folder, 'named.conf')], stdin=subprocess.DEVNULL,
-                             stdout=self.log, stderr=self.log)
-        until(self.answers, 'named to answer', patience=30)
-        return self
-
-    def answers(self):
-        assert self.process.poll() is None, open(self.log.name).read()
-        try:
-            return ask_udp(self.address, query('.', 6), patience=0.5)
-        except OSError:
-            return None
-
-    def __exit__(self, *what):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
 
 
 # ---- messages by hand

@@ -222,6 +222,29 @@ def directory():
     return path
 
 
+def certificate(name='localhost', folder=None):
+    """A certificate that signs itself, and its key: the paths of both files."""
+    folder = folder or directory()
+    both = [os.path.join(folder, n) for n in ('certificate', 'key')]
+    output([need_program('openssl'), 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+            'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=' + name, '-addext',
+            'subjectAltName=DNS:' + name, '-days', '2', '-out', both[0], '-keyout', both[1]])
+    return both
+
+
+def check_conf(daemon, conf, files=(), options=()):
+    """`daemon --check` of this text, beside files: name -> text. (exit status, what it said), the
+    latter without the name of the folder."""
+    folder = directory()
+    path = os.path.join(folder, daemon + '.conf')
+    for name, content in dict(files, **{daemon + '.conf': conf}).items():
+        with open(os.path.join(folder, name), 'w', encoding='utf-8') as f:
+            f.write(content)
+    ended = subprocess.run([program(daemon), '--check', '-c', path, *options], capture_output=True,
+                           text=True, timeout=20, check=False)
+    return ended.returncode, ended.stderr.replace(folder + '/', '')
+
+
 # ---- network namespaces ----------------------------------------------------------------------
 
 class NetNs:

@@ -10,10 +10,11 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import SRCDIR, Daemon, directory, need_program, output, program, run, spawn, tap, until
+from keel import SRCDIR, Daemon, check_conf, directory, need_program, output, run, tap, until
 sys.path.insert(0, os.path.join(SRCDIR, 'tests', 'support'))
 from dhcp_client import ACK, DISCOVER, REQUEST, Client, option  # noqa: E402
 from dns import dig, free_port  # noqa: E402
+from dns_peers import Named
 
 SECRET = 'YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXphYmNkZWY='
 CONF = '''
@@ -44,35 +45,21 @@ def dhcpd(port, lease='1h', key=KEY, more='', **options):
     return Daemon('dhcpd', conf=conf, **options)
 
 
-class Named:
-    """BIND's named with the two zones, which take updates with the key."""
+class Updated(Named):
+    """named with the two zones, which take updates with the key."""
 
-    def __init__(self, port=None):
-        need_program('named')
-        self.folder = tempfile.mkdtemp(dir=directory())
-        self.address = ('127.0.0.1', port or free_port())
+    def start(self):
+        self.launch()
+        self.wait(lambda: records(self.address, 'ns.lan.example', 'A'), 30)
+
+    def conf(self):
         zones = ''
         for name, text in (('lan.example', FORWARD), ('64.127.in-addr.arpa', ZONE)):
-            with open(os.path.join(self.folder, name), 'w') as f:
-                f.write(text)
+            self.write(name, text)
             zones += ('zone "%s" { type primary; file "%s"; allow-update { key "update.example"; }; '
                       '};\n' % (name, name))
-        with open(os.path.join(self.folder, 'named.conf'), 'w') as f:
-            f.write('key "update.example" { algorithm hmac-sha512; secret "%s"; };\n'
-                    'options { directory "%s"; listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; '
-                    '}; pid-file none; session-keyfile none; recursion no; dnssec-validation no; '
-                    'notify no; };\ncontrols { };\n%s' % (SECRET, self.folder, self.address[1], zones))
-        self.process = spawn(['named', '-g', '-n', '1', '-c',
-                              os.path.join(self.folder, 'named.conf')], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: records(self.address, 'ns.lan.example', 'A'), 'named answers', patience=30)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *what):
-        self.process.terminate()
-        self.process.wait(timeout=30)
+        return self.head('notify no;') + zones \
+            + 'key "update.example" { algorithm hmac-sha512; secret "%s"; };\n' % SECRET
 
 
 def records(address, name, kind):
@@ -160,7 +147,7 @@ def exchange(server, conf_more=''):
 
 
 def with_named():
-    with Named() as named:
+    with Updated() as named:
         exchange(named.address)
 
 
@@ -179,7 +166,7 @@ def with_dnsd():
 
 def client_does_it():
     """Who enters what (RFC 4702, 4)."""
-    with Named() as named:
+    with Updated() as named:
         with dhcpd(named.address[1], more='client-updates = true generate = "dhcp"') as daemon:
             address, options = lease(client(daemon, 1), fqdn=b'\0\0\0self')
             assert options[81] == b'\0\xff\xffself.lan.example', options[81]
@@ -195,7 +182,7 @@ def client_does_it():
 
 
 def expiry():
-    with Named() as named:
+    with Updated() as named:
         with dhcpd(named.address[1], lease='1s') as daemon:
             address, _ = lease(client(daemon, 1), b'short')
             reserved, _ = lease(client(daemon, 7))
@@ -216,7 +203,7 @@ def server_away():
     assert status['waiting'] == 5 and not status['reachable'], status
     assert status['oldest-seconds'] >= 0, status
     daemon.kill_master()
-    with Named(port) as named, dhcpd(port, folder=folder) as daemon:
+    with Updated(port) as named, dhcpd(port, folder=folder) as daemon:
         for n, address in enumerate(addresses, 1):
             entered(named.address, 'host%d.lan.example' % n, address)
         idle(daemon)
@@ -284,7 +271,7 @@ def over_tcp():
 def many():
     """A thousand names at once."""
     perf = need_program('perfdhcp')
-    with Named() as named, dhcpd(named.address[1], more='generate = "dhcp"') as daemon:
+    with Updated() as named, dhcpd(named.address[1], more='generate = "dhcp"') as daemon:
         daemon.write('dhcpd.conf', (CONF % {'port': named.address[1], 'lease': '1h', 'key': KEY,
                      'more': 'generate = "dhcp"'}).replace('0.100"', '7.254"'))
         daemon.ctl('reload')
@@ -312,13 +299,10 @@ WRONG = (
 
 
 def wrong_configuration():
-    path = os.path.join(directory(), 'dhcpd.conf')
     for text, words in WRONG:
-        with open(path, 'w') as f:
-            f.write('listen = { "127.0.0.1:0" }\nsubnet "192.0.2.0/24" { }\nddns { %s }\n' % text)
-        answer = subprocess.run([program('dhcpd'), '--check', '-c', path], capture_output=True,
-                                text=True, timeout=20, check=False)
-        assert answer.returncode == 2 and words in answer.stderr, (text, answer)
+        said = check_conf('dhcpd', 'listen = { "127.0.0.1:0" }\nsubnet "192.0.2.0/24" { }\n'
+                          'ddns { %s }\n' % text)
+        assert said[0] == 2 and words in said[1], (text, said)
 
 
 run(('names in named, from the grant to the release', with_named),

@@ -6,11 +6,10 @@ import shutil
 import signal
 import socket
 import stat
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import BUILDDIR, SRCDIR, Daemon, Refused, Skip, directory, program, run, until
+from keel import BUILDDIR, SRCDIR, Daemon, Refused, Skip, check_conf, directory, run, until
 sys.path.insert(0, os.path.join(SRCDIR, 'tests', 'support'))
 from dhcp_client import ACK, DISCOVER, REQUEST, Client, option  # noqa: E402
 
@@ -211,13 +210,10 @@ WRONG = (
 
 
 def wrong_configuration():
-    path = os.path.join(directory(), 'dhcpd.conf')
     for text, words in WRONG:
-        with open(path, 'w') as f:
-            f.write('listen = { "127.0.0.1:0" }\nsubnet "192.0.2.0/24" { }\nhook { %s }\n' % text)
-        answer = subprocess.run([program('dhcpd'), '--check', '-c', path], capture_output=True,
-                                text=True, timeout=20, check=False)
-        assert answer.returncode == 2 and words in answer.stderr, (text, answer)
+        said = check_conf('dhcpd', 'listen = { "127.0.0.1:0" }\nsubnet "192.0.2.0/24" { }\n'
+                          'hook { %s }\n' % text)
+        assert said[0] == 2 and words in said[1], (text, said)
 
 
 run(('commands are told, in order', commands),

@@ -10,8 +10,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import (SRCDIR, Daemon, NetNs, Refused, Skip, directory, need_program, need_root, output,
-                  program, run, spawn, tap, until)
+from keel import (SRCDIR, Daemon, NetNs, Refused, Skip, check_conf, directory, need_program, need_root,
+                  output, run, spawn, tap, until)
 sys.path.insert(0, os.path.join(SRCDIR, 'tests', 'support'))
 from dhcp_client import ACK, DISCOVER, NAK, OFFER, REQUEST, Client, option  # noqa: E402
 
@@ -458,26 +458,18 @@ WRONG = (  # what is added to a good file, what is said of it
 )
 
 
-def check(text, *more):
-    path = os.path.join(directory(), 'dhcpd.conf')
-    with open(path, 'w') as f:
-        f.write(text)
-    return subprocess.run([program('dhcpd'), '--check', '-c', path, *more], capture_output=True,
-                          text=True, timeout=20, check=False)
-
-
 def wrong_configuration():
     good = 'listen = { "127.0.0.1:0" }\n' + RELAYED
-    assert check(good).returncode == 0, check(good)
+    assert check_conf('dhcpd', good)[0] == 0, check_conf('dhcpd', good)
     line = good.count('\n') + 1
     for added, words in WRONG:
-        answer = check(good + added + '\n')
-        assert answer.returncode == 2, (added, answer)
-        assert 'dhcpd.conf:%d: ' % line in answer.stderr and words in answer.stderr, (added, answer)
+        status, said = check_conf('dhcpd', good + added + '\n')
+        assert status == 2, (added, said)
+        assert 'dhcpd.conf:%d: ' % line in said and words in said, (added, said)
     for text, words in (('', 'nothing to serve'), ('listen = { "127.0.0.1:0" }', 'no subnet'),
                         ('listen = { "[::1]:67" }' + RELAYED, 'IPv4')):
-        answer = check(text)
-        assert answer.returncode == 2 and words in answer.stderr, (text, answer)
+        status, said = check_conf('dhcpd', text)
+        assert status == 2 and words in said, (text, said)
 
 
 def own_options():

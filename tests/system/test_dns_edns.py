@@ -4,13 +4,13 @@ import os
 import re
 import socket
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import Named, framed, query, read_message, zone_text
-from keel import Daemon, directory, need_program, output, run, until
+from dns import framed, query, read_message, zone_text
+from dns_peers import Oracle
+from keel import Daemon, certificate, need_program, output, run, until
 
 SECRET = 'e5e973e5a6b2a43f48e7dc849e37bfcf'
 ZONE = zone_text('example.org.zone')
@@ -75,7 +75,7 @@ def cookies():
 
 def cookies_of_named():
     """With the same secret named takes ours and we take named's (RFC 9018)."""
-    with Named('example.org', ZONE, 'cookie-algorithm siphash24; cookie-secret "%s";'
+    with Oracle('example.org', ZONE, 'cookie-algorithm siphash24; cookie-secret "%s";'
                'require-server-cookie yes;' % SECRET) as named, \
             dnsd('cookie-secret = { "%s" }\n' % SECRET) as ours:
         theirs = cookie_of(dig(named.address, 'example.org', 'SOA', '+cookie'))
@@ -86,17 +86,8 @@ def cookies_of_named():
         assert 'NOERROR' in said, said
 
 
-def certificate():
-    folder = tempfile.mkdtemp(dir=directory())
-    both = [os.path.join(folder, name) for name in ('certificate', 'key')]
-    output([need_program('openssl'), 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-            'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=dns.example', '-addext',
-            'subjectAltName=DNS:dns.example', '-days', '2', '-out', both[0], '-keyout', both[1]])
-    return both
-
-
 def over_tls():
-    names = certificate()
+    names = certificate('dns.example')
     conf = 'certificate = "%s"\nkey-file = "%s"\n' % tuple(names)
     # another address: the kernel may choose one port for both (SO_REUSEPORT)
     with dnsd(conf, listen=['127.0.0.1:0', '127.0.0.2:0 tls'], workers=2) as ours:

@@ -11,8 +11,9 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import (DATA, Named, ask_udp, dig, framed, query, read_message, tcp, zone_text)
-from keel import Daemon, Refused, directory, program, run, tap, until
+from dns import (DATA, ask_udp, dig, framed, query, read_message, tcp, zone_text)
+from dns_peers import Oracle
+from keel import Daemon, Refused, check_conf, directory, program, run, tap, until
 
 TYPES = ('A', 'AAAA', 'NS', 'CNAME', 'SOA', 'MX', 'TXT', 'SRV', 'CAA', 'DNAME', 'HTTPS', 'SSHFP',
          'DS', 'TYPE65400', 'PTR')
@@ -42,7 +43,7 @@ def owners(zone, text):
 def beside_named(zone, options=()):
     text = zone_text(zone + '.zone')
     questions = ['%s %s' % (n, t) for n in owners(zone, text) for t in TYPES]
-    with Named(zone, text) as named, dnsd(zone) as ours:
+    with Oracle(zone, text) as named, dnsd(zone) as ours:
         mine = dig(ours.address('udp'), questions, *options)
         theirs = dig(named.address, questions, *options)
     wrong = []
@@ -231,16 +232,6 @@ def control_and_metrics():
               and ours.metric('dnsd_answers_total', rcode='NXDOMAIN') == 1, 'the counters')
 
 
-def complaint(conf, files=()):
-    folder = tempfile.mkdtemp(dir=directory())
-    for name, content in dict(files, **{'dnsd.conf': conf}).items():
-        with open(os.path.join(folder, name), 'w') as f:
-            f.write(content)
-    answer = subprocess.run([program('dnsd'), '--check', '-c', os.path.join(folder, 'dnsd.conf')],
-                            capture_output=True, text=True, timeout=20, check=False)
-    return answer.returncode, answer.stderr.replace(folder + '/', '')
-
-
 def wrong_configurations():
     listen = 'listen = { "127.0.0.1:0" }\n'
     zone = '$TTL 1\n@ SOA a b 1 2 3 9 5\n@ NS ns.other.\n'
@@ -262,9 +253,9 @@ def wrong_configurations():
              'dnsd.conf:4: zone "z": allow-update: '),
             (listen + 'udp-size = 100\n', {}, 'udp-size'),
             ('listen = { "127.0.0.1:0 tls" }\nzone "z" { file = "z" }\n', {'z': zone}, 'tls')):
-        status, text = complaint(conf, files)
+        status, text = check_conf('dnsd', conf, files)
         assert status == 2 and said in text, (conf, status, text)
-    assert complaint(listen + 'zone "z" { file = "z" }\n', {'z': zone}) == (0, '')
+    assert check_conf('dnsd', listen + 'zone "z" { file = "z" }\n', {'z': zone}) == (0, '')
 
 
 def broken_at_start():

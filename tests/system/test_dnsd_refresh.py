@@ -10,20 +10,27 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import dns_transfers
 from dns import ask_udp, framed, free_port, query, read_message, wire
 from keel import Daemon, Refused, directory, need_program, output, run, until
-from test_dnsd_secondary import (A, AXFR, IXFR, SOA, axfr, follow, hosts, ours_as_primary, secondary,
-                                 serial_of, status, zone_of)
+from dns_transfers import (A, AXFR, IXFR, SOA, axfr, hosts, primary, secondary, serial_of, zone_of)
 
+
+def follow(ours, serials):
+    dns_transfers.follow(ours.address('udp'), serials, ours.log)
+
+
+def status(daemon, zone):
+    return daemon.ctl('zone-status', zone)
 
 def expires():
     """Refresh 1, retry 1, expire 3: SERVFAIL when the primary is gone, and back when it is."""
     port = free_port()
-    text = {'z': zone_of(5, 1, 1, 3)}
+    text = {'z': zone_of(5, times=(1, 1, 3))}
     with secondary(['z'], ['127.0.0.1:%d' % port], workers=2) as ours:
         address = ours.address('udp')
         assert serial_of(address, 'z') == 'SERVFAIL'  # nothing was taken yet
-        with ours_as_primary(text, port):
+        with primary(text, port):
             follow(ours, {'z': 5})
             until(lambda: ours.metric('dnsd_refresh_total', result='current') >= 2,
                   'two refreshes', patience=20)
@@ -32,8 +39,8 @@ def expires():
         follow(ours, {'z': 'SERVFAIL'})
         assert 'a zone has expired' in ours.log()
         assert status(ours, 'z')['expired'] and status(ours, 'z')['trouble']
-        text['z'] = zone_of(4, 1, 1, 3)  # an older one is no news, but it shows that all is well
-        with ours_as_primary(text, port):
+        text['z'] = zone_of(4, times=(1, 1, 3))  # an older one is no news, but it shows that all is well
+        with primary(text, port):
             follow(ours, {'z': 5})
             until(lambda: 'a primary is behind us' in ours.log(), 'it to be told')
             text = ours.ctl('zone-retransfer', 'z')  # unless an operator wants it
@@ -46,7 +53,8 @@ def several_primaries():
     with secondary(['z'], ['127.0.0.1:%d' % p for p in ports]) as ours, \
             Daemon('dnsd', listen=('127.0.0.1:%d' % ports[1],), conf='zone "other" { file = "o" }',
                    files={'o': zone_of(1)}) as second:
-        with ours_as_primary({'z': zone_of(5)}, ports[2], ours.address('udp')[1]) as third:
+        with primary({'z': zone_of(5)}, ports[2],
+                     ['127.0.0.1:%d' % ours.address('udp')[1]]) as third:
             follow(ours, {'z': 5})
             log = ours.log()
             assert 'server=127.0.0.1:%d' % ports[0] in log and 'reason="cannot connect' in log, log
@@ -64,7 +72,7 @@ def several_primaries():
 def notify_from_whom():
     port = free_port()
     told = b'\0\1' + struct.pack('>HHHHH', 0x2400, 1, 0, 0, 0) + wire('z') + b'\0\6\0\1'
-    with ours_as_primary({'z': zone_of(5)}, port) as primary, \
+    with primary({'z': zone_of(5)}, port) as upstream, \
             secondary(['z'], ['127.0.0.1:%d' % port], options='allow-notify = { "127.0.0.3" }') as ours:
         follow(ours, {'z': 5})
 
@@ -77,26 +85,26 @@ def notify_from_whom():
         assert tell('127.0.0.1')[0] & 0xFC == 0xA4 and tell('127.0.0.1')[1] == 0
         assert tell('127.0.0.2')[1] == 5  # REFUSED
         assert ours.metric('dnsd_denied_total', list='allow-notify') == 1
-        primary.write('z.zone', zone_of(6))
-        primary.ctl('zone-reload', 'z')
+        upstream.write('z.zone', zone_of(6))
+        upstream.ctl('zone-reload', 'z')
         assert tell('127.0.0.3')[1] == 0
         follow(ours, {'z': 6})
 
 
 def on_demand():
     port = free_port()
-    with ours_as_primary({'z': zone_of(5)}, port) as primary, \
+    with primary({'z': zone_of(5)}, port) as upstream, \
             secondary(['z'], ['127.0.0.1:%d' % port]) as ours:
         follow(ours, {'z': 5})
-        primary.write('z.zone', zone_of(6))
-        primary.ctl('zone-reload', 'z')
+        upstream.write('z.zone', zone_of(6))
+        upstream.ctl('zone-reload', 'z')
         ours.ctl('zone-refresh', 'z')
         follow(ours, {'z': 6})
         ours.ctl('zone-add', 'y', 'primary = { "127.0.0.1:%d" }' % port)
         assert serial_of(ours.address('udp'), 'y') == 'SERVFAIL'
-        primary.write('y.zone', zone_of(1))
-        primary.ctl('zone-add', 'y',
-                    'file = "%s/y.zone" allow-transfer = { "any" }' % primary.folder)
+        upstream.write('y.zone', zone_of(1))
+        upstream.ctl('zone-add', 'y',
+                    'file = "%s/y.zone" allow-transfer = { "any" }' % upstream.folder)
         ours.ctl('zone-refresh', 'y')
         follow(ours, {'y': 1})
         ours.ctl('zone-remove', 'y')
@@ -234,9 +242,9 @@ def a_primary_that_misbehaves():
 
 def restarts_from_its_state():
     port, folder = free_port(), directory()
-    texts = {'z': zone_of(5, more=hosts(3000)), 'y': zone_of(1, 1, 1, 4)}
+    texts = {'z': zone_of(5, hosts(3000)), 'y': zone_of(1, times=(1, 1, 4))}
     words = ['127.0.0.1:%d' % port]
-    with ours_as_primary(texts, port), secondary(texts, words, folder=folder) as ours:
+    with primary(texts, port), secondary(texts, words, folder=folder) as ours:
         follow(ours, {'z': 5, 'y': 1})
         mine = axfr(ours.address('tcp'), 'z')
         before = status(ours, 'z')
@@ -251,7 +259,7 @@ def restarts_from_its_state():
         assert serial_of(ours.address('udp'), 'z') == 5
         follow(ours, {'y': 'SERVFAIL'})
         texts['z'] = zone_of(6)
-        with ours_as_primary(texts, port):
+        with primary(texts, port):
             ours.ctl('zone-refresh', 'z')
             follow(ours, {'z': 6, 'y': 1})
 
@@ -268,7 +276,7 @@ def able(ours, *command):
 def reloads_and_dies():
     """A reload, and a keeper that is killed: the zone is there all the time, and is followed."""
     port = free_port()
-    with ours_as_primary({'z': zone_of(5, more=hosts(100))}, port) as primary, \
+    with primary({'z': zone_of(5, hosts(100))}, port) as upstream, \
             secondary(['z'], ['127.0.0.1:%d' % port], workers=2) as ours:
         follow(ours, {'z': 5})
         for serial in range(6, 10):
@@ -279,8 +287,8 @@ def reloads_and_dies():
                 assert keeper, ours.ctl('workers')
                 os.kill(keeper[-1], signal.SIGKILL)
             assert serial_of(ours.address('udp'), 'z') == serial - 1
-            primary.write('z.zone', zone_of(serial, more=hosts(100 + serial)))
-            primary.ctl('zone-reload', 'z')
+            upstream.write('z.zone', zone_of(serial, hosts(100 + serial)))
+            upstream.ctl('zone-reload', 'z')
             ours.settled()
 
             def refreshed():
@@ -293,15 +301,15 @@ def reloads_and_dies():
 def killed_in_the_middle():
     """The keeper is killed somewhere in a transfer: what was served is not lost, what came is whole."""
     port, folder = free_port(), directory()
-    with ours_as_primary({'z': zone_of(5, more=hosts(30000))}, port) as primary:
+    with primary({'z': zone_of(5, hosts(30000))}, port) as upstream:
         with secondary(['z'], ['127.0.0.1:%d' % port], workers=2, folder=folder) as ours:
             follow(ours, {'z': 5})
             address, newest = ours.address('udp'), 5
             # few differences, many, few, many; the master gives up at the fifth death
             for serial, count, pause in ((6, 29990, 0), (7, 100, 0.02), (8, 99, 0.005),
                                          (9, 30000, 0.15)):
-                primary.write('z.zone', zone_of(serial, more=hosts(count)))
-                primary.ctl('zone-reload', 'z')
+                upstream.write('z.zone', zone_of(serial, hosts(count)))
+                upstream.ctl('zone-reload', 'z')
                 until(lambda: able(ours, 'zone-refresh', 'z'), 'a keeper')
                 time.sleep(pause)
                 os.kill([r for r in ours.ctl('workers') if r['role'] == 'keeper'][-1]['pid'],
@@ -315,7 +323,7 @@ def killed_in_the_middle():
                     return said == serial
                 until(news, 'serial %d' % serial, patience=30, pause=0.05)
                 newest = serial
-            assert axfr(ours.address('tcp'), 'z') == axfr(primary.address('tcp'), 'z')
+            assert axfr(ours.address('tcp'), 'z') == axfr(upstream.address('tcp'), 'z')
     with secondary(['z'], ['127.0.0.1:%d' % port], folder=folder) as ours:
         assert serial_of(ours.address('udp'), 'z') == 9
         assert len(axfr(ours.address('tcp'), 'z')) == 30003
@@ -325,14 +333,14 @@ def from_one_to_the_next():
     """A secondary is a primary: what came as differences goes on as differences, and the time that a
     zone has left does not begin anew."""
     ports = [free_port(), free_port(), free_port()]
-    with ours_as_primary({'z': zone_of(5, more=hosts(500))}, ports[0], ports[1]) as first, \
+    with primary({'z': zone_of(5, hosts(500))}, ports[0], ['127.0.0.1:%d' % ports[1]]) as first, \
             secondary(['z'], ['127.0.0.1:%d' % ports[0]], ports[1],
                       options='notify = { "127.0.0.1:%d" }' % ports[2]) as second, \
             secondary(['z'], ['127.0.0.1:%d' % ports[1]], ports[2]) as third:
         follow(second, {'z': 5})
         follow(third, {'z': 5})
         for serial, count in ((6, 499), (7, 25000), (8, 498)):  # few differences, and many
-            first.write('z.zone', zone_of(serial, more=hosts(count)))
+            first.write('z.zone', zone_of(serial, hosts(count)))
             first.ctl('zone-reload', 'z')
             follow(second, {'z': serial})
             follow(third, {'z': serial})

@@ -5,20 +5,19 @@ import re
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import DATA, ask_udp, framed, free_port, query, read_message, tcp, zone_text
-from keel import Daemon, directory, need_program, output, program, run, spawn, tap, until
+from dns import DATA, ask_udp, framed, query, read_message, tcp, zone_text
+from dns_transfers import (AXFR, CREDENTIALS, KEY, SECRET, SOA, KnotdSecondary, NamedSecondary,
+                           NsdSecondary, axfr, follow, hosts, same_zone, serial_of)
+from keel import (Daemon, check_conf, directory, need_program, output, program, run, tap, until)
 
 ALGORITHMS = ('hmac-sha1', 'hmac-sha224', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512')
-KEY = 'transfer.example.'
-SECRET = 'MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI='
 SMALL = '$TTL 60\n@ SOA ns h 7 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n'
-SOA, AXFR, IXFR, NOTIFY = 6, 252, 251, 4 << 11
+NOTIFY = 4 << 11
 
 
 def key_section(name=KEY, algorithm='hmac-sha256'):
@@ -35,8 +34,7 @@ def dnsd(zones, conf='', **more):
 
 
 def big_zone(names):
-    return SMALL + ''.join('host%d A 10.%d.%d.%d\n' % (i, i >> 16, i >> 8 & 255, i & 255)
-                           for i in range(names))
+    return SMALL + hosts(names)
 
 
 def wide_zone(names):
@@ -46,21 +44,6 @@ def wide_zone(names):
 
 
 WIDE = 20000
-
-
-# ---- messages by hand
-
-def serial_of(address, zone):
-    """What a server says; None: nothing, or no answer of authority."""
-    try:
-        reply = ask_udp(address, query(zone, SOA), 1.0)
-    except OSError:
-        return None
-    if reply[3] & 15 or reply[6:8] != b'\0\1':
-        return None
-    return struct.unpack('>I', reply[-20:-16])[0] if reply[8:12] == bytes(4) else \
-        int(output([need_program('dig'), '+short', '+tries=2', '@' + address[0], '-p',
-                    str(address[1]), zone, 'SOA']).split()[2])
 
 
 # ---- whole zones by the tools
@@ -94,8 +77,7 @@ def zones_by_dig():
              'odd': (zone_text('odd.zone'), 'allow-transfer = { "key:%s" }' % KEY)}
     with dnsd(zones, workers=2) as ours:
         address = ours.address('tcp')
-        for zone, options in (('example.org', ()), ('odd', ('-y', 'hmac-sha256:%s:%s'
-                                                            % (KEY, SECRET)))):
+        for zone, options in (('example.org', ()), ('odd', CREDENTIALS)):
             got = dig_axfr(address, zone, *options)
             expected = compiled(zone, zones[zone][0])
             assert got == expected, '\n'.join(sorted(set(got or ()) ^ set(expected)))
@@ -363,15 +345,8 @@ def told_until_it_hears():
 
 def wrong_configurations():
     def said(text):
-        folder = tempfile.mkdtemp(dir=directory())
         good = SMALL.replace('2 3 4', '3600 600 86400')  # nothing to warn of
-        for name, content in (('z', good), ('dnsd.conf', 'listen = { "127.0.0.1:0" }\n' + text)):
-            with open(os.path.join(folder, name), 'w', encoding='ascii') as f:
-                f.write(content)
-        answer = subprocess.run([program('dnsd'), '--check', '-c',
-                                 os.path.join(folder, 'dnsd.conf')], capture_output=True, text=True,
-                                timeout=20, check=False)
-        return answer.returncode, answer.stderr
+        return check_conf('dnsd', 'listen = { "127.0.0.1:0" }\n' + text, {'z': good})
     zone = 'zone "z" { file = "z"\n %s }\n'
     for text, expected in (
             ('key "k" { }\n', 'secret'),
@@ -406,160 +381,21 @@ def wrong_configurations():
     assert 'allow-query = {"any"}' in printed.replace(' }', '}').replace('{ ', '{'), printed
 
 
-# ---- secondaries
-
-class Secondary:
-    """A server that nobody here wrote, with zones from `primary`."""
-
-    def __init__(self, zones):
-        self.folder = tempfile.mkdtemp(dir=directory())
-        self.address = ('127.0.0.1', free_port())
-        self.zones = zones
-        self.process = None
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def start(self, primary):
-        with open(self.path('conf'), 'w', encoding='ascii') as f:
-            f.write(self.conf(primary))
-        self.log = open(self.path('log'), 'w+b')
-        self.process = spawn(self.argv(), stdin=subprocess.DEVNULL, stdout=self.log,
-                             stderr=self.log, cwd=self.folder)
-
-    def text(self):
-        with open(self.path('log'), encoding='utf-8', errors='replace') as f:
-            return f.read()
-
-    def follows(self, serials):
-        for zone, serial in serials.items():
-            try:
-                until(lambda z=zone, n=serial: serial_of(self.address, z) == n,
-                      '%s with serial %d' % (zone, serial), patience=30, pause=0.05)
-            except AssertionError as reason:
-                raise AssertionError('%s\n%s' % (reason, self.text()[-4000:])) from None
-
-    def close(self):
-        if not self.process:
-            return
-        self.process.terminate()  # not killed: it takes its children with it
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-
-class Named(Secondary):
-    program = 'named'
-
-    def argv(self):
-        return [need_program('named'), '-g', '-n', '1', '-c', self.path('conf')]
-
-    def conf(self, primary):
-        return '''options { directory "%s"; listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; };
-            pid-file none; session-keyfile none; recursion no; dnssec-validation no; notify no;
-            allow-transfer { any; }; };
-            controls { };
-            key "%s" { algorithm hmac-sha256; secret "%s"; };
-            ''' % (self.folder, self.address[1], KEY, SECRET) + ''.join(
-                'zone "%s" { type secondary; file "%s.db"; primaries port %d { 127.0.0.1 key %s; };'
-                ' };\n' % (z, z, primary[1], KEY) for z in self.zones)
-
-
-class Nsd(Secondary):
-    program = 'nsd'
-
-    def argv(self):
-        return [need_program('nsd'), '-d', '-c', self.path('conf')]
-
-    def conf(self, primary):
-        return '''server:
-            ip-address: 127.0.0.1@%d
-            server-count: 1
-            username: ""
-            chroot: ""
-            database: ""
-            zonesdir: "%s"
-            pidfile: "%s"
-            xfrdfile: "%s"
-            xfrdir: "%s"
-            zonelistfile: "%s"
-            verbosity: 2
-        remote-control:
-            control-enable: no
-        key:
-            name: "%s"
-            algorithm: hmac-sha256
-            secret: "%s"
-        ''' % (self.address[1], self.folder, self.path('pid'), self.path('xfrd'), self.folder,
-               self.path('list'), KEY, SECRET) + ''.join('''
-        zone:
-            name: "%s"
-            zonefile: "%s.db"
-            request-xfr: 127.0.0.1@%d %s
-            allow-notify: 127.0.0.1 %s
-            provide-xfr: 127.0.0.1 NOKEY
-        ''' % (z, z, primary[1], KEY, KEY) for z in self.zones)
-
-
-class Knotd(Secondary):
-    program = 'knotd'
-
-    def argv(self):
-        return [need_program('knotd'), '-c', self.path('conf')]
-
-    def conf(self, primary):
-        return '''server:
-    rundir: "%s"
-    listen: 127.0.0.1@%d
-log:
-  - target: stderr
-    any: info
-database:
-    storage: "%s"
-key:
-  - id: %s
-    algorithm: hmac-sha256
-    secret: %s
-remote:
-  - id: primary
-    address: 127.0.0.1@%d
-    key: %s
-acl:
-  - id: notify
-    address: 127.0.0.1
-    key: %s
-    action: notify
-  - id: transfer
-    address: 127.0.0.1
-    action: transfer
-zone:
-''' % (self.folder, self.address[1], self.folder, KEY, SECRET, primary[1], KEY, KEY) + ''.join(
-            '  - domain: %s\n    storage: "%s"\n    master: primary\n    acl: [notify, transfer]\n'
-            % (z, self.folder) for z in self.zones)
-
-
-def secondary(kind):
-    need_program(kind.program)
+# ---- who follows
+def follows(kind):
     names = ('example.org', 'odd', 'big')
     server = kind(names)
     options = 'allow-transfer = { "key:%s" }\n notify = { "127.0.0.1:%d key:%s" }' \
-        % (KEY, server.address[1], KEY)
+        % (KEY, server.port, KEY)
     texts = {'example.org': zone_text('example.org.zone'), 'odd': zone_text('odd.zone'),
              'big': big_zone(20000)}
     try:
         with dnsd({z: (texts[z], options) for z in names}, workers=2) as ours:
-            server.start(ours.address('tcp'))
+            server.start(ours.address('tcp')[1])
             serials = {z['name'].rstrip('.'): z['serial'] for z in ours.ctl('zones')}
-            server.follows(serials)
-            credentials = ('-y', 'hmac-sha256:%s:%s' % (KEY, SECRET))
+            follow(server.address, serials, server.text)
             for zone in names:
-                mine = dig_axfr(ours.address('tcp'), zone, *credentials)
-                theirs = dig_axfr(server.address, zone)
-                assert mine and mine == theirs, '\n'.join(
-                    sorted(set(mine or ()) ^ set(theirs or ()))[:20])
+                same_zone(axfr(ours.address('tcp'), zone, *CREDENTIALS), axfr(server.address, zone))
             until(lambda: ours.metric('dnsd_notify_total', result='acknowledged') == 3,
                   'three acknowledged:\n' + ours.log() + server.text(), patience=30)
             for zone in ('odd', 'big'):
@@ -568,12 +404,12 @@ def secondary(kind):
                 ours.write(zone + '.zone', texts[zone].replace(old, new, 1) + 'new A 192.0.2.99\n')
                 serials[zone] += 1
             ours.kill(signal.SIGHUP)
-            server.follows(serials)
+            follow(server.address, serials, server.text)
             assert ask_udp(server.address, query('new.big', 1))[7] == 1
             assert ours.metric('dnsd_tsig_total', result='BADSIG') == 0
             tap.note('%d transfers' % ours.metric('dnsd_transfers_out_total', result='sent'))
     finally:
-        server.close()
+        server.stop()
 
 
 run(('dig transfers what the zone file has', zones_by_dig),
@@ -589,6 +425,6 @@ run(('dig transfers what the zone file has', zones_by_dig),
     ('NOTIFY to a primary', incoming_notify),
     ('NOTIFY until it is heard', told_until_it_hears),
     ('wrong configurations', wrong_configurations),
-    ('named follows', lambda: secondary(Named)),
-    ('nsd follows', lambda: secondary(Nsd)),
-    ('knotd follows', lambda: secondary(Knotd)))
+    ('named follows', lambda: follows(NamedSecondary)),
+    ('nsd follows', lambda: follows(NsdSecondary)),
+    ('knotd follows', lambda: follows(KnotdSecondary)))

@@ -5,7 +5,8 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import Named, dig, zone_text
+from dns import dig, zone_text
+from dns_peers import Oracle
 from keel import Daemon, directory, need_program, output, run, tap
 
 TYPES = ('A', 'NS', 'CNAME', 'SOA', 'MX', 'TXT', 'DNAME', 'DS', 'DNSKEY', 'NSEC', 'NSEC3',
@@ -88,7 +89,7 @@ def brief(answer):
 
 def beside_named(zone, plain, signed, options=('+dnssec', '+bufsize=4096', '+tcp', '+keepopen')):
     questions = ['%s %s' % (n, t) for n in names(zone, plain) for t in TYPES]
-    with Named(zone, signed) as named, dnsd(zone, signed) as ours:
+    with Oracle(zone, signed) as named, dnsd(zone, signed) as ours:
         mine = dig(ours.address('udp'), questions, *options)
         theirs = dig(named.address, questions, *options)
     wrong = ['%s:\n  ours:   %s\n  theirs: %s' % (q, brief(m), brief(t))
@@ -100,7 +101,7 @@ def beside_named(zone, plain, signed, options=('+dnssec', '+bufsize=4096', '+tcp
 def several_at_once(zone, plain, signed):
     """ANY and RRSIG over TCP: all that there are."""
     questions = ['%s %s' % (n, t) for n in names(zone, plain) for t in ('ANY', 'RRSIG')]
-    with Named(zone, signed) as named, dnsd(zone, signed) as ours:
+    with Oracle(zone, signed) as named, dnsd(zone, signed) as ours:
         for options in (('+dnssec',), ()):
             mine = dig(ours.address('udp'), questions, '+tcp', '+keepopen', *options)
             theirs = dig(named.address, questions, '+tcp', '+keepopen', *options)
