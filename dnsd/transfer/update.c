@@ -65,22 +65,11 @@ static bool has_set(const struct update *u, const struct entry *e)
     return dns_edit_has_set(u->edit, e->owner.bytes, e->owner.size, e->record.type);
 }
 
-/* Names in rdata are compared without their case (RFC 2136, 1.1.1; RFC 4034, 6.2): so they are
- * lower-cased first. */
-static void lower_rdata(uint16_t type, uint8_t *rdata, size_t size)
-{
-    struct dns_rdata_name names[DNS_RDATA_NAMES];
-    unsigned count = dns_rdata_names(type, rdata, size, names);
-    for (unsigned i = 0; i < count; i++)
-        for (size_t k = names[i].offset; k < (size_t)names[i].offset + names[i].size; k++)
-            rdata[k] = dns_lower[rdata[k]];
-}
-
-/* Keeps a record that has to be there. */
+/* Keeps a record that has to be there, in the form in which it is compared. */
 static enum dns_rcode want(struct update *u, const struct entry *e)
 {
     struct dns_diff diff;
-    lower_rdata(e->record.type, u->rdata, e->record.rdata_size);
+    dns_rdata_lower(e->record.type, u->rdata, e->record.rdata_size);
     dns_diff_init(&diff);
     diff.added = u->wanted; /* the buffer is lent */
     int err = dns_diff_add(&diff, &e->record);
@@ -145,7 +134,7 @@ static int find_wanted(void *arg, const struct dns_diff_record *record)
     struct dns_diff_record r = *record;
     uint8_t *rdata = set->update->rdata;
     memcpy(rdata, record->rdata, record->rdata_size);
-    lower_rdata(r.type, rdata, r.rdata_size);
+    dns_rdata_lower(r.type, rdata, r.rdata_size);
     r.rdata = rdata;
     if (!bsearch(&r, set->records, set->count, sizeof r, compare_records))
         return KEEL_ENOENT;
@@ -249,42 +238,36 @@ static bool is_apex(const struct update *u, const struct entry *e)
     return e->owner.size == u->apex->size;
 }
 
-/* Something that may not stand beside a CNAME, if `type` is one; or the CNAME. */
-struct conflict {
-    uint16_t type;
-    bool found;
-};
-
+/* Something that may not stand beside a CNAME, if that is the type that is added; or the CNAME. */
 static int find_conflict(void *arg, const struct dns_diff_record *record)
 {
-    struct conflict *c = arg;
+    const uint16_t *added = arg;
     bool alias = record->type == DNS_TYPE_CNAME;
     /* what signs and denies stands beside everything (RFC 4034, 3 and 4) */
     if (record->type == DNS_TYPE_RRSIG || record->type == DNS_TYPE_NSEC)
         return 0;
-    c->found = alias != (c->type == DNS_TYPE_CNAME);
-    return c->found;
+    return alias != (*added == DNS_TYPE_CNAME);
 }
 
-/* RFC 2136, 3.4.2.2: such an addition is silently ignored. */
-static bool is_ignored_addition(struct update *u, const struct entry *e)
+/* RFC 2136, 3.4.2.2: is such an addition silently ignored? 0, 1 or KEEL_ENOMEM. */
+static int is_ignored_addition(struct update *u, const struct entry *e)
 {
-    struct conflict conflict = {.type = e->record.type};
+    uint16_t type = e->record.type;
     if (e->record.type == DNS_TYPE_SOA) {
         uint32_t serial = keel_get_u32(e->record.rdata + e->record.rdata_size - 20);
         return !is_apex(u, e) || (int32_t)(serial - dns_edit_serial(u->edit)) <= 0;
     }
     if (e->record.type == DNS_TYPE_RRSIG || e->record.type == DNS_TYPE_NSEC)
-        return false;
-    dns_edit_each_at(u->edit, e->owner.bytes, e->owner.size, 0, find_conflict, &conflict);
-    return conflict.found;
+        return 0;
+    return dns_edit_each_at(u->edit, e->owner.bytes, e->owner.size, 0, find_conflict, &type);
 }
 
 static int add(struct update *u, const struct entry *e)
 {
-    if (is_ignored_addition(u, e))
-        return 0;
-    int err = dns_edit_add(u->edit, &e->record);
+    int err = is_ignored_addition(u, e);
+    if (err)
+        return err > 0 ? 0 : err;
+    err = dns_edit_add(u->edit, &e->record);
     if (err == 0 && e->record.type == DNS_TYPE_SOA)
         u->serial_set = true;
     return err;
@@ -325,6 +308,8 @@ static int clear_apex(struct update *u, const struct entry *e)
     do {
         types.count = 0;
         more = dns_edit_each_at(u->edit, e->owner.bytes, e->owner.size, 0, note_type, &types);
+        if (more && more != KEEL_EAGAIN)
+            return more;
         record.rdata = NULL;
         for (unsigned i = 0; i < types.count; i++) {
             record.type = types.list[i];
@@ -364,9 +349,10 @@ static int remove_one(struct update *u, const struct entry *e)
     if (e->record.type == DNS_TYPE_SOA)
         return 0;
     if (is_apex(u, e) && e->record.type == DNS_TYPE_NS) {
-        dns_edit_each_at(u->edit, e->owner.bytes, e->owner.size, DNS_TYPE_NS, count_record, &count);
-        if (count <= 1)
-            return 0;
+        int err = dns_edit_each_at(u->edit, e->owner.bytes, e->owner.size, DNS_TYPE_NS,
+                                   count_record, &count);
+        if (err || count <= 1)
+            return err;
     }
     return remove_record(u, &e->record);
 }

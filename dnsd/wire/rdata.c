@@ -173,6 +173,35 @@ unsigned dns_rdata_names(uint16_t type, const uint8_t *rdata, size_t size,
     return count;
 }
 
+void dns_rdata_lower(uint16_t type, uint8_t *rdata, size_t size)
+{
+    struct dns_rdata_name names[DNS_RDATA_NAMES];
+    unsigned count = dns_rdata_names(type, rdata, size, names);
+    for (unsigned i = 0; i < count; i++)
+        for (size_t k = names[i].offset; k < (size_t)names[i].offset + names[i].size; k++)
+            rdata[k] = dns_lower[rdata[k]];
+}
+
+bool dns_rdata_equal(uint16_t type, const uint8_t *a, size_t a_size, const uint8_t *b,
+                     size_t b_size)
+{
+    struct dns_rdata_name names[DNS_RDATA_NAMES];
+    size_t at = 0;
+    if (a_size != b_size)
+        return false;
+    if (a_size == 0 || memcmp(a, b, a_size) == 0)
+        return true;
+    unsigned count = dns_rdata_names(type, a, a_size, names);
+    for (unsigned i = 0; i < count; i++) { /* the length of a label has no case */
+        if (memcmp(a + at, b + at, names[i].offset - at) != 0)
+            return false;
+        for (at = names[i].offset; at < (size_t)names[i].offset + names[i].size; at++)
+            if (dns_lower[a[at]] != dns_lower[b[at]])
+                return false;
+    }
+    return memcmp(a + at, b + at, a_size - at) == 0;
+}
+
 /* The list of protocol names in alpn: at least one, none empty (RFC 9460, 7.1). */
 static bool check_alpn(const uint8_t *p, size_t n)
 {

@@ -25,6 +25,11 @@ struct dns_rdata_name {
 /* Fills names of checked flat rdata, in order; returns how many. */
 unsigned dns_rdata_names(uint16_t type, const uint8_t *rdata, size_t size,
                          struct dns_rdata_name names[DNS_RDATA_NAMES]);
+/* Rdata of one type is the same when it differs in the case of its names alone (RFC 2136, 1.1.1):
+ * lower-cases them, in checked flat rdata; compares without their case. */
+void dns_rdata_lower(uint16_t type, uint8_t *rdata, size_t size);
+bool dns_rdata_equal(uint16_t type, const uint8_t *a, size_t a_size, const uint8_t *b,
+                     size_t b_size);
 
 /* Service parameters (RFC 9460, 2.2): keys strictly ascending, known values well formed,
  * mandatory keys there. 0 or KEEL_EINVAL. */

@@ -73,23 +73,7 @@ int edit_records_copy(struct dns_edit *edit, const struct edit_record *records,
 bool edit_same_rdata(const struct edit_record *a, uint16_t type, const uint8_t *rdata,
                      uint16_t size)
 {
-    struct dns_rdata_name names[DNS_RDATA_NAMES];
-    size_t at = 0;
-    if (a->type != type || a->size != size)
-        return false;
-    if (size == 0 || memcmp(a->rdata, rdata, size) == 0)
-        return true;
-    unsigned count = dns_rdata_names(type, rdata, size, names);
-    if (dns_rdata_names(type, a->rdata, size, names) != count)
-        return false;
-    for (unsigned i = 0; i < count; i++) {
-        if (memcmp(a->rdata + at, rdata + at, names[i].offset - at) != 0)
-            return false;
-        for (at = names[i].offset; at < (size_t)names[i].offset + names[i].size; at++)
-            if (dns_lower[a->rdata[at]] != dns_lower[rdata[at]])
-                return false;
-    }
-    return memcmp(a->rdata + at, rdata + at, size - at) == 0;
+    return a->type == type && dns_rdata_equal(type, a->rdata, a->size, rdata, size);
 }
 
 bool edit_records_equal(const struct edit_record *a, const struct edit_record *b)

@@ -91,6 +91,23 @@ size_t support_query(uint8_t *out, size_t room, const char *name, uint16_t type,
     return keel_writer_offset(&w);
 }
 
+void support_expect(const struct dns_edit *e, const char *text)
+{
+    struct keel_diag diag = {""};
+    struct dns_image *made, *wanted = support_image("z", text);
+    struct dns_diff diff;
+    dns_diff_init(&diff);
+    ck_assert_msg(dns_edit_image(e, (struct keel_hash_key){7, 8}, &made, &diag) == 0, "%s",
+                  diag.text);
+    int err = dns_view_difference(&(struct dns_view){made, NULL}, &(struct dns_view){wanted, NULL},
+                                  &diff);
+    ck_assert_msg(err == KEEL_EEXIST, "error %d, %u records too many, %u missing", err,
+                  diff.deleted_count, diff.added_count);
+    dns_diff_fini(&diff);
+    keel_free(made);
+    keel_free(wanted);
+}
+
 static void show_section(char *out, size_t room, const char *title, const ldns_rr_list *list)
 {
     for (size_t i = 0; i < ldns_rr_list_rr_count(list); i++) {

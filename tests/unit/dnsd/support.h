@@ -7,6 +7,7 @@
 
 #include "dnsd/answer/query.h"
 #include "dnsd/zone/compile.h"
+#include "dnsd/zone/edit.h"
 
 #include <check.h>
 
@@ -17,6 +18,8 @@ int support_compile(const char *origin, const char *text, struct dns_image **ima
                     struct keel_diag *diag);
 /* Fails the test when the zone is not good. Returns new. */
 struct dns_image *support_image(const char *origin, const char *text);
+/* Fails the test when the edit's zone is not that of the text, whose origin is z. */
+void support_expect(const struct dns_edit *edit, const char *text);
 /* Adds a zone. */
 void support_serve(struct dns_zones *zones, const char *origin, const char *text);
 void support_zones_init(struct dns_zones *zones);

@@ -135,6 +135,46 @@ START_TEST(finds_names)
 }
 END_TEST
 
+/* Names have no case, all else has. */
+START_TEST(compares)
+{
+    static const struct {
+        uint16_t type;
+        const char *a, *b;
+        size_t a_size, b_size;
+        bool same;
+    } rows[] = {
+        {DNS_TYPE_MX, "\0\12\2ns\0", "\0\12\2nS\0", 6, 6, true},
+        {DNS_TYPE_MX, "\0A\2ns\0", "\0a\2ns\0", 6, 6, false},
+        {DNS_TYPE_MX, "\0\12\2ns\0", "\0\12\1n\0", 6, 5, false},
+        {DNS_TYPE_SOA, "\1a\0\1b\0aaaabbbbccccddddeeee", "\1A\0\1B\0aaaabbbbccccddddeeee", 26, 26,
+         true},
+        {DNS_TYPE_SOA, "\1a\0\1b\0aaaabbbbccccddddeeee", "\1a\0\1b\0aaaabbbbccccddddeeeE", 26, 26,
+         false},
+        /* other labels */
+        {DNS_TYPE_SOA, "\3a\1b\0\0aaaabbbbccccddddeeee", "\1a\1b\0\0aaaabbbbccccddddeeee", 26, 26,
+         false},
+        {DNS_TYPE_TXT, "\1a", "\1A", 2, 2, false},
+        {DNS_TYPE_TXT, "", "", 0, 0, true},
+        {65400, "a", "A", 1, 1, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t a[32], b[32];
+        const void *x = rows[i].a, *y = rows[i].b;
+        ck_assert_msg(dns_rdata_equal(rows[i].type, x, rows[i].a_size, y, rows[i].b_size) ==
+                          rows[i].same,
+                      "%zu", i);
+        memcpy(a, x, rows[i].a_size);
+        memcpy(b, y, rows[i].b_size);
+        dns_rdata_lower(rows[i].type, a, rows[i].a_size);
+        dns_rdata_lower(rows[i].type, b, rows[i].b_size);
+        ck_assert_msg((rows[i].a_size == rows[i].b_size && memcmp(a, b, rows[i].a_size) == 0) ==
+                          rows[i].same,
+                      "%zu lowered", i);
+    }
+}
+END_TEST
+
 Suite *rdata_suite(void)
 {
     Suite *s = suite_create("dnsd/wire/rdata");
@@ -143,6 +183,7 @@ Suite *rdata_suite(void)
     tcase_add_test(t, refuses_every_cut);
     tcase_add_test(t, reads_out_of_messages);
     tcase_add_test(t, finds_names);
+    tcase_add_test(t, compares);
     suite_add_tcase(s, t);
     return s;
 }
