@@ -70,7 +70,10 @@ static const struct keel_option site_rows[] = {
     {.name = "names",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
-     .help = "Other host names of the site."},
+     .help = "Other host names of the site. \"*.example.org\" (the title may be one, too) are all "
+             "names below example.org that no site has, but not example.org itself; the longest "
+             "one that fits decides. Names are written in ASCII, as \"xn--bcher-kva.example\"; "
+             "the port of a request does not matter."},
     {.name = "root",
      .type = KEEL_OPT_PATH,
      .help = "Directory whose files are served. Links that lead out of it are not followed."},
@@ -94,7 +97,11 @@ static const struct keel_option site_rows[] = {
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
      .sub = location_rows,
-     .help = "Rules for paths that begin with the title; the longest one that fits decides."},
+     .help =
+         "Rules for the path that is the title, and for those below it: \"/app\" is for /app and "
+         "/app/x, not for /apple; \"/app/\" is not for /app. \"= /app\" is for /app alone, and "
+         "goes before all others; of those the longest one that fits decides. Paths are "
+         "compared decoded, and letters as they are."},
     {.name = "error-pages",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,

@@ -11,6 +11,11 @@ bool keel_str_equal(struct keel_str a, struct keel_str b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+bool keel_str_begins(struct keel_str s, struct keel_str prefix)
+{
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+
 bool keel_str_equal_nocase(struct keel_str a, struct keel_str b)
 {
     if (a.n != b.n)

@@ -23,6 +23,7 @@ static inline struct keel_str keel_str(const char *s)
 }
 bool keel_str_equal(struct keel_str a, struct keel_str b);
 bool keel_str_equal_nocase(struct keel_str a, struct keel_str b); /* ASCII */
+bool keel_str_begins(struct keel_str s, struct keel_str prefix);
 struct keel_str keel_str_trim(struct keel_str s);                 /* blanks and tabs */
 /* Cuts the part before the first `sep` off *rest; the last part leaves rest->p NULL, and the next
  * call gives false. "a,," has three parts, "" has one. */

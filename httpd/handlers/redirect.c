@@ -6,6 +6,11 @@ void http_redirect_respond(struct http_request *request, struct http_response *r
                            unsigned status, struct keel_str base, struct keel_str rest)
 {
     struct keel_buf to = {0};
+    /* "/" and "/x" are no "//x", which would name another host (RFC 3986, 4.2) */
+    if (base.n > 0 && base.p[base.n - 1] == '/' && rest.n > 0 && rest.p[0] == '/') {
+        rest.p++;
+        rest.n--;
+    }
     keel_buf_append(&to, base.p, base.n);
     http_path_encode(&to, rest);
     if (request->query.n > 0)

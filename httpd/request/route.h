@@ -1,10 +1,15 @@
 /*
  * Sites and their locations: which rules a request falls under, by host, then by path. Compiled
  * from the configuration once; immutable.
+ *
+ * Ten thousand sites cost a request what ten do, and a thousand locations ten comparisons: names
+ * are hashed, paths are sorted and know which shorter one they stand under.
  */
 #ifndef HTTPD_REQUEST_ROUTE_H
 #define HTTPD_REQUEST_ROUTE_H
 
+#include "common/base/hash.h"
+#include "common/base/mem.h"
 #include "httpd/request/access.h"
 #include "httpd/wire/accept.h"
 
@@ -19,11 +24,15 @@ struct http_error_page {
     struct keel_str type, body;
 };
 
-/* The most specific location whose prefix begins the path decides. */
+#define HTTP_NO_LOCATION UINT32_MAX
+/* Rules for a path alone, or for it and the paths below it; the longest that fits decides. */
 struct http_location {
-    struct keel_str prefix;      /* "/listing/" */
-    bool autoindex;              /* list directories that have no index file */
-    unsigned redirect;           /* status 301, 302, 307 or 308; 0: none */
+    struct keel_str prefix; /* "/listing/", "/app": for "/app" and "/app/x", not for "/apple" */
+    bool exact;             /* for this path alone, before any prefix */
+    uint32_t parent;        /* the longest other prefix of this one, or HTTP_NO_LOCATION */
+    int line;               /* where it stands in the configuration */
+    bool autoindex;         /* list directories that have no index file */
+    unsigned redirect;      /* status 301, 302, 307 or 308; 0: none */
     struct keel_str redirect_to; /* stands for the prefix */
     struct keel_str fields;      /* lines that go into every answer about a file */
     struct keel_str always;      /* and those of them that go into every other answer too */
@@ -33,9 +42,7 @@ struct http_location {
 };
 
 struct http_site {
-    struct keel_str name;     /* lower case */
-    struct keel_str *aliases; /* its other names */
-    unsigned alias_count;
+    struct keel_str name;   /* lower case */
     unsigned id;            /* 0, 1, ... */
     const char *root;       /* directory; NULL: this site has no files */
     int root_fd;            /* O_PATH, or -1 */
@@ -48,27 +55,52 @@ struct http_site {
     uint64_t compress_min; /* bytes; smaller files are not compressed here */
     struct http_error_page *error_pages;
     unsigned error_page_count;
-    const char *charset;             /* of text; NULL: as the table of types says */
-    bool hidden;                     /* serve names that begin with '.' */
-    struct http_location *locations; /* longest prefix first */
-    unsigned location_count;
+    const char *charset; /* of text; NULL: as the table of types says */
+    bool hidden;         /* serve names that begin with '.' */
+    struct http_location
+        *locations;          /* by http_locations_compile: prefixes in the order of bytes, */
+    unsigned location_count; /* the exact ones in the same order behind them */
+    unsigned prefix_count;   /* those that are not exact */
+};
+
+/* A name that a site answers to. */
+#define HTTP_HOST_MAX 253 /* bytes of a host name: RFC 1035, 3.1 without the final dot */
+struct http_host_name {
+    struct keel_str text; /* in lower case; of "*.example.org" it is "example.org" */
+    unsigned site;
+    int line; /* in the configuration */
 };
 
 struct http_sites {
     struct http_site *items;
     unsigned count;
     unsigned fallback; /* the site of hosts that have none: the one marked default, or the first */
+    struct keel_hash_key key;       /* random, set before the first name is added */
+    struct keel_table names;        /* of struct http_host_name */
+    struct keel_table wildcards;    /* likewise */
+    unsigned short deepest, lowest; /* most and fewest labels of a wildcard's text */
 };
 
-/* host without port, any case; a trailing dot is looked over. Never NULL; count must not be 0. */
+/* Adds a name of the site: "example.org", "*.example.org" (any name below example.org, but not
+ * itself), "192.0.2.1" or "[2001:db8::1]", in any case; a final dot is looked over. 0; KEEL_EINVAL:
+ * no host name; KEEL_EEXIST: *other has it; KEEL_ENOMEM. Borrows the arena's memory. */
+int http_sites_add_name(struct http_sites *sites, struct keel_arena *arena, struct keel_str name,
+                        unsigned site, int line, const struct http_host_name **other);
+/* Frees the tables; the rest belongs to the arena. */
+void http_sites_fini(struct http_sites *sites);
+/* Puts the site's locations in order. 0, or KEEL_EEXIST: two are the same, *twice and the one
+ * before it. */
+int http_locations_compile(struct http_site *site, const struct http_location **twice);
+
+/* The site of a host (without port, any case; a final dot is looked over): the one with this name,
+ * else with the longest wildcard over it, else the fallback. Never NULL; count must not be 0. */
 const struct http_site *http_route_site(const struct http_sites *sites, struct keel_str host);
-/* Never NULL: a path under no location gets a plain one. */
+/* The exact location of the path, else the one of the longest prefix that ends where a segment of
+ * the path does. Never NULL: a path under no location gets a plain one. */
 const struct http_location *http_route_location(const struct http_site *site, struct keel_str path);
 /* May files of this media type be sent compressed? */
 bool http_site_compresses(const struct http_site *site, struct keel_str type);
 /* NULL: none for this status. site may be NULL. */
 const struct http_error_page *http_site_error_page(const struct http_site *site, unsigned status);
-/* Sorts locations so that the first match is the longest. */
-void http_route_sort(struct http_site *site);
 
 #endif

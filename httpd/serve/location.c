@@ -114,7 +114,7 @@ static int read_headers(struct keel_arena *arena, struct http_location *location
 static int read_tries(struct keel_arena *arena, struct http_location *location,
                       const struct keel_conf *conf, struct keel_diag *diag)
 {
-    static const struct keel_str mark = {"$path", 5};
+    const struct keel_str mark = KEEL_STR("$path");
     unsigned count = keel_conf_count(conf, "try-files");
     location->tries = keel_arena_calloc(arena, (count + 1) * sizeof *location->tries);
     if (!location->tries)
@@ -124,7 +124,7 @@ static int read_tries(struct keel_arena *arena, struct http_location *location,
         try->tail = copy(arena, keel_conf_at(conf, "try-files", i)->text);
         if (!try->tail.p)
             return no_memory(diag);
-        try->path = try->tail.n >= mark.n && memcmp(try->tail.p, mark.p, mark.n) == 0;
+        try->path = keel_str_begins(try->tail, mark);
         if (try->path) {
             try->tail.p += mark.n;
             try->tail.n -= mark.n;
@@ -183,31 +183,63 @@ static int read_access(struct keel_arena *arena, struct http_location *location,
     return err;
 }
 
+/* "/app", or "= /app" for that path alone. */
+static int read_title(struct keel_arena *arena, struct http_location *location,
+                      const struct keel_conf *conf, struct keel_diag *diag)
+{
+    struct keel_str path = copy(arena, keel_conf_title(conf));
+    if (!path.p)
+        return no_memory(diag);
+    location->line = keel_conf_line(conf);
+    location->exact = path.n > 0 && path.p[0] == '=';
+    if (location->exact)
+        path = keel_str_trim((struct keel_str){path.p + 1, path.n - 1});
+    if (path.n == 0 || path.p[0] != '/')
+        return keel_conf_error(conf, NULL, diag,
+                               "the path must begin with \"/\", or with \"= /\" for it alone");
+    for (size_t i = 0; i + 1 < path.n; i++)
+        if (path.p[i] == '/' && path.p[i + 1] == '/')
+            return keel_conf_error(conf, NULL, diag,
+                                   "no path has \"//\" in it: slashes are merged");
+    if (http_path_has_dots(path))
+        return keel_conf_error(conf, NULL, diag, "no path has \".\" or \"..\" in it");
+    location->prefix = path;
+    return 0;
+}
+
+static int read_location(struct keel_arena *arena, struct http_location *location,
+                         unsigned *limited, const struct keel_conf *conf, struct keel_diag *diag)
+{
+    int err = read_title(arena, location, conf, diag);
+    if (err)
+        return err;
+    location->autoindex = keel_conf_bool(conf, "autoindex");
+    err = read_redirect(arena, location, conf, diag);
+    if (!err)
+        err = read_headers(arena, location, conf, diag);
+    if (!err)
+        err = read_tries(arena, location, conf, diag);
+    return err ? err : read_access(arena, location, limited, conf, diag);
+}
+
 int http_locations_read(struct keel_arena *arena, struct http_site *site, unsigned *limited,
                         const struct keel_conf *conf, struct keel_diag *diag)
 {
     unsigned count = keel_conf_count(conf, "location");
+    const struct http_location *twice;
     site->locations = keel_arena_calloc(arena, (count + 1) * sizeof *site->locations);
     if (!site->locations)
         return no_memory(diag);
     keel_conf_for (section, conf, "location") {
         struct http_location *location = &site->locations[site->location_count++];
-        location->prefix = copy(arena, keel_conf_title(section));
-        if (!location->prefix.p)
-            return no_memory(diag);
-        if (location->prefix.p[0] != '/')
-            return keel_conf_error(section, NULL, diag, "the path must begin with \"/\"");
-        location->autoindex = keel_conf_bool(section, "autoindex");
-        int err = read_redirect(arena, location, section, diag);
-        if (!err)
-            err = read_headers(arena, location, section, diag);
-        if (!err)
-            err = read_tries(arena, location, section, diag);
-        if (!err)
-            err = read_access(arena, location, limited, section, diag);
+        int err = read_location(arena, location, limited, section, diag);
         if (err)
             return err;
     }
-    http_route_sort(site);
-    return 0;
+    if (http_locations_compile(site, &twice) == 0)
+        return 0;
+    keel_conf_for (section, conf, "location")
+        if (keel_conf_line(section) == twice->line)
+            return keel_conf_error(section, NULL, diag, "line %d has this path", twice[-1].line);
+    return KEEL_ECONF;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/base/rand.h"
 #include "httpd/wire/chars.h"
 #include "httpd/wire/mime.h"
 #include "httpd/serve/location.h"
@@ -134,24 +135,69 @@ static int read_compress(struct http_settings *s, struct http_site *site,
     return 0;
 }
 
+/* What is wrong with a name, or which site has it already. */
+static void explain_name(struct keel_diag *why, const struct http_settings *s, struct keel_str name,
+                         const struct http_host_name *other)
+{
+    bool ascii = true;
+    for (size_t i = 0; i < name.n; i++)
+        ascii = ascii && (uint8_t)name.p[i] < 0x80;
+    if (other)
+        keel_diag_set(why, KEEL_EEXIST, "site \"%s\" has this name (line %d)",
+                      s->sites.items[other->site].name.p, other->line);
+    else if (!ascii)
+        keel_diag_set(why, KEEL_EINVAL, "a name is written in ASCII: \"xn--bcher-kva.example\"");
+    else
+        keel_diag_set(why, KEEL_EINVAL,
+                      "a host name expected, as \"www.example.org\" or \"*.example.org\"");
+}
+
+/* The title and the other names. */
+static int read_names(struct http_settings *s, struct http_site *site, const struct keel_conf *conf,
+                      struct keel_diag *diag)
+{
+    const struct http_host_name *other = NULL;
+    struct keel_diag why;
+    site->name = copy(s, keel_conf_title(conf));
+    if (!site->name.p)
+        return no_memory(diag);
+    int err = http_sites_add_name(&s->sites, &s->arena, site->name, site->id, keel_conf_line(conf),
+                                  &other);
+    if (err == KEEL_EINVAL || err == KEEL_EEXIST) {
+        explain_name(&why, s, site->name, other);
+        return keel_conf_error(conf, NULL, diag, "%s", why.text);
+    }
+    for (unsigned i = 0; i < keel_conf_count(conf, "names") && !err; i++) {
+        const struct keel_value *value = keel_conf_at(conf, "names", i);
+        err = http_sites_add_name(&s->sites, &s->arena, keel_str(value->text), site->id,
+                                  value->line, &other);
+        if (err == KEEL_EINVAL || err == KEEL_EEXIST) {
+            explain_name(&why, s, keel_str(value->text), other);
+            return keel_conf_error_at(conf, "names", i, diag, "%s", why.text);
+        }
+    }
+    return err ? no_memory(diag) : 0;
+}
+
 static int read_site(struct http_settings *s, const struct keel_conf *conf,
                      struct keel_access *access, struct keel_diag *diag)
 {
     struct http_site *site = &s->sites.items[s->sites.count];
     *site = (struct http_site){.id = s->sites.count, .root_fd = -1};
     s->sites.count++;
-    site->name = copy(s, keel_conf_title(conf));
+    int err = read_names(s, site, conf, diag);
+    if (err)
+        return err;
     site->hidden = keel_conf_bool(conf, "hidden");
     if (keel_conf_str(conf, "root"))
         site->root = keel_arena_strdup(&s->arena, keel_conf_str(conf, "root"));
-    if (!site->name.p || (keel_conf_str(conf, "root") && !site->root) ||
-        copy_list(s, conf, "names", &site->aliases, &site->alias_count) != 0 ||
+    if ((keel_conf_str(conf, "root") && !site->root) ||
         copy_list(s, conf, "index", &site->index, &site->index_count) != 0)
         return no_memory(diag);
     for (unsigned i = 0; i < site->index_count; i++)
         if (site->index[i].n == 0 || memchr(site->index[i].p, '/', site->index[i].n))
             return keel_conf_error_at(conf, "index", i, diag, "a file name without \"/\" expected");
-    int err = read_compress(s, site, conf, diag);
+    err = read_compress(s, site, conf, diag);
     if (!err)
         err = read_charset(s, site, conf, diag);
     if (!err)
@@ -169,6 +215,7 @@ static int read_sites(struct http_settings *s, const struct keel_conf *conf,
     if (count == 0)
         return keel_conf_error(conf, NULL, diag,
                                "no site: site \"example.org\" { root = \"www\" } serves a folder");
+    keel_rand_bytes(&s->sites.key, sizeof s->sites.key);
     s->sites.items = keel_arena_calloc(&s->arena, count * sizeof *s->sites.items);
     if (!s->sites.items)
         return no_memory(diag);
@@ -282,6 +329,7 @@ void http_settings_free(void *settings)
         if (s->sites.items[i].root_fd >= 0)
             close(s->sites.items[i].root_fd);
     keel_tls_context_free(s->tls);
+    http_sites_fini(&s->sites);
     keel_arena_fini(&s->arena);
     keel_free(s);
 }

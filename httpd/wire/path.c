@@ -64,6 +64,15 @@ int http_path_normalise(struct keel_str raw, char *out)
     return (int)n;
 }
 
+bool http_path_has_dots(struct keel_str path)
+{
+    struct keel_str segment;
+    while (keel_str_split(&path, '/', &segment))
+        if (keel_str_equal(segment, KEEL_STR(".")) || keel_str_equal(segment, KEEL_STR("..")))
+            return true;
+    return false;
+}
+
 bool http_path_is_hidden(struct keel_str path)
 {
     struct keel_str known = KEEL_STR("/.well-known");

@@ -16,6 +16,8 @@ bool http_path_is_normal(struct keel_str raw);
  * raw.n + 1 bytes; a NUL is added. Returns the length, or KEEL_EINVAL: a bad or cut escape, NUL or
  * an encoded slash, or ".." above the root. */
 int http_path_normalise(struct keel_str raw, char *out);
+/* True when a segment is "." or "..". */
+bool http_path_has_dots(struct keel_str path);
 /* True when a segment begins with '.', but for "/.well-known/" (RFC 8615). */
 bool http_path_is_hidden(struct keel_str path);
 /* Appends the path as a URI reference: unreserved characters and '/' stay, others become %XX. */

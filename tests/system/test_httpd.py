@@ -29,8 +29,10 @@ site "localhost" {
   location "/old/" { redirect = "301 /new/" }
 }
 site "other.example" {
-  names = { "www.other.example" }
+  names = { "www.other.example", "*.wild.example" }
   root  = "www/sub"
+  location "/gone"      { redirect = "302 /" }
+  location "= /exactly" { redirect = "302 /other/" }
 }
 '''
 
@@ -100,7 +102,14 @@ def a_folder():
         status, fields, _ = curl(daemon, '/old/a?b=c')
         assert (status, fields['location']) == (301, '/new/a?b=c')
         assert curl(daemon, '/link')[0] == 200
-        assert curl(daemon, '/page.html', '-H', 'Host: www.OTHER.example')[2] == b'sub\n'
+        for host in ('www.OTHER.example', 'a.b.wild.example:8080', 'other.example.'):
+            assert curl(daemon, '/page.html', '-H', 'Host: ' + host)[2] == b'sub\n', host
+        for path, status, location in (
+                ('/gone', 302, '/'), ('/gone/x?y', 302, '/x?y'), ('/gonex', 404, None),
+                ('/gone//evil.example/', 302, '/evil.example/'),
+                ('/exactly', 302, '/other/'), ('/exactly/', 404, None)):
+            status_is, fields, _ = curl(daemon, path, '-H', 'Host: other.example')
+            assert (status_is, fields.get('location')) == (status, location), path
 
 
 def nothing_outside():

@@ -16,6 +16,10 @@ START_TEST(equality_counts_bytes)
     ck_assert(!keel_str_equal(KEEL_STR("a"), KEEL_STR("ab")));
     ck_assert(keel_str_equal_nocase(KEEL_STR("Host"), KEEL_STR("hOST")));
     ck_assert(!keel_str_equal_nocase(KEEL_STR("Host"), KEEL_STR("Hosts")));
+    ck_assert(keel_str_begins(KEEL_STR("ab"), KEEL_STR("ab")));
+    ck_assert(keel_str_begins(KEEL_STR("ab"), (struct keel_str){NULL, 0}));
+    ck_assert(!keel_str_begins(KEEL_STR("ab"), KEEL_STR("abc")));
+    ck_assert(!keel_str_begins(KEEL_STR("ab"), KEEL_STR("b")));
     /* pairs that differ in the bit of the case, and are no letters; and letters outside ASCII */
     ck_assert(!keel_str_equal_nocase(KEEL_STR("@[\\]^"), KEEL_STR("`{|}~")));
     ck_assert(!keel_str_equal_nocase(KEEL_STR("\xc4"), KEEL_STR("\xe4")));

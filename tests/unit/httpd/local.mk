@@ -1,14 +1,28 @@
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/httpd/test_httpd
 TESTS += tests/unit/httpd/test_httpd
-tests_unit_httpd_test_httpd_SOURCES = tests/unit/httpd/test_httpd.c \
-	tests/unit/httpd/test_head.c tests/unit/httpd/head_cases.h tests/unit/httpd/test_body.c \
-	tests/unit/httpd/test_path.c tests/unit/httpd/test_values.c \
-	tests/unit/httpd/test_request.c tests/unit/httpd/test_h1.c \
-	tests/unit/httpd/test_h2_head.c tests/unit/httpd/test_h2.c \
-	tests/support/h2_client.c tests/support/h2_client.h \
-	tests/unit/httpd/test_file.c tests/unit/httpd/test_access.c tests/unit/httpd/test_log.c tests/unit/httpd/test_serve.c \
-	tests/unit/httpd/test_corpus.c tests/support/http_corpus.c tests/support/http_corpus.h
+tests_unit_httpd_test_httpd_SOURCES = \
+	tests/unit/httpd/test_httpd.c \
+	tests/unit/httpd/test_head.c \
+	tests/unit/httpd/head_cases.h \
+	tests/unit/httpd/test_body.c \
+	tests/unit/httpd/test_path.c \
+	tests/unit/httpd/test_values.c \
+	tests/unit/httpd/test_request.c \
+	tests/unit/httpd/test_h1.c \
+	tests/unit/httpd/test_h2_head.c \
+	tests/unit/httpd/test_h2.c \
+	tests/support/h2_client.c \
+	tests/support/h2_client.h \
+	tests/unit/httpd/test_file.c \
+	tests/unit/httpd/test_access.c \
+	tests/unit/httpd/test_log.c \
+	tests/unit/httpd/test_serve.c \
+	tests/unit/httpd/test_corpus.c \
+	tests/support/http_corpus.c \
+	tests/support/http_corpus.h \
+	tests/unit/httpd/test_route.c \
+	tests/unit/httpd/test_settings.c
 tests_unit_httpd_test_httpd_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_unit_httpd_test_httpd_LDADD = httpd/libhttpd.la $(UNIT_LIBS) $(NGHTTP2_LIBS) $(ZLIB_LIBS)
 endif

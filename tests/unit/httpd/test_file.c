@@ -14,12 +14,14 @@
 
 static char folder[] = "/tmp/keel-test-XXXXXX";
 static struct keel_str index_names[] = {{"index.html", 10}, {"index.htm", 9}};
-static struct http_location locations[] = {{.prefix = {"/list/", 6}, .autoindex = true}};
+static struct http_location locations[] = {
+    {.prefix = {"/list/", 6}, .parent = HTTP_NO_LOCATION, .autoindex = true}};
 static struct http_site site = {.name = {"a", 1},
                                 .index = index_names,
                                 .index_count = 2,
                                 .locations = locations,
-                                .location_count = 1};
+                                .location_count = 1,
+                                .prefix_count = 1};
 static struct http_sites sites = {.items = &site, .count = 1};
 static struct http_cache_limits limits = {
     .memory = 1 << 20, .entries = 8, .files = 2, .valid_ns = SECOND};
@@ -501,7 +503,8 @@ START_TEST(test_tries)
         {true, {"", 0}}, {true, {".html", 5}}, {true, {"/../../a.txt", 12}}, {false, {"/dir/", 5}}};
     struct http_location saved = locations[0];
     put("page.html", "page", 4);
-    locations[0] = (struct http_location){.prefix = {"/", 1}, .tries = tries, .try_count = 4};
+    locations[0] = (struct http_location){
+        .prefix = {"/", 1}, .parent = HTTP_NO_LOCATION, .tries = tries, .try_count = 4};
     ck_assert_uint_eq(get("/page"), 200);
     ck_assert(body_is("page"));
     ck_assert_str_eq(field("Content-Type"), "text/html; charset=utf-8");
@@ -524,6 +527,7 @@ START_TEST(test_fields)
     static const struct http_error_page pages[] = {{404, {"text/html", 9}, {"<p>gone", 7}}};
     struct http_location saved = locations[0];
     locations[0] = (struct http_location){.prefix = {"/", 1},
+                                          .parent = HTTP_NO_LOCATION,
                                           .autoindex = true,
                                           .fields = {"X: y\r\nCache-Control: no\r\n", 25},
                                           .always = {"X: y\r\n", 6}};

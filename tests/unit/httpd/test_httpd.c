@@ -8,17 +8,32 @@ Suite *request_suite(void);
 Suite *h1_suite(void);
 Suite *h2_head_suite(void);
 Suite *h2_suite(void);
+Suite *route_suite(void);
 Suite *access_suite(void);
 Suite *file_suite(void);
 Suite *log_suite(void);
+Suite *settings_suite(void);
 Suite *serve_suite(void);
 Suite *corpus_suite(void);
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {head_suite,    body_suite, path_suite,    values_suite,
-                                      request_suite, h1_suite,   h2_head_suite, h2_suite,
-                                      access_suite,  file_suite, log_suite,     serve_suite,
-                                      corpus_suite};
+    Suite *(*const suites[])(void) = {
+        head_suite,
+        body_suite,
+        path_suite,
+        values_suite,
+        request_suite,
+        h1_suite,
+        h2_head_suite,
+        h2_suite,
+        route_suite,
+        access_suite,
+        file_suite,
+        log_suite,
+        settings_suite,
+        serve_suite,
+        corpus_suite,
+    };
     return unit_main(suites, sizeof suites / sizeof *suites);
 }

@@ -1,4 +1,4 @@
-/* Requests: conditions, routes, small responses, and memory running out. */
+/* Requests: conditions, small responses, and memory running out. */
 #include <stdio.h>
 
 #include "httpd/request/condition.h"
@@ -80,38 +80,11 @@ START_TEST(test_if_range)
 }
 END_TEST
 
-static struct keel_str aliases[] = {{"www.b.example", 13}};
-static struct http_location locations[] = {{.prefix = {"/", 1}},
-                                           {.prefix = {"/list/", 6}, .autoindex = true},
-                                           {.prefix = {"/list/deep/", 11}}};
+static struct http_location locations[] = {{.prefix = {"/", 1}}};
 static struct http_site items[] = {
-    {.name = {"a.example", 9}},
-    {.name = {"b.example", 9},
-     .id = 1,
-     .aliases = aliases,
-     .alias_count = 1,
-     .locations = locations,
-     .location_count = 3},
+    {.name = {"b.example", 9}, .id = 1, .locations = locations, .location_count = 1},
 };
-static const struct http_sites sites = {.items = items, .count = 2, .fallback = 0};
-
-START_TEST(test_routes)
-{
-    static const struct {
-        const char *host;
-        unsigned id;
-    } rows[] = {{"a.example", 0}, {"b.example", 1},     {"B.EXAMPLE", 1}, {"b.example.", 1},
-                {"c.example", 0}, {"www.b.example", 1}, {"", 0},          {".", 0}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        ck_assert_msg(http_route_site(&sites, keel_str(rows[i].host))->id == rows[i].id, "%s",
-                      rows[i].host);
-    http_route_sort(&items[1]);
-    ck_assert_uint_eq(http_route_location(&items[1], KEEL_STR("/list/x"))->prefix.n, 6);
-    ck_assert_uint_eq(http_route_location(&items[1], KEEL_STR("/list/deep/x"))->prefix.n, 11);
-    ck_assert_uint_eq(http_route_location(&items[1], KEEL_STR("/list"))->prefix.n, 1);
-    ck_assert_uint_eq(http_route_location(&items[0], KEEL_STR("/list/x"))->prefix.n, 1);
-}
-END_TEST
+static const struct http_sites sites = {.items = items, .count = 1, .fallback = 0};
 
 START_TEST(test_prepare)
 {
@@ -193,7 +166,6 @@ Suite *request_suite(void)
     TCase *t = tcase_create("request");
     tcase_add_loop_test(t, test_conditions, 0, sizeof conditions / sizeof *conditions);
     tcase_add_test(t, test_if_range);
-    tcase_add_test(t, test_routes);
     tcase_add_test(t, test_prepare);
     tcase_add_test(t, test_responses);
     tcase_add_test(t, test_no_memory);

@@ -1,0 +1,114 @@
+/* Configurations of sites and locations: what is refused, with the line and the reason. */
+#include "httpd/serve/settings.h"
+
+#include <stdio.h>
+
+#include "common/base/mem.h"
+#include "common/service/options.h"
+#include "httpd/options.h"
+#include "tests/support/allocfail.h"
+#include "tests/support/unit.h"
+
+static int configure(const char *text, struct http_settings **settings, struct keel_diag *diag)
+{
+    static const struct keel_protocol httpd = {KEEL_PROTOCOL, .name = "httpd",
+                                               .options = http_options};
+    const struct keel_conf_source source = {.file = "httpd.conf", .text = text};
+    struct keel_option *rows = keel_options_join(&httpd);
+    struct keel_conf *conf = NULL;
+    void *made = NULL;
+    int err = rows ? keel_conf_load(rows, &source, &conf, diag) : KEEL_ENOMEM;
+    if (!err)
+        err = http_settings_configure(conf, &made, NULL, NULL, diag);
+    *settings = made;
+    keel_conf_free(conf);
+    keel_free(rows);
+    return err;
+}
+
+#define LISTEN "listen = \"127.0.0.1:0\"\n"
+#define SITE(text) LISTEN "site \"a\" {\n" text " }"
+#define LOCATION(text) SITE("location \"/x\" {\n" text " }")
+static const struct {
+    const char *text, *error;
+} refused[] = {
+    /* names */
+    {LISTEN "site \"a b\" { }", "httpd.conf:2: site \"a b\": a host name expected"},
+    {LISTEN "site \"example.*\" { }", "httpd.conf:2: site \"example.*\": a host name expected"},
+    {SITE("names = { \"b\",\n \"c:80\" }"),
+     "httpd.conf:4: site \"a\": names: a host name expected"},
+    {SITE("names = { \"b\303\274cher.example\" }"),
+     "httpd.conf:3: site \"a\": names: a name is written in ASCII"},
+    {SITE("names = { \"b\", \"A\" }"),
+     "httpd.conf:3: site \"a\": names: site \"a\" has this name (line 2)"},
+    {SITE("names = { \"b\" }") "\nsite \"B.\" { }",
+     "httpd.conf:4: site \"B.\": site \"a\" has this name (line 3)"},
+    {LISTEN "site \"*.a\" { }\nsite \"b\" { names = \"*.a\" }",
+     "httpd.conf:3: site \"b\": names: site \"*.a\" has this name (line 2)"},
+    /* locations */
+    {SITE("location \"= x\" { }"),
+     "httpd.conf:3: site \"a\": location \"= x\": the path must begin"},
+    {SITE("location \"=\" { }"), "the path must begin"},
+    {SITE("location \"/a//b\" { }"), "slashes are merged"},
+    {SITE("location \"/a/../b\" { }"), "no path has \".\" or \"..\""},
+    {SITE("location \"/a/.\" { }"), "no path has \".\" or \"..\""},
+    {SITE("location \"= /x\" { }\nlocation \"/x\" { }\nlocation \"=/x\" { }"),
+     "httpd.conf:5: site \"a\": location \"=/x\": line 3 has this path"},
+};
+
+START_TEST(test_refused)
+{
+    struct keel_diag diag = {""};
+    struct http_settings *settings;
+    int err = configure(refused[_i].text, &settings, &diag);
+    ck_assert_msg(err == KEEL_ECONF && strstr(diag.text, refused[_i].error), "%d \"%s\"", err,
+                  diag.text);
+    ck_assert_ptr_null(settings);
+}
+END_TEST
+
+static const char everything[] = LISTEN "site \"a\" { names = { \"b\", \"*.c\" }\n"
+                                        "location \"= /x\" { autoindex = true }\n"
+                                        "location \"/x\" { redirect = \"301 /z\" } }\n"
+                                        "site \"d\" { default = true }\n";
+
+START_TEST(test_accepted)
+{
+    struct keel_diag diag = {""};
+    struct http_settings *settings;
+    ck_assert_msg(configure(everything, &settings, &diag) == 0, "%s", diag.text);
+    ck_assert_uint_eq(http_route_site(&settings->sites, KEEL_STR("x.C"))->id, 0);
+    ck_assert_uint_eq(http_route_site(&settings->sites, KEEL_STR("x"))->id, 1);
+    const struct http_site *site = &settings->sites.items[0];
+    ck_assert(http_route_location(site, KEEL_STR("/x"))->autoindex);
+    ck_assert_uint_eq(http_route_location(site, KEEL_STR("/x/y"))->redirect, 301);
+    http_settings_free(settings);
+}
+END_TEST
+
+static int run_configure(void *arg)
+{
+    struct keel_diag diag;
+    struct http_settings *settings;
+    int err = configure(everything, &settings, &diag);
+    http_settings_free(settings);
+    return err;
+}
+
+START_TEST(test_no_memory)
+{
+    allocfail_sweep(run_configure, NULL);
+}
+END_TEST
+
+Suite *settings_suite(void);
+Suite *settings_suite(void)
+{
+    Suite *s = suite_create("httpd/serve/settings");
+    TCase *t = tcase_create("settings");
+    tcase_add_loop_test(t, test_refused, 0, sizeof refused / sizeof *refused);
+    tcase_add_test(t, test_accepted);
+    tcase_add_test(t, test_no_memory);
+    suite_add_tcase(s, t);
+    return s;
+}
