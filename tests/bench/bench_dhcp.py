@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 import keel  # noqa: E402
-from bench_http import cpu_seconds, pin, tree  # noqa: E402
+from measure import cpu_seconds, pin, tree  # noqa: E402
 
 SERVER, RELAY = '10.0.0.1', '10.0.0.2'
 POOL = '10.1.0.0', '10.250.255.255'

@@ -20,9 +20,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 import keel  # noqa: E402
-from bench_http import cpu_seconds, pin, tree  # noqa: E402
 from dns import ask_udp, framed, query, read_message, wire  # noqa: E402
 from dns_peers import PEERS  # noqa: E402
+from measure import cpu_seconds, memory, pin, tree  # noqa: E402
 
 ZONE = 'bench.test'
 MIXES = (('host', 'random names'), ('nx', 'NXDOMAIN'), ('cut', 'delegations'),
@@ -112,17 +112,6 @@ def user_share(pids):
             fields = f.read().rsplit(')', 1)[1].split()
         user, system = user + int(fields[11]), system + int(fields[12])
     return user, system
-
-
-def memory(pid):
-    """Bytes of PSS of the process tree: what is shared counts once."""
-    total = 0
-    for child in tree(pid):
-        with open('/proc/%d/smaps_rollup' % child) as f:
-            for line in f:
-                if line.startswith('Pss:'):
-                    total += int(line.split()[1]) * 1024
-    return total
 
 
 # ---- CPU per query

@@ -1,153 +1,190 @@
-"""CPU time per request of httpd, of nginx and of the floor, side by side.
+"""httpd beside nginx, lighttpd, h2o and the floor: CPU per request, and memory per idle connection.
 
-Every server has one core to itself and wrk (or h2load) has another; they take turns, several rounds, and the
-medians count. What is measured is the user and system time of a server's whole process tree, from
-/proc, because rates on a shared machine are noise.
+Every server has one core to itself and the load (wrk, h2load, ab) has the other; they take turns,
+several rounds, and the medians count. What is measured is user and system time of a server's whole
+process tree, from /proc, because rates on a shared machine are noise. nginx stands there twice: at
+its best, and with the options of its package. The floor is a bare loop with a canned answer.
 
-    bench_http.py [--rounds N] [--seconds S] [--only SUBSTRING]
+    bench_http.py [--rounds N] [--seconds S] [--only SUBSTRING] [--idle N] [--quick]
 """
 import argparse
+import collections
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 import keel  # noqa: E402
+from http_peers import (FILES, Floor, H2o, Httpd, Lighttpd, Nginx,  # noqa: E402
+                        NginxPackaged, make_site)
+from measure import cpu_seconds, memory, pin, tree  # noqa: E402
 
-CONNECTIONS = 32
 PIPELINE = 16
 LUA = '''
 init = function(args)
   local r = {}
-  for i = 1, %d do r[i] = wrk.format("GET", "/1k.txt") end
+  for i = 1, %d do r[i] = wrk.format("GET", "/small/1k.txt") end
   req = table.concat(r)
 end
 request = function() return req end
 ''' % PIPELINE
+SIZES = {'1k': ('/small/1k.txt', 1024), '100k': ('/large/100k.txt', 100 << 10),
+         '10m': ('/large/10m.txt', 10 << 20)}
+PEERS = (Nginx, Lighttpd, H2o)
 
-NGINX = '''
-worker_processes 1;
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 1024; {events} }}
-http {{
-  include /etc/nginx/mime.types;
-  keepalive_requests 1000000000;
-  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-  {http}
-  server {{ listen 127.0.0.1:{port}{listen}; {server} root {folder}/www; }}
-}}
-'''
-BEST = 'access_log off; sendfile off; open_file_cache max=1000 inactive=60s; etag on;'
-PACKAGED = 'access_log {folder}/access.log; sendfile on; tcp_nopush on;'
-
-
-def cpu_seconds(pids):
-    total = 0
-    for pid in pids:
-        for thread in os.listdir('/proc/%d/task' % pid):
-            with open('/proc/%d/task/%s/schedstat' % (pid, thread)) as f:
-                total += int(f.read().split()[0])
-    return total / 1e9
-
-
-def tree(root):
-    return sorted({root} | keel._descendants(root))
-
-
-def free_port():
-    import socket
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+# streams: requests at once on a connection of HTTP/2. targets: DESIGN section 9, name of the peer
+# and how many times its CPU a request may cost.
+Row = collections.namedtuple('Row', 'title load kind file streams log workers packaged targets',
+                             defaults=(0, False, 1, False, ()))
+ROWS = (
+    Row('1 KiB', 'wrk', 'plain', '1k', packaged=True,
+        targets=(('floor', 1.15), ('nginx', 0.85), ('nginx packaged', 0.6))),
+    Row('1 KiB, %d pipelined' % PIPELINE, 'pipeline', 'plain', '1k', targets=(('nginx', 0.2),)),
+    Row('1 KiB, access log', 'wrk', 'plain', '1k', log=True),
+    Row('1 KiB, 2 workers', 'wrk', 'plain', '1k', workers=2),
+    Row('100 KiB', 'wrk', 'plain', '100k'),
+    Row('10 MiB', 'wrk', 'plain', '10m'),
+    Row('TLS 1.3, 1 KiB', 'wrk', 'tls', '1k', targets=(('nginx', 0.85),)),
+    Row('TLS 1.3, 100 KiB', 'wrk', 'tls', '100k'),
+    Row('TLS 1.3, 10 MiB', 'wrk', 'tls', '10m'),
+    Row('TLS 1.3, handshake and 1 KiB', 'ab', 'tls', '1k'),
+    Row('HTTP/2, 1 KiB, 1 stream', 'h2load', 'h2c', '1k', 1),
+    Row('HTTP/2, 1 KiB, 32 streams', 'h2load', 'h2c', '1k', 32),
+    Row('HTTP/2 over TLS, 1 KiB, 1 stream', 'h2load', 'h2', '1k', 1),
+    Row('HTTP/2 over TLS, 1 KiB, 32 streams', 'h2load', 'h2', '1k', 32),
+    Row('HTTP/2 over TLS, 100 KiB, 8 streams', 'h2load', 'h2', '100k', 8),
+    Row('HTTP/2 over TLS, 1 KiB, 32 streams, access log', 'h2load', 'h2', '1k', 32, log=True),
+)
+# kind and title, bytes that a connection may cost
+IDLE_ROWS = (('plain', 'plain', 400), ('tls', 'TLS 1.3', 14 << 10),
+             ('h2', 'HTTP/2 over TLS', None))
 
 
-def pin(pids, core):
-    for pid in pids:
-        for thread in os.listdir('/proc/%d/task' % pid):
-            os.sched_setaffinity(int(thread), {core})
-
-
-class Server:
-    """name, url of the 1 KiB file, root of the process tree."""
-
-    def __init__(self, name, port, pid, scheme='http'):
-        self.name, self.pid = name, pid
-        self.url = '%s://127.0.0.1:%d/1k.txt' % (scheme, port)
-        self.costs = {}
-
-
-def start_floor():
-    process = keel.spawn([keel.program('tests/bench/floor_http'), '1024'],
-                         stdout=subprocess.PIPE, text=True)
-    return Server('floor', int(process.stdout.readline()), process.pid)
-
-
-def start_httpd(folder, certificate):
-    conf = '''listen = { "127.0.0.1:0", "127.0.0.1:0 tls" }
-site "localhost" { default = true root = "%s/www" certificate = "%s/cert.pem" key = "%s/key.pem" }
-''' % (folder, certificate, certificate)
-    daemon = keel.Daemon('httpd', conf=conf, listen=())
-    plain = Server('httpd', daemon.address('tcp')[1], daemon.pid)
-    tls = Server('httpd tls', daemon.address('tcp', tls=True)[1], daemon.pid, 'https')
-    return daemon, plain, tls
-
-
-def start_nginx(name, folder, http, server='', events='', scheme='http', http2=False):
-    home = os.path.join(folder, name.replace(' ', '-'))
-    os.makedirs(home)
-    os.symlink(os.path.join(folder, 'www'), os.path.join(home, 'www'))
-    port = free_port()
-    path = os.path.join(home, 'nginx.conf')
+def lua(site):
+    path = site + '/pipeline.lua'
     with open(path, 'w') as f:
-        f.write(NGINX.format(folder=home, port=port, http=http.format(folder=home), server=server,
-                             events=events, listen=(' ssl' if scheme == 'https' else '')
-                             + (' http2' if http2 else '')))
-    process = keel.spawn([keel.need_program('nginx'), '-e', home + '/error.log', '-c', path],
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    keel.until(lambda: os.path.exists(home + '/nginx.pid') and len(tree(process.pid)) > 1,
-               name + ' runs')
-    return Server(name, port, process.pid, scheme)
+        f.write(LUA)
+    return path
 
 
-def load(server, seconds, script=None, streams=0):
-    """Requests answered, and CPU seconds that they cost. streams: so many at once on a connection
-    of HTTP/2; 0: HTTP/1.1."""
+def load(server, row, seconds):
+    """Requests answered, and CPU seconds that they cost."""
     pids = tree(server.pid)
+    connections = 4 if row.file == '10m' else 32
+    path, size = SIZES[row.file]
     argv = ['taskset', '-c', '1']
-    if streams:
-        argv += ['h2load', '-t1', '-c%d' % CONNECTIONS, '-m%d' % streams, '-D%d' % seconds]
+    if row.load == 'h2load':
+        argv += ['h2load', '-t1', '-c%d' % connections, '-m%d' % row.streams, '-D%d' % seconds]
+        succeeded = r'(\d+) succeeded, 0 failed'
+    elif row.load == 'ab':
+        argv += ['ab', '-q', '-f', 'TLS1.3', '-c%d' % connections, '-n%d' % (1500 * seconds)]
+        succeeded = r'Complete requests: +(\d+)'
     else:
-        argv += ['wrk', '-t1', '-c%d' % CONNECTIONS, '-d%ss' % seconds]
-    argv += ['-s', script] if script else []
+        argv += ['wrk', '-t1', '-c%d' % connections, '-d%ds' % seconds]
+        argv += ['-s', lua(server.site)] if row.load == 'pipeline' else []
+        succeeded = r'(\d+) requests in'
     before = cpu_seconds(pids)
-    out = keel.output(argv + [server.url], patience=seconds + 20)
+    out = keel.output(argv + [server.url(row.kind, path)], patience=seconds + 60)
     cost = cpu_seconds(pids) - before
-    assert 'Non-2xx' not in out and (not streams or ' 0 failed' in out), out
-    return int(re.search(r'(\d+) (requests in|succeeded)', out).group(1)), cost
+    found = re.search(succeeded, out)
+    assert found and int(found.group(1)) > 0 and 'Non-2xx' not in out, (server.name, out)
+    return int(found.group(1)), cost
 
 
-def measure(title, servers, rounds, seconds, script=None, streams=0):
-    for server in servers:
-        pin(tree(server.pid), 0)
-        load(server, 1, script, streams)  # warm
-        server.costs[title] = []
-    for _ in range(rounds):
+def place(server, workers):
+    """All on the first core; of two workers, one on the other beside the load."""
+    pids = tree(server.pid)
+    pin(pids, 0)
+    if workers > 1:
+        threads = [int(thread) for thread in os.listdir('/proc/%d/task' % pids[0])]
+        os.sched_setaffinity(pids[-1] if len(pids) > 1 else threads[-1], {1})
+
+
+def started(what):
+    try:
+        return what().start()
+    except keel.Skip as reason:
+        print('one is left out: %s' % reason)
+        return None
+
+
+def measure(row, site, options):
+    makers = [lambda: Httpd(site, row.log, row.workers)]
+    makers += [lambda peer=peer: peer(site, row.log, row.workers) for peer in PEERS]
+    if row.kind == 'plain' and not row.log and row.workers == 1:
+        makers.insert(0, lambda: Floor(site, SIZES[row.file][1]))
+    if row.packaged:
+        makers.append(lambda: NginxPackaged(site))
+    servers = []
+    try:
+        servers = [server for server in map(started, makers) if server]
+        costs = {server.name: [] for server in servers}
         for server in servers:
-            requests, cost = load(server, seconds, script, streams)
-            server.costs[title].append(cost / requests * 1e6)
-    print('\n%s (CPU microseconds per request, median of %d rounds)' % (title, rounds))
-    base = statistics.median(servers[0].costs[title])
-    for server in servers:
-        costs = server.costs[title]
-        median = statistics.median(costs)
-        print('  %-18s %7.2f   x %.2f of %s   (%.2f .. %.2f)'
-              % (server.name, median, median / base, servers[0].name, min(costs), max(costs)))
+            place(server, row.workers)
+            load(server, row, 1)  # warm
+        for _ in range(options.rounds):
+            for server in servers:
+                requests, cost = load(server, row, options.seconds)
+                costs[server.name].append(cost / requests * 1e6)
+    finally:
+        for server in servers:
+            server.stop()
+    report(row, costs, options.rounds)
+
+
+def report(row, costs, rounds):
+    median = {name: statistics.median(turns) for name, turns in costs.items()}
+    print('\n%s (CPU microseconds a request, median of %d rounds; requests a CPU second; httpd has'
+          ' so many times that)' % (row.title, rounds))
+    for name, turns in costs.items():
+        print('  %-15s %9.2f  %9.0f/s   x %.2f   (%.2f .. %.2f)' % (
+            name, median[name], 1e6 / median[name], median['httpd'] / median[name], min(turns),
+            max(turns)))
+    for name, most in row.targets:
+        if name in median:
+            share = median['httpd'] / median[name]
+            print('  to reach: x %.2f of %s: %s' % (most, name,
+                                                    'reached' if share <= most else 'missed'))
     sys.stdout.flush()
+
+
+# ---- memory
+
+def memory_with(server, kind, count):
+    """Memory of a server while so many connections are open."""
+    client = keel.spawn([keel.program('tests/bench/http_idle'), server.ports[kind], count, kind,
+                         SIZES['1k'][0]], stdout=subprocess.PIPE, text=True)
+    try:
+        assert client.stdout.readline() == 'ready\n', '%s refuses' % server.name
+        return memory(server.pid)
+    finally:
+        client.kill()
+        client.wait()
+
+
+def idle(kind, title, most, site, options):
+    """Bytes that the server's processes grow by for a connection that asked once and waits."""
+    print('\n%s, %d idle connections (bytes of the server for each)' % (title, options.idle))
+    for maker in (Httpd,) + PEERS:
+        server = started(lambda: maker(site))
+        if not server:
+            continue
+        try:
+            few = memory_with(server, kind, 100)
+            count = min(options.idle, server.most)
+            each = (memory_with(server, kind, 100 + count) - few) / count
+            target = ''
+            if maker is Httpd and most:
+                target = '   to reach: %d: %s' % (
+                    most, 'reached' if each <= most else 'missed')
+            fewer = '   (of %d: it takes no more here)' % count if count < options.idle else ''
+            print('  %-15s %9.0f%s%s' % (server.name, each, target, fewer))
+        finally:
+            server.stop()
+        sys.stdout.flush()
 
 
 def main():
@@ -155,44 +192,23 @@ def main():
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--seconds', type=int, default=3)
     parser.add_argument('--only', default='')
+    parser.add_argument('--idle', type=int, default=20000)
+    parser.add_argument('--quick', action='store_true', help='all of it, but smaller')
     options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds, options.idle = 2, 1, 2000
     if os.cpu_count() < 2:
         raise SystemExit('needs two cores: one for the server, one for the load')
-    for name in ('wrk', 'h2load', 'taskset', 'nginx', 'openssl'):
+    for name in ('wrk', 'h2load', 'ab', 'taskset', 'openssl', 'curl'):
         keel.need_program(name)
-    folder = keel.directory()
-    os.makedirs(folder + '/www')
-    with open(folder + '/www/1k.txt', 'w') as f:
-        f.write('x' * 1024)
-    script = folder + '/pipeline.lua'
-    with open(script, 'w') as f:
-        f.write(LUA)
-    keel.output(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-                 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=localhost',
-                 '-keyout', folder + '/key.pem', '-out', folder + '/cert.pem'])
-    floor = start_floor()
-    daemon, httpd, httpd_tls = start_httpd(folder, folder)
-    best = start_nginx('nginx best', folder, BEST)
-    packaged = start_nginx('nginx packaged', folder, PACKAGED)
-    best_tls = start_nginx(
-        'nginx tls', folder, BEST + ' ssl_certificate %s/cert.pem; ssl_certificate_key %s/key.pem;'
-        ' ssl_protocols TLSv1.3;' % (folder, folder), scheme='https')
-    best_h2 = start_nginx('nginx h2', folder, BEST, http2=True)
-    best_h2_tls = start_nginx(
-        'nginx h2 tls', folder, BEST + ' ssl_certificate %s/cert.pem; ssl_certificate_key %s/key.pem;'
-        ' ssl_protocols TLSv1.3;' % (folder, folder), scheme='https', http2=True)
-    runs = (
-        ('1 KiB file, keep-alive', [floor, httpd, best, packaged], None, 0),
-        ('1 KiB file, %d pipelined' % PIPELINE, [floor, httpd, best], script, 0),
-        ('1 KiB file, keep-alive, TLS', [best_tls, httpd_tls], None, 0),
-        ('1 KiB file, HTTP/2, 1 stream', [best_h2, httpd], None, 1),
-        ('1 KiB file, HTTP/2, 32 streams', [best_h2, httpd], None, 32),
-        ('1 KiB file, HTTP/2, TLS, 32 streams', [best_h2_tls, httpd_tls], None, 32),
-    )
-    for title, servers, lua, streams in runs:
-        if options.only in title:
-            measure(title, servers, options.rounds, options.seconds, lua, streams)
-    daemon.stop()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    site = make_site()
+    for row in ROWS:
+        if options.only in row.title:
+            measure(row, site, options)
+    for kind, title, most in IDLE_ROWS:
+        if options.only in title + ', idle connections':
+            idle(kind, title, most, site, options)
 
 
 if __name__ == '__main__':

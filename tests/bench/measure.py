@@ -1,0 +1,36 @@
+"""What the benches measure: CPU time and memory of a server's whole process tree, from /proc."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
+import keel  # noqa: E402
+
+
+def tree(root):
+    return sorted({root} | keel._descendants(root))
+
+
+def cpu_seconds(pids):
+    total = 0
+    for pid in pids:
+        for thread in os.listdir('/proc/%d/task' % pid):
+            with open('/proc/%d/task/%s/schedstat' % (pid, thread)) as f:
+                total += int(f.read().split()[0])
+    return total / 1e9
+
+
+def pin(pids, core):
+    for pid in pids:
+        for thread in os.listdir('/proc/%d/task' % pid):
+            os.sched_setaffinity(int(thread), {core})
+
+
+def memory(pid):
+    """Bytes of PSS of the process tree: what is shared counts once."""
+    total = 0
+    for child in tree(pid):
+        with open('/proc/%d/smaps_rollup' % child) as f:
+            for line in f:
+                if line.startswith('Pss:'):
+                    total += int(line.split()[1]) * 1024
+    return total
