@@ -5,6 +5,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/wire/option.c dhcpd/wire/option.h dhcpd/wire/option_encode.c \
 	dhcpd/wire/relay.c dhcpd/wire/relay.h \
 	dhcpd/lease/bitmap.c dhcpd/lease/bitmap.h \
+	dhcpd/lease/client_index.c dhcpd/lease/client_index.h \
 	dhcpd/lease/filter.c dhcpd/lease/filter.h \
 	dhcpd/lease/import.c dhcpd/lease/import.h dhcpd/lease/import_isc.c \
 	dhcpd/lease/lease.c dhcpd/lease/lease.h \

@@ -342,6 +342,30 @@ int keel_store_table(struct keel_store *store, const char *name, bool integer_ke
     return 0;
 }
 
+int keel_store_drop(struct keel_store *store, const char *name)
+{
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    if (store->state != KEEL_STORE_IDLE)
+        return KEEL_EBUSY;
+    int rc = keel_store_mend(store);
+    if (!rc)
+        rc = keel_store_begin_txn(store, 0, &txn);
+    if (rc)
+        return keel_store_error(rc);
+    rc = mdb_dbi_open(txn, name, 0, &dbi);
+    if (!rc)
+        rc = mdb_drop(txn, dbi, 1);
+    if (rc) {
+        mdb_txn_abort(txn);
+        return rc == MDB_NOTFOUND ? 0 : keel_store_error(rc);
+    }
+    rc = mdb_txn_commit(txn);
+    if (rc) /* in doubt: see keel_store_commit */
+        keel_store_close_env(store);
+    return keel_store_error(rc);
+}
+
 void keel_store_stats(struct keel_store *store, struct keel_store_stats *out)
 {
     *out = store->stats;

@@ -32,6 +32,9 @@ void keel_store_close(struct keel_store *store);
 /* Opens (creates) a table. integer_keys: 4-byte native-endian unsigned keys sort as numbers. */
 int keel_store_table(struct keel_store *store, const char *name, bool integer_keys,
                      struct keel_store_table **out, struct keel_diag *diag);
+/* Removes a table that keel_store_table has not opened, for good and by a commit of its own. 0,
+ * also when there is none; KEEL_EBUSY while a transaction is open; or an error as of a commit. */
+int keel_store_drop(struct keel_store *store, const char *name);
 
 /* Write: begin, any number of put and del, commit or abort; one batch at a time, and not while a
  * read is open (KEEL_EBUSY). get sees the changes of the running batch. The map grows by itself.

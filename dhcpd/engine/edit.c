@@ -20,19 +20,6 @@ static void tell(struct dhcp_engine *e, enum dhcp_event_type type, const struct 
         dhcp_events_add(e->env.events, type, lease, NULL);
 }
 
-/* The client table does not lead to the address any more. */
-static int unbind(struct dhcp_engine *e, const struct dhcp_lease *lease)
-{
-    struct dhcp_store *store = e->env.store;
-    uint32_t current;
-    if (lease->client.identity.n == 0)
-        return 0;
-    int err = store->find(store, &lease->client, &current);
-    if (!err && current == lease->address)
-        return store->unbind(store, &lease->client);
-    return err == KEEL_ENOENT ? 0 : err;
-}
-
 /* Whether the client has another address in the subnet. */
 static int check_client(struct dhcp_engine *e, const struct dhcp_lease *lease, uint32_t *other)
 {
@@ -49,13 +36,11 @@ static int check_client(struct dhcp_engine *e, const struct dhcp_lease *lease, u
     return same && !is_over(e, &old) ? KEEL_EBUSY : 0;
 }
 
-/* Both tables, and what is in memory. bound: the client table leads to it. */
-static int write_lease(struct dhcp_engine *e, const struct dhcp_lease *lease, bool bound)
+/* In the store and in the pool. */
+static int write_lease(struct dhcp_engine *e, const struct dhcp_lease *lease)
 {
     struct dhcp_store *store = e->env.store;
     int err = store->put(store, lease);
-    if (!err && bound)
-        err = store->bind(store, &lease->client, lease->address);
     struct dhcp_pool *pool = pool_of(e, lease->address);
     if (err || !pool)
         return err;
@@ -63,18 +48,6 @@ static int write_lease(struct dhcp_engine *e, const struct dhcp_lease *lease, bo
     if (is_over(e, lease))
         dhcp_pool_expire(pool, lease->address, dhcp_engine_now(e));
     return 0;
-}
-
-/* Whoever had the address before is not found by it any more. */
-static int unbind_old(struct dhcp_engine *e, const struct dhcp_lease *old)
-{
-    /* what it borrows of the store has to outlive the change */
-    uint8_t identity[DHCP_IDENTITY_MAX];
-    struct dhcp_lease copy = *old;
-    if (old->client.identity.n > 0)
-        memcpy(identity, old->client.identity.p, old->client.identity.n);
-    copy.client.identity.p = identity;
-    return unbind(e, &copy);
 }
 
 int dhcp_engine_add_lease(struct dhcp_engine *e, struct dhcp_lease *lease, uint32_t *other)
@@ -98,9 +71,7 @@ int dhcp_engine_add_lease(struct dhcp_engine *e, struct dhcp_lease *lease, uint3
     int conflict = lease->client.identity.n ? check_client(e, lease, other) : 0;
     if (conflict && (conflict != KEEL_EBUSY || live))
         return conflict;
-    err = !err && fresh ? unbind_old(e, &old) : 0;
-    if (!err)
-        err = write_lease(e, lease, !conflict && lease->client.identity.n > 0);
+    err = write_lease(e, lease);
     if (err)
         return err;
     dhcp_quota_note(e, lease);
@@ -116,13 +87,8 @@ int dhcp_engine_delete_lease(struct dhcp_engine *e, uint32_t address)
     int err = store->get(store, address, &lease);
     if (err && err != KEEL_EINVAL)
         return err;
-    if (!err) {
-        if (lease.state == DHCP_LEASE_ACTIVE)
-            tell(e, DHCP_EVENT_DELETED, &lease);
-        err = unbind_old(e, &lease);
-        if (err)
-            return err;
-    }
+    if (!err && lease.state == DHCP_LEASE_ACTIVE)
+        tell(e, DHCP_EVENT_DELETED, &lease);
     err = store->del(store, address);
     struct dhcp_pool *pool = pool_of(e, address);
     if (!err && pool)

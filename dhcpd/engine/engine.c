@@ -225,8 +225,7 @@ static enum dhcp_outcome on_release(struct dhcp_exchange *x)
 /* RFC 2131, 4.3.3: somebody else uses the address; it rests. */
 static enum dhcp_outcome on_decline(struct dhcp_exchange *x)
 {
-    struct dhcp_store *store = x->engine->env.store;
-    uint32_t address = dhcp_message_u32(x->request, DHCP_OPTION_REQUESTED_ADDRESS), known;
+    uint32_t address = dhcp_message_u32(x->request, DHCP_OPTION_REQUESTED_ADDRESS);
     x->decision->lease = address;
     if (!is_for_us(x))
         return end(x, DHCP_OTHER_SERVER);
@@ -239,11 +238,7 @@ static enum dhcp_outcome on_decline(struct dhcp_exchange *x)
     dhcp_enter(x, dhcp_subnet_on_link(x->link, address));
     int err = dhcp_lease_end(x, address, DHCP_LEASE_DECLINED,
                              x->now + x->engine->env.config->decline_time);
-    if (!err)
-        err = store->find(store, &x->client, &known);
-    if (!err && known == address)
-        err = store->unbind(store, &x->client);
-    return end(x, err && err != KEEL_ENOENT ? DHCP_STORE_FAILED : DHCP_DONE);
+    return end(x, err ? DHCP_STORE_FAILED : DHCP_DONE);
 }
 
 /* RFC 2131, 4.3.5: parameters for a client that got its address elsewhere; always to ciaddr. */

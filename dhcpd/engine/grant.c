@@ -18,11 +18,11 @@ static void keep(struct dhcp_bytes *value, uint8_t *to)
     value->p = to;
 }
 
-/* Whoever had the address before must not find it through the client table any more. *renewed: it
- * is this client's, and its lease goes on; where it is connected then stays known: a client renews
- * without the relay. relay has 255 octets. */
-static int unbind_previous(struct dhcp_exchange *x, uint32_t address, struct dhcp_lease *lease,
-                           uint8_t *relay, bool *renewed)
+/* Whoever had the address before loses it. *renewed: it is this client's, and its lease goes on;
+ * where it is connected then stays known: a client renews without the relay. relay has 255 octets.
+ */
+static int end_previous(struct dhcp_exchange *x, uint32_t address, struct dhcp_lease *lease,
+                        uint8_t *relay, bool *renewed)
 {
     struct dhcp_store *store = x->engine->env.store;
     struct dhcp_lease old;
@@ -42,16 +42,7 @@ static int unbind_previous(struct dhcp_exchange *x, uint32_t address, struct dhc
         old.state = DHCP_LEASE_EXPIRED;
         dhcp_events_add(x->engine->env.events, DHCP_EVENT_EXPIRED, &old, NULL);
     }
-    if (old.client.identity.n == 0)
-        return 0;
-    uint32_t current;
-    err = store->find(store, &old.client, &current);
-    if (err || current != address)
-        return err == KEEL_ENOENT ? 0 : err;
-    /* the record is about to be overwritten: its identity has to outlive the change */
-    uint8_t identity[DHCP_IDENTITY_MAX];
-    keep(&old.client.identity, identity);
-    return store->unbind(store, &old.client);
+    return 0;
 }
 
 int dhcp_lease_end(struct dhcp_exchange *x, uint32_t address, enum dhcp_lease_state state,
@@ -106,10 +97,9 @@ static int end_other(struct dhcp_exchange *x, uint32_t address)
     return dhcp_lease_end(x, before, DHCP_LEASE_RELEASED, x->now);
 }
 
-/* The client table points to `address` afterwards; what else it had on this link is given back. */
-static int bind_client(struct dhcp_exchange *x, uint32_t address)
+/* What else the client has on this link is given back. */
+static int end_others(struct dhcp_exchange *x, uint32_t address)
 {
-    struct dhcp_store *store = x->engine->env.store;
     const struct dhcp_subnet *own = x->subnet, *s = own;
     int err = 0;
     do {
@@ -118,12 +108,7 @@ static int bind_client(struct dhcp_exchange *x, uint32_t address)
         s = s->next;
     } while (!err && s != own);
     dhcp_enter(x, own);
-    uint32_t before;
-    if (!err)
-        err = store->find(store, &x->client, &before);
-    if (err == 0 && before == address)
-        return 0;
-    return err && err != KEEL_ENOENT ? err : store->bind(store, &x->client, address);
+    return err;
 }
 
 int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds)
@@ -146,9 +131,9 @@ int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds
     changed(x, address);
     bool renewed;
     uint8_t relay[255];
-    int err = unbind_previous(x, address, &lease, relay, &renewed);
+    int err = end_previous(x, address, &lease, relay, &renewed);
     if (!err)
-        err = bind_client(x, address);
+        err = end_others(x, address);
     if (!err)
         err = store->put(store, &lease);
     if (err)

@@ -66,7 +66,7 @@ size_t dhcp_lease_encode(const struct dhcp_lease *lease, uint8_t *out);
 /* Borrows the record, of any version that there ever was. KEEL_EINVAL when it is none of ours. */
 int dhcp_lease_decode(struct dhcp_lease *lease, const void *record, size_t size);
 
-/* The key of the client table: network, length, identity. Returns its size. */
+/* What a client is known by in memory: network, length, identity. Returns its size. */
 #define DHCP_CLIENT_KEY_MAX (5 + DHCP_IDENTITY_MAX)
 size_t dhcp_client_key(const struct dhcp_client *client, uint8_t *out);
 

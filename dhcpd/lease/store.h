@@ -1,6 +1,6 @@
 /*
- * What the engine wants of a durable store: two tables and a walk. The daemon puts LMDB behind
- * it, the tests a plain array.
+ * What the engine wants of a durable store: a table, who is in it, and a walk. The daemon puts LMDB
+ * behind it, the tests a plain array.
  *
  * Changes belong to a batch that the caller opens and commits; every function sees the changes of
  * the running batch. After a failed change the batch cannot be committed.
@@ -20,11 +20,9 @@ struct dhcp_store {
     int (*put)(struct dhcp_store *store, const struct dhcp_lease *lease);
     /* 0 also when there is nothing to remove. */
     int (*del)(struct dhcp_store *store, uint32_t address);
-    /* client -> address: the one that it has or had last. */
+    /* client -> address: the one that it has or had last, as the records say. 0, KEEL_ENOENT, or an
+     * error when the store is broken. */
     int (*find)(struct dhcp_store *store, const struct dhcp_client *client, uint32_t *address);
-    int (*bind)(struct dhcp_store *store, const struct dhcp_client *client, uint32_t address);
-    /* 0 also when there is nothing to remove. */
-    int (*unbind)(struct dhcp_store *store, const struct dhcp_client *client);
     /* Every lease until visit returns non-zero (which is returned). lease is NULL for a record that
      * cannot be read: whoever may have the address, nobody else must get it. */
     int (*each)(struct dhcp_store *store, dhcp_lease_visit *visit, void *arg);

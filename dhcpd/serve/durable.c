@@ -1,6 +1,7 @@
 #include "dhcpd/serve/durable.h"
 
 #include "common/base/list.h"
+#include "common/base/mem.h"
 
 static struct dhcp_durable *of(struct dhcp_store *store)
 {
@@ -16,54 +17,99 @@ static int get(struct dhcp_store *store, uint32_t address, struct dhcp_lease *le
     return !err && lease->address != address ? KEEL_EINVAL : err;
 }
 
-static int put(struct dhcp_store *store, const struct dhcp_lease *lease)
+/* --- who has which address -------------------------------------------------------------------- */
+
+/* Notes that the batch changes an address, by which this client is found since; 0: nobody new. */
+static int remember(struct dhcp_durable *d, uint64_t client, uint32_t address)
 {
-    uint8_t record[DHCP_LEASE_MAX];
-    size_t size = dhcp_lease_encode(lease, record);
-    return keel_store_put(of(store)->leases, (struct keel_bytes){&lease->address, 4},
-                          (struct keel_bytes){record, size});
+    if (d->change_count == d->change_capacity) {
+        size_t capacity = d->change_capacity ? d->change_capacity * 2 : 256;
+        void *changes = keel_realloc(d->changes, capacity * sizeof *d->changes);
+        if (!changes)
+            return KEEL_ENOMEM;
+        d->changes = changes;
+        d->change_capacity = capacity;
+    }
+    d->changes[d->change_count++] = (struct dhcp_durable_change){client, address};
+    return 0;
 }
 
-static int del(struct dhcp_store *store, uint32_t address)
+/* Brings the index to what the address will hold; lease NULL: nothing. */
+static int index_change(struct dhcp_durable *d, uint32_t address, const struct dhcp_lease *lease)
 {
-    int err = keel_store_del(of(store)->leases, (struct keel_bytes){&address, 4});
-    return err == KEEL_ENOENT ? 0 : err;
+    struct dhcp_client_index *index = &d->clients;
+    struct dhcp_lease old;
+    uint32_t replaced = 0;
+    bool named = lease && lease->client.identity.n > 0;
+    int err = d->store.get(&d->store, address, &old);
+    if (err && err != KEEL_ENOENT && err != KEEL_EINVAL)
+        return err;
+    bool had = !err && old.client.identity.n > 0;
+    err = remember(d, named ? dhcp_client_index_hash(index, &lease->client) : 0, address);
+    if (!err && had && !(named && dhcp_client_equal(&old.client, &lease->client)))
+        dhcp_client_index_forget(index, dhcp_client_index_hash(index, &old.client), address);
+    if (!err && named)
+        err = dhcp_client_index_note(index, lease, &replaced);
+    return !err && replaced ? remember(d, 0, replaced) : err;
+}
+
+/* The batch is lost: the index says what the store says again. */
+static void index_back(struct dhcp_durable *d)
+{
+    struct dhcp_lease lease;
+    uint32_t replaced;
+    for (size_t i = d->change_count; i-- > 0;)
+        if (d->changes[i].client)
+            dhcp_client_index_forget(&d->clients, d->changes[i].client, d->changes[i].address);
+    if (d->change_count == 0 || keel_store_read(d->env) != 0)
+        return; /* some will not find their address: they get another */
+    for (size_t i = 0; i < d->change_count; i++)
+        if (d->store.get(&d->store, d->changes[i].address, &lease) == 0 &&
+            lease.client.identity.n > 0)
+            dhcp_client_index_note(&d->clients, &lease, &replaced);
+    keel_store_read_end(d->env);
+}
+
+static int skip(void *arg, uint32_t address, const struct dhcp_lease *lease)
+{
+    (void)arg;
+    (void)address;
+    (void)lease;
+    return 0;
 }
 
 static int find(struct dhcp_store *store, const struct dhcp_client *client, uint32_t *address)
 {
-    uint8_t key[DHCP_CLIENT_KEY_MAX];
-    struct keel_bytes value;
-    size_t size = dhcp_client_key(client, key);
-    int err = keel_store_get(of(store)->clients, (struct keel_bytes){key, size}, &value);
-    if (err)
-        return err;
-    if (value.n != 4) /* cannot be read: the client is one never seen */
-        return KEEL_ENOENT;
-    *address = keel_get_u32(value.p);
-    return 0;
+    struct dhcp_durable *d = of(store);
+    int err = d->indexed ? 0 : store->each(store, skip, NULL);
+    return err ? err : dhcp_client_index_find(&d->clients, client, address);
 }
 
-static int bind_client(struct dhcp_store *store, const struct dhcp_client *client, uint32_t address)
+/* --- records ---------------------------------------------------------------------------------- */
+
+static int put(struct dhcp_store *store, const struct dhcp_lease *lease)
 {
-    uint8_t key[DHCP_CLIENT_KEY_MAX], value[4];
-    size_t size = dhcp_client_key(client, key);
-    keel_put_u32(value, address);
-    return keel_store_put(of(store)->clients, (struct keel_bytes){key, size},
-                          (struct keel_bytes){value, 4});
+    uint8_t record[DHCP_LEASE_MAX];
+    size_t size = dhcp_lease_encode(lease, record);
+    int err = index_change(of(store), lease->address, lease);
+    return err ? err
+               : keel_store_put(of(store)->leases, (struct keel_bytes){&lease->address, 4},
+                                (struct keel_bytes){record, size});
 }
 
-static int unbind(struct dhcp_store *store, const struct dhcp_client *client)
+static int del(struct dhcp_store *store, uint32_t address)
 {
-    uint8_t key[DHCP_CLIENT_KEY_MAX];
-    size_t size = dhcp_client_key(client, key);
-    int err = keel_store_del(of(store)->clients, (struct keel_bytes){key, size});
+    int err = index_change(of(store), address, NULL);
+    if (!err)
+        err = keel_store_del(of(store)->leases, (struct keel_bytes){&address, 4});
     return err == KEEL_ENOENT ? 0 : err;
 }
 
 struct walk {
+    struct dhcp_durable *d;
     dhcp_lease_visit *visit;
     void *arg;
+    bool index; /* the first walk fills the index */
 };
 
 /* A record that cannot be read costs its address, not the whole service. */
@@ -75,13 +121,18 @@ static int visit_record(void *arg, struct keel_bytes key, struct keel_bytes valu
     KEEL_ASSERT(key.n == 4, "the table has integer keys");
     memcpy(&address, key.p, 4);
     bool readable = dhcp_lease_decode(&lease, value.p, value.n) == 0 && lease.address == address;
+    if (walk->index && readable && lease.client.identity.n > 0 &&
+        dhcp_client_index_note(&walk->d->clients, &lease, &(uint32_t){0}) != 0)
+        return KEEL_ENOMEM;
     return walk->visit(walk->arg, address, readable ? &lease : NULL);
 }
 
 int dhcp_durable_each(struct dhcp_durable *d, uint32_t from, dhcp_lease_visit *visit, void *arg)
 {
-    struct walk walk = {visit, arg};
-    return keel_store_each(d->leases, &(struct keel_bytes){&from, 4}, visit_record, &walk);
+    struct walk walk = {d, visit, arg, !d->indexed && from == 0};
+    int err = keel_store_each(d->leases, &(struct keel_bytes){&from, 4}, visit_record, &walk);
+    d->indexed = d->indexed || (walk.index && err == 0);
+    return err;
 }
 
 static int each(struct dhcp_store *store, dhcp_lease_visit *visit, void *arg)
@@ -96,16 +147,15 @@ int dhcp_durable_open(struct dhcp_durable *d, const char *path, struct keel_diag
                                    .put = put,
                                    .del = del,
                                    .find = find,
-                                   .bind = bind_client,
-                                   .unbind = unbind,
                                    .each = each,
                                }};
     int err = keel_store_open(path, 4, false, &d->env, diag);
     if (err)
         return err;
+    dhcp_client_index_init(&d->clients, &d->store);
+    /* what the index is now was a table once; where there is no room for that, another time */
+    keel_store_drop(d->env, "client");
     err = keel_store_table(d->env, "lease", true, &d->leases, diag);
-    if (!err)
-        err = keel_store_table(d->env, "client", false, &d->clients, diag);
     if (err)
         dhcp_durable_close(d);
     return err;
@@ -113,9 +163,32 @@ int dhcp_durable_open(struct dhcp_durable *d, const char *path, struct keel_diag
 
 void dhcp_durable_close(struct dhcp_durable *d)
 {
-    if (d->env)
-        keel_store_close(d->env);
-    d->env = NULL;
+    if (!d->env)
+        return;
+    keel_store_close(d->env);
+    dhcp_client_index_fini(&d->clients);
+    keel_free(d->changes);
+    *d = (struct dhcp_durable){.env = NULL};
+}
+
+int dhcp_durable_begin(struct dhcp_durable *d)
+{
+    d->change_count = 0;
+    return keel_store_begin(d->env);
+}
+
+int dhcp_durable_end(struct dhcp_durable *d)
+{
+    int err = keel_store_commit(d->env);
+    if (err)
+        index_back(d);
+    return err;
+}
+
+void dhcp_durable_abort(struct dhcp_durable *d)
+{
+    keel_store_abort(d->env);
+    index_back(d);
 }
 
 int dhcp_durable_commit(struct dhcp_durable *d, struct dhcp_engine *engine,
@@ -125,10 +198,10 @@ int dhcp_durable_commit(struct dhcp_durable *d, struct dhcp_engine *engine,
     for (unsigned i = 0; i < count; i++)
         changes += decisions[i].changes;
     if (changes == 0) {
-        keel_store_abort(d->env);
+        dhcp_durable_abort(d);
         return 0;
     }
-    int err = keel_store_commit(d->env);
+    int err = dhcp_durable_end(d);
     /* when it cannot be read either, what is marked as taken stays so: safe, if wasteful */
     if (!err)
         return 1;

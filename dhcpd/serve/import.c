@@ -114,7 +114,7 @@ static int write_all(struct reading *r, struct dhcp_durable *d, struct dhcp_engi
 {
     int err = 0;
     for (size_t i = 0; !err && i < r->count;) {
-        err = keel_store_begin(d->env);
+        err = dhcp_durable_begin(d);
         if (err)
             return err;
         for (unsigned n = 0; !err && i < r->count && n < BATCH; i++) {
@@ -125,9 +125,9 @@ static int write_all(struct reading *r, struct dhcp_durable *d, struct dhcp_engi
             n++;
         }
         if (err || dry)
-            keel_store_abort(d->env);
+            dhcp_durable_abort(d);
         else
-            err = keel_store_commit(d->env);
+            err = dhcp_durable_end(d);
     }
     return err;
 }

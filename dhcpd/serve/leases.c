@@ -250,7 +250,7 @@ static int begin(struct dhcp_serve *s, struct keel_diag *diag)
     int err = need_active(s, diag);
     if (err)
         return err;
-    err = keel_store_begin(s->durable.env);
+    err = dhcp_durable_begin(&s->durable);
     return err ? keel_diag_set(diag, err, "the lease store cannot be written: %s",
                                keel_strerror(err))
                : 0;
@@ -260,7 +260,7 @@ static int begin(struct dhcp_serve *s, struct keel_diag *diag)
 static int finish(struct dhcp_serve *s, uint32_t address, int err, struct keel_diag *diag)
 {
     if (err) {
-        keel_store_abort(s->durable.env);
+        dhcp_durable_abort(&s->durable);
     } else {
         const struct dhcp_decision change = {.changed = {address}, .changes = 1};
         dhcp_follow_write(&s->follow);

@@ -14,12 +14,12 @@
 static void settle(struct dhcp_serve *s)
 {
     struct dhcp_follow *f = &s->follow;
-    if (!dhcp_follow_events(f) || keel_store_begin(s->durable.env) != 0)
+    if (!dhcp_follow_events(f) || dhcp_durable_begin(&s->durable) != 0)
         return;
     dhcp_follow_settle(f, s->engine, true);
     if (f->events.count == 0) {
-        keel_store_abort(s->durable.env);
-    } else if (keel_store_commit(s->durable.env) == 0) {
+        dhcp_durable_abort(&s->durable);
+    } else if (dhcp_durable_end(&s->durable) == 0) {
         dhcp_follow_done(f);
     } else {
         keel_metric_add(&s->instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
@@ -285,7 +285,7 @@ static void serve(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
 {
     KEEL_ASSERT(count <= KEEL_DGRAM_BATCH, "a batch has its known size");
     dhcp_engine_tick(s->engine);
-    if (keel_store_begin(s->durable.env) != 0) {
+    if (dhcp_durable_begin(&s->durable) != 0) {
         /* nothing can be promised now; clients ask again */
         keel_metric_add(&s->instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
         return;
@@ -368,10 +368,10 @@ void dhcp_serve_again(struct dhcp_serve *s, const struct keel_endpoint *endpoint
 
 void dhcp_serve_quarantine(struct dhcp_serve *s, uint32_t address)
 {
-    if (keel_store_begin(s->durable.env) != 0)
+    if (dhcp_durable_begin(&s->durable) != 0)
         return;
     dhcp_engine_quarantine(s->engine, address); /* an error is the commit's too */
-    if (keel_store_commit(s->durable.env) != 0)
+    if (dhcp_durable_end(&s->durable) != 0)
         keel_metric_add(&s->instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
     /* in memory it rests all the same */
 }

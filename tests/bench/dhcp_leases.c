@@ -66,7 +66,7 @@ static void put_lease(struct bench *b, uint32_t address, uint64_t client, uint64
                                .client = {NETWORK, 8, {id, 8}}};
     memcpy(lease.chaddr, id + 2, 6);
     struct dhcp_store *s = &b->durable.store;
-    if (s->put(s, &lease) != 0 || s->bind(s, &lease.client, address) != 0)
+    if (s->put(s, &lease) != 0)
         die("store");
 }
 
@@ -85,11 +85,11 @@ static void fill(struct bench *b, unsigned count)
         address = nth_address(n);
         if (address == NETWORK || address == (NETWORK | 0xffffff))
             continue;
-        if (done % PER_COMMIT == 0 && keel_store_begin(b->durable.env) != 0)
+        if (done % PER_COMMIT == 0 && dhcp_durable_begin(&b->durable) != 0)
             die("begin");
         put_lease(b, address, n * 0x5851f42dull, now);
         done++;
-        if ((done % PER_COMMIT == 0 || done == count) && keel_store_commit(b->durable.env) != 0)
+        if ((done % PER_COMMIT == 0 || done == count) && dhcp_durable_end(&b->durable) != 0)
             die("commit");
     }
 }
@@ -164,7 +164,7 @@ static void allocate(struct bench *b, unsigned size, unsigned taken, unsigned ex
                            .store = &b->durable.store};
     uint64_t now = keel_clock_realtime() / KEEL_NS_PER_S;
     configure(b, NETWORK | 1, NETWORK + size);
-    if (keel_store_begin(b->durable.env) != 0)
+    if (dhcp_durable_begin(&b->durable) != 0)
         die("begin");
     for (unsigned i = 0; i < taken; i++)
         put_lease(b, NETWORK + 1 + (uint32_t)((uint64_t)i * 7919 % size), i, now);
@@ -180,7 +180,7 @@ static void allocate(struct bench *b, unsigned size, unsigned taken, unsigned ex
     printf("pool of %u, %5.1f %% taken%*s %8.2f us a four-way exchange without its commit\n", size,
            100.0 * taken / size, 15, "",
            (double)(keel_clock_monotonic() - begin) / 1e3 / exchanges);
-    keel_store_abort(b->durable.env);
+    dhcp_durable_abort(&b->durable);
     dhcp_engine_free(b->engine);
 }
 
@@ -212,7 +212,7 @@ int main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/scratch", argv[1]);
     if (dhcp_durable_open(&b.durable, path, &diag) != 0)
         die(diag.text);
-    static const double fills[] = {0.1, 0.5, 0.9, 0.98};
+    static const double fills[] = {0.1, 0.5, 0.9, 0.98, 0.99};
     for (unsigned i = 0; i < sizeof fills / sizeof fills[0]; i++)
         allocate(&b, count, (unsigned)(count * fills[i]), count / 100);
     dhcp_durable_close(&b.durable);

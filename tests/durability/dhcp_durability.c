@@ -191,7 +191,7 @@ static void serve_batch(struct server *s)
     struct dhcp_decision decisions[BATCH];
     unsigned who[BATCH], count = 1 + keel_prng_below(&s->prng, BATCH);
     dhcp_engine_tick(s->lab.engine);
-    if (keel_store_begin(s->durable.env) != 0) {
+    if (dhcp_durable_begin(&s->durable) != 0) {
         world->failed_commits++;
         return;
     }

@@ -57,53 +57,23 @@ static int del(struct dhcp_store *store, uint32_t address)
     return 0;
 }
 
-static int row_of(const struct memory_store *m, const struct dhcp_client *client)
-{
-    uint8_t key[DHCP_CLIENT_KEY_MAX];
-    size_t size = dhcp_client_key(client, key);
-    for (int i = 0; i < MEMORY_STORE_ROWS; i++)
-        if (m->clients[i].size == size && memcmp(m->clients[i].key, key, size) == 0)
-            return i;
-    return -1;
-}
-
 static int find(struct dhcp_store *store, const struct dhcp_client *client, uint32_t *address)
 {
     struct memory_store *m = of(store);
+    struct dhcp_lease best = {.address = 0}, lease;
     if (fails(m))
         return KEEL_ESYS;
-    int row = row_of(m, client);
-    if (row < 0)
-        return KEEL_ENOENT;
-    *address = m->clients[row].address;
-    return 0;
-}
-
-static int bind_client(struct dhcp_store *store, const struct dhcp_client *client, uint32_t address)
-{
-    struct memory_store *m = of(store);
-    if (fails(m))
-        return KEEL_ESYS;
-    int row = row_of(m, client);
-    for (int i = 0; row < 0 && i < MEMORY_STORE_ROWS; i++)
-        if (!m->clients[i].size)
-            row = i;
-    if (row < 0)
-        return KEEL_ENOSPC;
-    m->clients[row].size = dhcp_client_key(client, m->clients[row].key);
-    m->clients[row].address = address;
-    return 0;
-}
-
-static int unbind(struct dhcp_store *store, const struct dhcp_client *client)
-{
-    struct memory_store *m = of(store);
-    if (fails(m))
-        return KEEL_ESYS;
-    int row = row_of(m, client);
-    if (row >= 0)
-        m->clients[row].size = 0;
-    return 0;
+    for (unsigned i = 0; i < MEMORY_STORE_ROWS; i++) {
+        if (!m->leases[i].size ||
+            dhcp_lease_decode(&lease, m->leases[i].record, m->leases[i].size) != 0 ||
+            !dhcp_client_equal(&lease.client, client))
+            continue;
+        bool active = lease.state == DHCP_LEASE_ACTIVE, other = best.state == DHCP_LEASE_ACTIVE;
+        if (!best.address || (active != other ? active : lease.granted >= best.granted))
+            best = lease;
+    }
+    *address = best.address;
+    return best.address ? 0 : KEEL_ENOENT;
 }
 
 static int each(struct dhcp_store *store, dhcp_lease_visit *visit, void *arg)
@@ -131,8 +101,6 @@ void memory_store_init(struct memory_store *m)
         .put = put,
         .del = del,
         .find = find,
-        .bind = bind_client,
-        .unbind = unbind,
         .each = each,
     };
 }

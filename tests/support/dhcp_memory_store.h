@@ -15,11 +15,6 @@ struct memory_store {
         size_t size; /* 0: unused */
         uint8_t record[DHCP_LEASE_MAX];
     } leases[MEMORY_STORE_ROWS];
-    struct {
-        size_t size;
-        uint8_t key[DHCP_CLIENT_KEY_MAX];
-        uint32_t address;
-    } clients[MEMORY_STORE_ROWS];
     unsigned
         fail_in; /* the n-th call from now fails with KEEL_ESYS, as do all behind it; 0: none */
     unsigned calls;

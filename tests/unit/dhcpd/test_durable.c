@@ -50,15 +50,14 @@ START_TEST(test_tables)
     struct dhcp_store *s = &d.store;
     struct dhcp_lease lease;
     uint32_t address;
-    ck_assert_int_eq(keel_store_begin(d.env), 0);
+    ck_assert_int_eq(dhcp_durable_begin(&d), 0);
     ck_assert_int_eq(s->get(s, example.address, &lease), KEEL_ENOENT);
     ck_assert_int_eq(s->find(s, &example.client, &address), KEEL_ENOENT);
-    ck_assert_int_eq(s->unbind(s, &example.client), 0);
     ck_assert_int_eq(s->put(s, &example), 0);
-    ck_assert_int_eq(s->bind(s, &example.client, example.address), 0);
+    ck_assert_int_eq(s->find(s, &example.client, &address), 0);
     ck_assert_int_eq(s->get(s, example.address, &lease), 0);
     ck_assert_mem_eq(lease.hostname.p, "host", 4);
-    ck_assert_int_eq(keel_store_commit(d.env), 0);
+    ck_assert_int_eq(dhcp_durable_end(&d), 0);
     /* another process sees it */
     struct keel_diag diag;
     dhcp_durable_close(&d);
@@ -67,15 +66,101 @@ START_TEST(test_tables)
     ck_assert_int_eq(s->find(s, &example.client, &address), 0);
     ck_assert_uint_eq(address, example.address);
     keel_store_read_end(d.env);
-    ck_assert_int_eq(keel_store_begin(d.env), 0);
-    /* an entry that cannot be read costs a client its address, never the service */
-    uint8_t client[DHCP_CLIENT_KEY_MAX];
-    struct keel_bytes k = {client, dhcp_client_key(&example.client, client)};
-    ck_assert_int_eq(keel_store_put(d.clients, k, (struct keel_bytes){"x", 1}), 0);
-    ck_assert_int_eq(s->find(s, &example.client, &address), KEEL_ENOENT);
-    ck_assert_int_eq(s->unbind(s, &example.client), 0);
-    ck_assert_int_eq(s->find(s, &example.client, &address), KEEL_ENOENT);
-    keel_store_abort(d.env);
+}
+END_TEST
+
+/* What the store that opens it next finds by the client, without having walked over it. */
+static uint32_t found_again(void)
+{
+    struct keel_diag diag;
+    uint32_t address;
+    dhcp_durable_close(&d);
+    ck_assert_int_eq(dhcp_durable_open(&d, path, &diag), 0);
+    ck_assert_int_eq(keel_store_read(d.env), 0);
+    int err = d.store.find(&d.store, &example.client, &address);
+    ck_assert(err == 0 || err == KEEL_ENOENT);
+    keel_store_read_end(d.env);
+    return err ? 0 : address;
+}
+
+static uint32_t found(void)
+{
+    uint32_t address;
+    return d.store.find(&d.store, &example.client, &address) == 0 ? address : 0;
+}
+
+/* A client is found by the best of its records; what a lost batch changed is taken back. */
+START_TEST(test_clients)
+{
+    struct dhcp_store *s = &d.store;
+    struct dhcp_lease lease = example, other = example;
+    ck_assert_int_eq(dhcp_durable_begin(&d), 0);
+    ck_assert_int_eq(s->put(s, &example), 0);
+    ck_assert_int_eq(dhcp_durable_end(&d), 0);
+    /* it moves on: the old one is released, the new one granted later */
+    ck_assert_int_eq(dhcp_durable_begin(&d), 0);
+    lease.state = DHCP_LEASE_RELEASED;
+    ck_assert_int_eq(s->put(s, &lease), 0);
+    ck_assert_uint_eq(found(), example.address);
+    lease.state = DHCP_LEASE_ACTIVE;
+    lease.address++;
+    ck_assert_int_eq(s->put(s, &lease), 0);
+    ck_assert_uint_eq(found(), example.address + 1);
+    dhcp_durable_abort(&d);
+    ck_assert_int_eq(keel_store_read(d.env), 0);
+    ck_assert_uint_eq(found(), example.address);
+    keel_store_read_end(d.env);
+    /* the same for good, without the release: what was granted last counts */
+    ck_assert_int_eq(dhcp_durable_begin(&d), 0);
+    lease.granted++;
+    ck_assert_int_eq(s->put(s, &lease), 0);
+    ck_assert_int_eq(dhcp_durable_end(&d), 0);
+    ck_assert_uint_eq(found_again(), example.address + 1);
+    /* one that is not active does not come before one that is */
+    ck_assert_int_eq(dhcp_durable_begin(&d), 0);
+    lease.address++;
+    lease.granted++;
+    lease.state = DHCP_LEASE_RELEASED;
+    ck_assert_int_eq(s->put(s, &lease), 0);
+    ck_assert_uint_eq(found(), example.address + 1);
+    /* somebody else gets the address; a lost batch gives it back */
+    other.client.identity.p = (const uint8_t *)"\1no";
+    other.address = example.address + 1;
+    ck_assert_int_eq(s->put(s, &other), 0);
+    ck_assert_uint_eq(found(), 0);
+    ck_assert_int_eq(s->del(s, other.address), 0);
+    dhcp_durable_abort(&d);
+    ck_assert_int_eq(keel_store_read(d.env), 0);
+    ck_assert_uint_eq(found(), example.address + 1);
+    keel_store_read_end(d.env);
+    /* what was declined names no client */
+    ck_assert_int_eq(dhcp_durable_begin(&d), 0);
+    other.client.identity.n = 0;
+    other.state = DHCP_LEASE_DECLINED;
+    ck_assert_int_eq(s->put(s, &other), 0);
+    ck_assert_int_eq(s->put(s, &other), 0);
+    ck_assert_uint_eq(found(), 0);
+    ck_assert_int_eq(s->del(s, other.address), 0);
+    ck_assert_int_eq(s->del(s, other.address), 0);
+    ck_assert_int_eq(dhcp_durable_end(&d), 0);
+    ck_assert_uint_eq(found_again(), example.address);
+}
+END_TEST
+
+/* A store from the time when the index was a table: its room comes back. */
+START_TEST(test_old_table)
+{
+    struct keel_store_table *clients;
+    struct keel_diag diag;
+    ck_assert_int_eq(keel_store_table(d.env, "client", false, &clients, &diag), 0);
+    ck_assert_int_eq(dhcp_durable_begin(&d), 0);
+    ck_assert_int_eq(d.store.put(&d.store, &example), 0);
+    ck_assert_int_eq(
+        keel_store_put(clients, (struct keel_bytes){"x", 1}, (struct keel_bytes){"y", 1}), 0);
+    ck_assert_int_eq(dhcp_durable_end(&d), 0);
+    ck_assert_uint_eq(found_again(), example.address);
+    ck_assert_int_eq(keel_store_table(d.env, "client", false, &clients, &diag), 0);
+    ck_assert_uint_eq(keel_store_count(clients), 0);
 }
 END_TEST
 
@@ -84,7 +169,7 @@ START_TEST(test_walk)
     struct dhcp_store *s = &d.store;
     struct dhcp_lease lease = example;
     struct seen seen = {0};
-    ck_assert_int_eq(keel_store_begin(d.env), 0);
+    ck_assert_int_eq(dhcp_durable_begin(&d), 0);
     for (lease.address = 1; lease.address < 6; lease.address++)
         ck_assert_int_eq(s->put(s, &lease), 0);
     /* one that is no lease, and one under another's address */
@@ -104,7 +189,7 @@ START_TEST(test_walk)
     ck_assert_uint_eq(seen.leases, 4);
     ck_assert_uint_eq(seen.unreadable, 2);
     ck_assert_int_eq(s->get(s, 9, &lease), KEEL_EINVAL);
-    keel_store_abort(d.env);
+    dhcp_durable_abort(&d);
 }
 END_TEST
 
@@ -122,6 +207,8 @@ Suite *durable_suite(void)
     TCase *t = tcase_create("durable");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_tables);
+    tcase_add_test(t, test_clients);
+    tcase_add_test(t, test_old_table);
     tcase_add_test(t, test_walk);
     tcase_add_test(t, test_one_owner);
     suite_add_tcase(s, t);
