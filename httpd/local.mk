@@ -16,6 +16,8 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/request/access.c httpd/request/access.h \
 	httpd/request/route.c httpd/request/route.h \
 	httpd/request/request.c httpd/request/request.h \
+	httpd/request/handler.h \
+	httpd/request/exchange.c httpd/request/exchange.h \
 	httpd/conn/h1.c httpd/conn/h1.h \
 	httpd/conn/h2_head.c httpd/conn/h2_head.h \
 	httpd/conn/h2_frames.c httpd/conn/h2_frames.h \
@@ -30,9 +32,12 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/cache.c httpd/handlers/cache.h \
 	httpd/handlers/redirect.c httpd/handlers/redirect.h \
 	httpd/handlers/file.c httpd/handlers/file.h \
+	httpd/handlers/limits.c httpd/handlers/limits.h \
 	httpd/serve/location.c httpd/serve/location.h \
 	httpd/serve/settings.c httpd/serve/settings.h \
 	httpd/serve/settings_tls.c httpd/serve/settings_tls.h \
+	httpd/serve/metrics.h \
+	httpd/serve/chain.c httpd/serve/chain.h \
 	httpd/serve/worker.c httpd/serve/worker.h \
 	httpd/serve/connection.h \
 	httpd/serve/serve_h2.c httpd/serve/serve_h2.h \

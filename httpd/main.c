@@ -3,6 +3,7 @@
  */
 #include "common/service/daemon.h"
 #include "httpd/options.h"
+#include "httpd/serve/metrics.h"
 #include "httpd/serve/serve.h"
 #include "httpd/serve/settings_tls.h"
 #include "httpd/serve/worker.h"

@@ -34,6 +34,11 @@ static const struct keel_option location_rows[] = {
     {.name = "cache-control",
      .type = KEEL_OPT_STRING,
      .help = "Value of Cache-Control of responses about files: \"max-age=3600\"."},
+    {.name = "max-body",
+     .type = KEEL_OPT_SIZE,
+     .min = 0,
+     .max = INT64_MAX,
+     .help = "As that of the site."},
     {.name = "deny",
      .type = KEEL_OPT_PREFIX,
      .flags = KEEL_OPT_LIST,
@@ -102,6 +107,13 @@ static const struct keel_option site_rows[] = {
          "/app/x, not for /apple; \"/app/\" is not for /app. \"= /app\" is for /app alone, and "
          "goes before all others; of those the longest one that fits decides. Paths are "
          "compared decoded, and letters as they are."},
+    {.name = "max-body",
+     .type = KEEL_OPT_SIZE,
+     .def = "1m",
+     .min = 0,
+     .max = INT64_MAX,
+     .help = "Longest body of a request that a handler reads, 413 else: at once when the client "
+             "says how long it is. 0: no limit."},
     {.name = "error-pages",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,

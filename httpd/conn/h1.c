@@ -30,6 +30,7 @@ static enum http_h1_event read_head(struct http_h1 *h1, const struct http_head_l
     h1->scan = (struct http_head_scan){0};
     if (head->body != HTTP_BODY_NONE) {
         http_body_init(&h1->body, head->body, head->content_length);
+        h1->body.trailers = true;
         h1->taken = 0;
         h1->state = HTTP_H1_BODY;
     }
@@ -43,6 +44,8 @@ static enum http_h1_event read_body(struct http_h1 *h1, const uint8_t *bytes, si
     if (done < 0)
         return bad(h1, -400, status);
     h1->taken = *used > UINT32_MAX - h1->taken ? UINT32_MAX : h1->taken + (uint32_t)*used;
+    if (done == HTTP_BODY_TRAILER)
+        return HTTP_H1_TRAILER;
     if (content->n > 0)
         return HTTP_H1_CONTENT; /* the end is told by the next call */
     if (!done)

@@ -24,6 +24,7 @@ enum http_h1_event {
     HTTP_H1_NEED,    /* more bytes */
     HTTP_H1_REQUEST, /* head is a new request; a body follows as CONTENT and END */
     HTTP_H1_CONTENT, /* a piece of the body */
+    HTTP_H1_TRAILER, /* a piece of the field lines behind it */
     HTTP_H1_END,     /* the body is complete */
     HTTP_H1_BAD,     /* malformed: answer with *status, then close */
 };

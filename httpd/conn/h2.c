@@ -12,6 +12,7 @@ struct http_h2_stream {
     struct keel_list node; /* in h2->streams */
     struct keel_list body; /* in h2->bodies while the request's body is coming */
     struct http_h2 *h2;
+    struct http_exchange *x; /* kept by a handler */
     int32_t id;
     bool sending;      /* a response was given, and its end did not leave */
     bool answered;     /* its end left */
@@ -66,6 +67,10 @@ static void release(struct http_h2_stream *stream)
 static void stream_free(struct http_h2_stream *stream)
 {
     struct http_h2 *h2 = stream->h2;
+    struct http_exchange *x = stream->x;
+    stream->x = NULL;
+    if (x)
+        http_exchange_gone(x);
     release(stream);
     keel_list_remove(&stream->node);
     keel_list_remove(&stream->body);
@@ -286,6 +291,7 @@ int http_h2_init(struct http_h2 *h2, struct http_h2_shared *shared, uint64_t now
 
 void http_h2_fini(struct http_h2 *h2)
 {
+    h2->broken = true;
     keel_list_for_safe (node, &h2->streams)
         stream_free(KEEL_CONTAINER(node, struct http_h2_stream, node));
     if (!h2->memory.failed)
@@ -468,6 +474,15 @@ int http_h2_respond(struct http_h2 *h2, uint32_t id, const struct http_head *hea
     }
     h2->broken = true;
     return KEEL_ENOMEM;
+}
+
+void http_h2_keep(struct http_h2 *h2, uint32_t id, struct http_exchange *x)
+{
+    struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
+    if (stream)
+        stream->x = x;
+    else if (x)
+        http_exchange_gone(x);
 }
 
 ssize_t http_h2_send(struct http_h2 *h2, const uint8_t **bytes)

@@ -15,7 +15,7 @@
 #include "httpd/conn/h2_frames.h"
 #include "httpd/conn/h2_head.h"
 #include "httpd/conn/h2_memory.h"
-#include "httpd/request/request.h"
+#include "httpd/request/exchange.h"
 
 struct http_h2_limits {
     struct http_head_limits head;
@@ -75,6 +75,9 @@ enum http_h2_event http_h2_read(struct http_h2 *h2, uint64_t now_ns, struct http
  * KEEL_ENOMEM (the connection fails). */
 int http_h2_respond(struct http_h2 *h2, uint32_t stream, const struct http_head *head,
                     const struct http_response *response);
+/* A handler keeps the exchange of the stream: it is told when the stream ends first. x NULL: it is
+ * over. */
+void http_h2_keep(struct http_h2 *h2, uint32_t stream, struct http_exchange *x);
 /* The next bytes to send, borrowed until the next call of any function here. Returns how many; 0:
  * none now; KEEL_EPROTO: the session failed, close. */
 ssize_t http_h2_send(struct http_h2 *h2, const uint8_t **bytes);

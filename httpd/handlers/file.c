@@ -217,3 +217,12 @@ void http_file_respond(struct http_cache *cache, struct http_request *request,
                       entry->negotiated ? http_cache_negotiate(cache, entry, request) : entry,
                       response);
 }
+
+static enum http_verdict respond(struct http_exchange *x, void *state, void *settings,
+                                 struct http_response *response)
+{
+    http_file_respond(state, &x->request, response);
+    return HTTP_DONE;
+}
+
+const struct http_handler http_file_handler = {HTTP_HANDLER, .name = "file", .respond = respond};

@@ -5,6 +5,10 @@
 #define HTTPD_HANDLERS_FILE_H
 
 #include "httpd/handlers/cache.h"
+#include "httpd/request/handler.h"
+
+/* Its state in a worker is a struct http_cache, which the worker owns. */
+extern const struct http_handler http_file_handler;
 
 /* Answers a prepared request. The response borrows from the cache and from the request's arena. */
 void http_file_respond(struct http_cache *cache, struct http_request *request,

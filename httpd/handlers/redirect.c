@@ -22,3 +22,17 @@ void http_redirect_respond(struct http_request *request, struct http_response *r
                                (struct keel_str){(char *)keel_buf_bytes(&to), keel_buf_size(&to)});
     keel_buf_fini(&to);
 }
+
+static enum http_verdict respond(struct http_exchange *x, void *state, void *settings,
+                                 struct http_response *response)
+{
+    const struct http_request *request = &x->request;
+    const struct http_location *location = request->location;
+    struct keel_str rest = {request->path.p + location->prefix.n,
+                            request->path.n - location->prefix.n};
+    http_redirect_respond(&x->request, response, location->redirect, location->redirect_to, rest);
+    return HTTP_DONE;
+}
+
+const struct http_handler http_redirect_handler = {HTTP_HANDLER, .name = "redirect",
+                                                   .respond = respond};

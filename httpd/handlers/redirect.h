@@ -4,7 +4,10 @@
 #ifndef HTTPD_HANDLERS_REDIRECT_H
 #define HTTPD_HANDLERS_REDIRECT_H
 
-#include "httpd/request/request.h"
+#include "httpd/request/handler.h"
+
+/* A location's redirect: its target stands for the prefix, the rest of the path follows it. */
+extern const struct http_handler http_redirect_handler;
 
 /* Redirects to `base` (a URI reference) with `rest` (a decoded path or a part of one) encoded
  * behind it, and the request's query. */

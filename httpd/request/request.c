@@ -39,7 +39,7 @@ static bool wants_json(const struct http_request *request)
 }
 
 int http_request_prepare(struct http_request *request, const struct http_sites *sites,
-                         const struct http_clock *clock)
+                         struct http_clock *clock)
 {
     const struct http_head *head = &request->head;
     keel_arena_reset(&request->arena);
@@ -71,6 +71,13 @@ static void out_of_memory(struct http_response *response)
         .status = 503, .head = {text, sizeof text - 3}, .close = true, .joined = true};
 }
 
+static const char *date_of(struct http_request *request)
+{
+    if (request->clock->refresh)
+        request->clock->refresh(request->clock);
+    return request->clock->date;
+}
+
 void http_response_plain(struct http_response *response, struct http_request *request,
                          unsigned status, struct keel_str extra)
 {
@@ -86,7 +93,7 @@ void http_response_plain(struct http_response *response, struct http_request *re
                  (int)type.n, type.p, page ? page->body.n : line);
     char *text = keel_arena_printf(
         &request->arena, "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\n%s%.*s%.*s\r\n%u %s\n",
-        status, reason.p, HTTP_DATE_SIZE, request->clock->date, content, (int)extra.n,
+        status, reason.p, HTTP_DATE_SIZE, date_of(request), content, (int)extra.n,
         extra.n ? extra.p : "", (int)always.n, always.n ? always.p : "", status, reason.p);
     if (!text) {
         out_of_memory(response);
@@ -97,6 +104,25 @@ void http_response_plain(struct http_response *response, struct http_request *re
     response->head = (struct keel_str){text, head - 2};
     if (request->head.method != HTTP_HEAD && !bare)
         response->body = page ? page->body : (struct keel_str){text + head, line};
+}
+
+void http_response_content(struct http_response *response, struct http_request *request,
+                           unsigned status, struct keel_str extra, struct keel_str body)
+{
+    struct keel_str always = request->location ? request->location->always : KEEL_STR("");
+    char *text = keel_arena_printf(
+        &request->arena,
+        "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\nContent-Length: %zu\r\n%.*s%.*s\r\n",
+        status, http_status_reason(status).p, HTTP_DATE_SIZE, date_of(request), body.n,
+        (int)extra.n, extra.n ? extra.p : "", (int)always.n, always.n ? always.p : "");
+    if (!text) {
+        out_of_memory(response);
+        return;
+    }
+    *response = (struct http_response){.status = status};
+    response->head = (struct keel_str){text, strlen(text) - 2};
+    if (request->head.method != HTTP_HEAD && body.p)
+        response->body = body;
 }
 
 void http_response_redirect(struct http_response *response, struct http_request *request,

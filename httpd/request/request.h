@@ -17,6 +17,8 @@ struct http_clock {
     int64_t second;  /* realtime, since 1970 */
     uint64_t now_ns; /* monotonic */
     char date[HTTP_DATE_SIZE];
+    /* Brings it to the present, for answers that nothing that was received led to. NULL: it is. */
+    void (*refresh)(struct http_clock *clock);
 };
 void http_clock_set(struct http_clock *clock, uint64_t realtime_ns, uint64_t monotonic_ns);
 
@@ -28,7 +30,7 @@ struct http_request {
     const struct http_location *location;
     bool json;            /* a listing is wanted as JSON */
     struct keel_str user; /* who proved to be it; empty: nobody */
-    const struct http_clock *clock;
+    struct http_clock *clock;
     struct keel_arena arena; /* dies with the request */
 };
 
@@ -53,7 +55,7 @@ void http_request_fini(struct http_request *request);
 /* Completes a request whose head was parsed: path, query, site, location. Forgets the one before.
  * 0, or the negative status: -400, -503 (no memory). */
 int http_request_prepare(struct http_request *request, const struct http_sites *sites,
-                         const struct http_clock *clock);
+                         struct http_clock *clock);
 
 /* Builds a small response in the arena: status, `extra` (whole field lines, or empty), the fields
  * of the location, and a line of text, or the site's page for an error, as the body. The body is
@@ -61,6 +63,10 @@ int http_request_prepare(struct http_request *request, const struct http_sites *
  */
 void http_response_plain(struct http_response *response, struct http_request *request,
                          unsigned status, struct keel_str extra);
+/* Builds a response with that body, which is borrowed (NULL: none is sent, but n bytes are counted)
+ * and left out for HEAD. `extra` has its Content-Type. No error page stands for it. */
+void http_response_content(struct http_response *response, struct http_request *request,
+                           unsigned status, struct keel_str extra, struct keel_str body);
 /* A redirection to `location`, a URI reference that is properly encoded. */
 void http_response_redirect(struct http_response *response, struct http_request *request,
                             unsigned status, struct keel_str location);

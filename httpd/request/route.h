@@ -39,6 +39,8 @@ struct http_location {
     struct http_access *access;  /* NULL: everybody, as often as they like */
     struct http_try *tries;      /* which files may stand for a path, in order; none: its own */
     unsigned try_count;
+    uint64_t max_body;             /* of a request, for handlers that read it; 0: the site's */
+    const struct http_step *steps; /* request/handler.h; NULL: only files */
 };
 
 struct http_site {
@@ -56,6 +58,7 @@ struct http_site {
     struct http_error_page *error_pages;
     unsigned error_page_count;
     const char *charset; /* of text; NULL: as the table of types says */
+    uint64_t max_body;   /* where no location says otherwise */
     bool hidden;         /* serve names that begin with '.' */
     struct http_location
         *locations;          /* by http_locations_compile: prefixes in the order of bytes, */
@@ -102,5 +105,10 @@ const struct http_location *http_route_location(const struct http_site *site, st
 bool http_site_compresses(const struct http_site *site, struct keel_str type);
 /* NULL: none for this status. site may be NULL. */
 const struct http_error_page *http_site_error_page(const struct http_site *site, unsigned status);
+static inline uint64_t http_max_body(const struct http_site *site,
+                                     const struct http_location *location)
+{
+    return location->max_body > 0 ? location->max_body : site->max_body;
+}
 
 #endif

@@ -11,20 +11,24 @@
 
 /* What a connection waits for: what its deadline means. */
 enum http_wait {
-    WAIT_HEAD, /* the rest of a head, or the first byte of the first one: absolute */
-    WAIT_IDLE, /* the next request */
-    WAIT_BODY, /* the rest of a body: absolute */
-    WAIT_SEND, /* the peer to take what it was sent */
+    WAIT_HEAD,  /* the rest of a head, or the first byte of the first one: absolute */
+    WAIT_IDLE,  /* the next request */
+    WAIT_BODY,  /* the rest of a body: absolute, or its next bytes when a handler reads it */
+    WAIT_LATER, /* a handler: its own business */
+    WAIT_SEND,  /* the peer to take what it was sent */
 };
 
 struct http_connection {
     struct keel_connection core;
     struct http_h1 h1;
+    struct http_exchange *x;  /* of HTTP/1, kept by a handler: nothing behind it is read */
     struct http_serve_h2 *h2; /* heap; NULL: HTTP/1, and all below is its */
     uint32_t unsent;          /* WAIT_SEND: low bits of what was pending when it began */
     uint8_t wait;             /* enum http_wait */
     bool spoke;               /* a request was read */
     bool counted;             /* against the connections of its client */
+    bool eof;                 /* the client sends no more */
+    bool busy;                /* on_data runs */
     bool paused;              /* output is above the high watermark: no request is read */
 };
 _Static_assert(sizeof(struct http_connection) - sizeof(struct keel_stream) <= 256,

@@ -183,6 +183,14 @@ static int read_access(struct keel_arena *arena, struct http_location *location,
     return err;
 }
 
+uint64_t http_max_body_read(const struct keel_conf *conf)
+{
+    if (keel_conf_count(conf, "max-body") == 0)
+        return 0;
+    int64_t size = keel_conf_int(conf, "max-body");
+    return size > 0 ? (uint64_t)size : UINT64_MAX;
+}
+
 /* "/app", or "= /app" for that path alone. */
 static int read_title(struct keel_arena *arena, struct http_location *location,
                       const struct keel_conf *conf, struct keel_diag *diag)
@@ -214,6 +222,7 @@ static int read_location(struct keel_arena *arena, struct http_location *locatio
     if (err)
         return err;
     location->autoindex = keel_conf_bool(conf, "autoindex");
+    location->max_body = http_max_body_read(conf);
     err = read_redirect(arena, location, conf, diag);
     if (!err)
         err = read_headers(arena, location, conf, diag);

@@ -12,5 +12,7 @@
  * with a request rate are numbered on from *limited. 0, KEEL_ECONF or KEEL_ENOMEM with diag. */
 int http_locations_read(struct keel_arena *arena, struct http_site *site, unsigned *limited,
                         const struct keel_conf *conf, struct keel_diag *diag);
+/* Option max-body of a site or location; UINT64_MAX: no limit, 0: not given. */
+uint64_t http_max_body_read(const struct keel_conf *conf);
 
 #endif

@@ -45,16 +45,20 @@ static int write_response(struct http_connection *c, const struct http_head *hea
                                   response->release, response->owner);
 }
 
-static void respond(struct http_connection *c, struct http_response *response)
+/* May the connection stay, although a part of the request's body is still to come? A short rest is
+ * dropped; behind a long one, or one that waits for 100, it closes. */
+static bool keeps_body(const struct http_connection *c, const struct http_head *head)
 {
-    struct http_worker *w = http_worker_of(c);
-    const struct http_head *head = &w->request.head;
-    bool keep = head->keep_alive && !response->close && !w->instance->draining;
-    /* a body that nobody reads is dropped; a long one, or one that waits for 100, ends it all */
-    if (c->h1.state == HTTP_H1_BODY &&
-        (head->expect_continue ||
-         (head->body == HTTP_BODY_LENGTH && head->content_length > w->settings->discard)))
-        keep = false;
+    return c->h1.state != HTTP_H1_BODY ||
+           (!head->expect_continue && (head->body != HTTP_BODY_LENGTH ||
+                                       c->h1.body.left <= http_worker_of(c)->settings->discard));
+}
+
+static void respond(struct http_connection *c, const struct http_head *head,
+                    struct http_response *response)
+{
+    bool keep = head->keep_alive && !response->close && !c->core.instance->draining &&
+                c->h1.state != HTTP_H1_CLOSED && keeps_body(c, head);
     if (write_response(c, head, response, keep) == KEEL_EAGAIN && keep) {
         c->paused = true;
         keel_stream_pause(&c->core.stream);
@@ -67,9 +71,84 @@ static void respond(struct http_connection *c, struct http_response *response)
 static void respond_bad(struct http_connection *c, unsigned status)
 {
     struct http_response response;
-    http_worker_answer_bad(http_worker_of(c), &c->core.stream, status, &response);
-    respond(c, &response);
+    struct http_worker *w = http_worker_of(c);
+    w->x->peer = &c->core.stream.peer;
+    w->x->tls = keel_stream_is_tls(&c->core.stream);
+    http_worker_answer_bad(w, status, &response);
+    respond(c, &w->x->request.head, &response);
 }
+
+/* --- exchanges that handlers keep --- */
+
+static void set_deadline(struct http_connection *c);
+
+/* Is there nothing to be read, because a handler keeps an exchange? */
+static bool is_held(const struct http_connection *c)
+{
+    return c->x && (c->h1.state != HTTP_H1_BODY || !http_exchange_wants(c->x));
+}
+
+/* The client sends no more, and what it sent was read. */
+static void end_of_input(struct http_connection *c)
+{
+    if (is_held(c))
+        return;
+    if (c->x)
+        http_exchange_fail(c->x, 400);
+    else
+        finish(c);
+}
+
+/* What waits may be read (again): now, or when the running callback is done with it. */
+static void go_on(struct http_connection *c)
+{
+    struct keel_stream *s = &c->core.stream;
+    if (c->busy || c->h1.state == HTTP_H1_CLOSED)
+        return;
+    set_deadline(c);
+    if (c->eof && s->input_size == 0) {
+        end_of_input(c);
+    } else if (!c->paused) {
+        keel_stream_pause(s);
+        keel_stream_resume(s);
+    }
+}
+
+static int carry_response(struct http_exchange *x, struct http_response *response)
+{
+    respond(x->connection, &x->request.head, response);
+    return 0;
+}
+
+static void carry_read(struct http_exchange *x, bool proceed)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct http_connection *c = x->connection;
+    if (proceed)
+        keel_stream_write(&c->core.stream, text, sizeof text - 1);
+    go_on(c);
+}
+
+static void carry_abort(struct http_exchange *x)
+{
+    struct http_connection *c = x->connection;
+    http_h1_close(&c->h1);
+    keel_stream_close(&c->core.stream);
+}
+
+static void carry_over(struct http_exchange *x)
+{
+    struct http_connection *c = x->connection;
+    if (c->x != x)
+        return; /* it was never kept */
+    c->x = NULL;
+    c->h1.taken = 0;
+    c->wait = WAIT_IDLE;
+    go_on(c);
+}
+
+static const struct http_carrier carrier = {
+    .respond = carry_response, .read = carry_read, .abort = carry_abort, .over = carry_over};
 
 /* --- requests --- */
 
@@ -78,8 +157,11 @@ static void set_deadline(struct http_connection *c)
     const struct http_settings *settings = http_worker_of(c)->settings;
     if (c->h1.state == HTTP_H1_CLOSED)
         return; /* the linger time runs */
-    if (c->h1.state == HTTP_H1_BODY) {
-        if (c->wait != WAIT_BODY)
+    if (is_held(c)) {
+        if (c->wait != WAIT_LATER)
+            wait_for(c, WAIT_LATER, settings->send_timeout);
+    } else if (c->h1.state == HTTP_H1_BODY) {
+        if (c->wait != WAIT_BODY || c->x)
             wait_for(c, WAIT_BODY, settings->body_timeout);
     } else if (http_h1_in_head(&c->h1)) {
         if (c->wait != WAIT_HEAD)
@@ -99,46 +181,103 @@ static bool begins_h2(const struct http_connection *c, const uint8_t *bytes, siz
            !keel_stream_is_tls(&c->core.stream) && memcmp(bytes, preface, n) == 0;
 }
 
-/* All requests in the bytes are answered; the stream sends the answers in one go. */
-static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
+static void take_request(struct http_connection *c)
 {
-    struct http_connection *c = http_connection_of(s);
+    struct http_worker *w = http_worker_of(c);
+    struct http_exchange *x = w->x;
+    struct http_response response;
+    x->carrier = &carrier;
+    x->connection = c;
+    x->peer = &c->core.stream.peer;
+    x->tls = keel_stream_is_tls(&c->core.stream);
+    c->spoke = true;
+    c->wait = WAIT_IDLE; /* what comes next has a time of its own */
+    switch (http_worker_answer(w, &response)) {
+    case HTTP_DONE:
+        respond(c, &x->request.head, &response);
+        break;
+    case HTTP_LATER:
+        c->x = x;
+        break;
+    default:
+        break;
+    }
+}
+
+/* What came is of a body: a handler's, or nobody's. */
+static void take_body(struct http_connection *c, enum http_h1_event event, struct keel_str content)
+{
+    struct http_exchange *x = c->x;
+    if (event == HTTP_H1_CONTENT && x)
+        http_exchange_content(x, content.p, content.n);
+    else if (event == HTTP_H1_TRAILER && x)
+        http_exchange_trailer(x, content);
+    else if (event == HTTP_H1_CONTENT && c->h1.taken > http_worker_of(c)->settings->discard)
+        finish(c);
+    else if (event == HTTP_H1_END && x)
+        http_exchange_content_end(x);
+    if (event == HTTP_H1_END)
+        c->wait = WAIT_IDLE;
+}
+
+/* All requests in the bytes are answered, up to one that a handler keeps; the stream sends the
+ * answers in one go. */
+static size_t take_bytes(struct http_connection *c, const uint8_t *bytes, size_t size)
+{
     struct http_worker *w = http_worker_of(c);
     size_t at = 0, used;
     unsigned requests = 0, status;
     struct keel_str content;
     enum http_h1_event event = HTTP_H1_END;
-    http_worker_set_clock(w);
-    if (c->h2)
-        return http_serve_h2_data(c, bytes, size);
-    while (event != HTTP_H1_NEED && !c->paused) {
+    while (event != HTTP_H1_NEED && !c->paused && !is_held(c)) {
         bool answered = c->h1.state == HTTP_H1_BODY; /* the answer leaves before the body came */
-        event = http_h1_read(&c->h1, &w->settings->head, &w->request.head, bytes + at, size - at,
+        event = http_h1_read(&c->h1, &w->settings->head, &w->x->request.head, bytes + at, size - at,
                              &used, &content, &status);
         at += used;
         if (event == HTTP_H1_REQUEST) {
-            struct http_response response;
             requests++;
-            c->spoke = true;
-            c->wait = WAIT_IDLE; /* what comes next has a time of its own */
-            http_worker_answer(w, s, &response);
-            respond(c, &response);
+            take_request(c);
         } else if (event == HTTP_H1_BAD && begins_h2(c, bytes + at, size - at)) {
             return http_serve_h2_start(c) == 0 ? http_serve_h2_data(c, bytes, size) : size;
+        } else if (event == HTTP_H1_BAD && c->x) {
+            http_exchange_fail(c->x, status);
         } else if (event == HTTP_H1_BAD && answered) {
             finish(c); /* a second answer would be taken for the next request's */
         } else if (event == HTTP_H1_BAD) {
             respond_bad(c, status);
-        } else if (event == HTTP_H1_END) {
-            c->wait = WAIT_IDLE;
-        } else if (event == HTTP_H1_CONTENT && c->h1.taken > w->settings->discard) {
-            finish(c);
+        } else if (event != HTTP_H1_NEED) {
+            take_body(c, event, content);
         }
     }
     if (requests > 0)
         http_worker_count_turn(w, requests);
+    if (c->eof && event == HTTP_H1_NEED && c->h1.state != HTTP_H1_CLOSED)
+        end_of_input(c);
     set_deadline(c);
     return at;
+}
+
+static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
+{
+    struct http_connection *c = http_connection_of(s);
+    http_worker_set_clock(http_worker_of(c));
+    if (c->h2)
+        return http_serve_h2_data(c, bytes, size);
+    c->busy = true;
+    size_t used = take_bytes(c, bytes, size);
+    c->busy = false;
+    return used;
+}
+
+/* The client sends no more: what is complete is still answered. */
+static void on_eof(struct keel_stream *s)
+{
+    struct http_connection *c = http_connection_of(s);
+    c->eof = true;
+    if (c->h2)
+        keel_stream_finish(s, 0);
+    else if (!c->paused)
+        end_of_input(c);
 }
 
 static void on_drained(struct keel_stream *s)
@@ -149,7 +288,9 @@ static void on_drained(struct keel_stream *s)
         return;
     }
     c->paused = false;
-    keel_stream_resume(s);
+    if (c->x)
+        http_exchange_drained(c->x);
+    go_on(c);
 }
 
 static void on_deadline(struct keel_stream *s)
@@ -169,13 +310,20 @@ static void on_deadline(struct keel_stream *s)
         }
         c->unsent = (uint32_t)pending;
         wait_for(c, WAIT_SEND, w->settings->send_timeout);
+    } else if (c->wait == WAIT_SEND && c->x) {
+        set_deadline(c);
     } else if (c->wait == WAIT_SEND) {
         wait_for(c, WAIT_IDLE, w->settings->keepalive_timeout);
     } else if (c->h1.state != HTTP_H1_BODY && http_h1_in_head(&c->h1)) {
         http_worker_set_clock(w);
-        w->request.head.major = w->request.head.minor = 1;
-        w->request.head.method = HTTP_METHOD_OTHER;
+        w->x->request.head.major = w->x->request.head.minor = 1;
+        w->x->request.head.method = HTTP_METHOD_OTHER;
         respond_bad(c, 408);
+    } else if (is_held(c)) {
+        wait_for(c, WAIT_LATER, w->settings->send_timeout);
+    } else if (c->x) {
+        http_worker_set_clock(w);
+        http_exchange_fail(c->x, 408);
     } else {
         finish(c);
     }
@@ -191,6 +339,10 @@ static void on_open(struct keel_stream *s)
 static void on_close(struct keel_stream *s, enum keel_stream_end why)
 {
     struct http_connection *c = http_connection_of(s);
+    struct http_exchange *x = c->x;
+    c->x = NULL;
+    if (x)
+        http_exchange_gone(x);
     http_serve_h2_stop(c);
     if (c->counted)
         http_worker_disconnect(http_worker_of(c), &s->peer);
@@ -200,6 +352,7 @@ const struct keel_stream_ops http_stream_ops = {
     .name = "http",
     .on_data = on_data,
     .on_open = on_open,
+    .on_eof = on_eof,
     .on_close = on_close,
     .on_drained = on_drained,
     .on_deadline = on_deadline,
@@ -210,8 +363,10 @@ const size_t http_connection_size = sizeof(struct http_connection);
 
 int http_serve_start(struct keel_instance *instance, struct keel_diag *diag)
 {
-    instance->state = http_worker_new(instance);
-    return instance->state ? 0 : keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    struct http_worker *w = NULL;
+    int err = http_worker_new(instance, &w, diag);
+    instance->state = w;
+    return err;
 }
 
 void http_serve_stop(struct keel_instance *instance)
@@ -230,7 +385,7 @@ static int hurry_idle(void *arg, struct keel_connection *connection)
     struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
     if (c->h2)
         http_serve_h2_drain(c);
-    else if (c->wait == WAIT_IDLE && c->h1.state == HTTP_H1_HEAD)
+    else if (c->wait == WAIT_IDLE && c->h1.state == HTTP_H1_HEAD && !c->x)
         wait_for(c, WAIT_IDLE, DRAIN_IDLE);
     return 0;
 }
@@ -253,6 +408,6 @@ void http_serve_connect(struct keel_connection *connection)
 bool http_serve_evictable(struct keel_connection *connection)
 {
     const struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
-    return (c->h2 ? http_serve_h2_is_idle(c) : c->h1.state != HTTP_H1_BODY) &&
+    return (c->h2 ? http_serve_h2_is_idle(c) : c->h1.state != HTTP_H1_BODY && !c->x) &&
            keel_stream_pending(&connection->stream) == 0;
 }

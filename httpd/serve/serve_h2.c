@@ -32,7 +32,9 @@ static void pump(struct http_connection *c)
     struct keel_stream *s = &c->core.stream;
     const uint8_t *bytes;
     while (!h2->full) {
+        c->busy = true;
         ssize_t n = http_h2_send(&h2->core, &bytes);
+        c->busy = false;
         if (n <= 0)
             break;
         h2->written += (uint64_t)n;
@@ -77,7 +79,9 @@ static uint64_t due_of(const struct http_connection *c)
         due = sooner(due, h2->send_ns + settings->send_timeout);
     if (h2->drain_ns > 0)
         due = sooner(due, h2->drain_ns + DRAIN_ROUND);
-    return due < UINT64_MAX ? due : h2->idle_ns + settings->keepalive_timeout;
+    if (due == UINT64_MAX)
+        due = (h2->core.open > 0 ? now_of(c) : h2->idle_ns) + settings->keepalive_timeout;
+    return due;
 }
 
 static void set_deadline(struct http_connection *c)
@@ -90,6 +94,8 @@ static void set_deadline(struct http_connection *c)
 static void end_turn(struct http_connection *c)
 {
     struct http_serve_h2 *h2 = c->h2;
+    if (c->busy)
+        return; /* the end of that call comes here too */
     pump(c);
     if (h2->core.open > 0)
         h2->idle_ns = now_of(c);
@@ -123,44 +129,100 @@ void http_serve_h2_stop(struct http_connection *c)
 {
     if (!c->h2)
         return;
+    c->busy = true;
     http_h2_fini(&c->h2->core);
     keel_free(c->h2);
     c->h2 = NULL;
 }
 
-size_t http_serve_h2_data(struct http_connection *c, const uint8_t *bytes, size_t size)
+/* --- exchanges that handlers keep --- */
+
+static int carry_response(struct http_exchange *x, struct http_response *response)
+{
+    struct http_connection *c = x->connection;
+    int err = http_h2_respond(&c->h2->core, x->stream, &x->request.head, response);
+    end_turn(c);
+    return err;
+}
+
+static void carry_over(struct http_exchange *x)
+{
+    struct http_connection *c = x->connection;
+    http_h2_keep(&c->h2->core, x->stream, NULL);
+}
+
+static const struct http_carrier carrier = {.respond = carry_response, .over = carry_over};
+
+/* --- requests --- */
+
+static void take_request(struct http_connection *c, uint32_t stream)
+{
+    struct http_worker *w = worker_of(c);
+    struct http_exchange *x = w->x;
+    struct http_response response;
+    x->carrier = &carrier;
+    x->connection = c;
+    x->stream = stream;
+    switch (http_worker_answer(w, &response)) {
+    case HTTP_DONE:
+        http_h2_respond(&c->h2->core, stream, &x->request.head, &response);
+        break;
+    case HTTP_LATER:
+        http_h2_keep(&c->h2->core, stream, x);
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_bad(struct http_connection *c, uint32_t stream, unsigned status)
+{
+    struct http_worker *w = worker_of(c);
+    struct http_response response;
+    http_worker_answer_bad(w, status, &response);
+    http_h2_respond(&c->h2->core, stream, &w->x->request.head, &response);
+}
+
+static unsigned take_bytes(struct http_connection *c, const uint8_t *bytes, size_t size)
 {
     struct http_serve_h2 *h2 = c->h2;
     struct http_worker *w = worker_of(c);
-    struct http_request *request = &w->request;
     size_t at = 0, used;
     unsigned requests = 0, status;
     uint32_t stream;
     for (;;) {
-        struct http_response response;
-        enum http_h2_event event = http_h2_read(&h2->core, w->clock.now_ns, &request->head,
-                                                bytes + at, size - at, &used, &stream, &status);
+        w->x->peer = &c->core.stream.peer;
+        w->x->tls = keel_stream_is_tls(&c->core.stream);
+        enum http_h2_event event =
+            http_h2_read(&h2->core, w->host.clock.now_ns, &w->x->request.head, bytes + at,
+                         size - at, &used, &stream, &status);
         at += used;
         if (event == HTTP_H2_NEED)
-            break;
+            return requests;
         if (event == HTTP_H2_CLOSED) {
             if (h2->core.frames.cut)
                 http_worker_count_h2_cut(w);
-            break;
+            return requests;
         }
         requests++;
         if (event == HTTP_H2_REQUEST)
-            http_worker_answer(w, &c->core.stream, &response);
+            take_request(c, stream);
         else
-            http_worker_answer_bad(w, &c->core.stream, status, &response);
-        http_h2_respond(&h2->core, stream, &request->head, &response);
+            take_bad(c, stream, status);
     }
+}
+
+size_t http_serve_h2_data(struct http_connection *c, const uint8_t *bytes, size_t size)
+{
+    c->busy = true;
+    unsigned requests = take_bytes(c, bytes, size);
+    c->busy = false;
     if (requests > 0) {
-        h2->asked = true;
-        http_worker_count_turn(w, requests);
+        c->h2->asked = true;
+        http_worker_count_turn(worker_of(c), requests);
     }
     end_turn(c);
-    return at;
+    return size;
 }
 
 void http_serve_h2_drained(struct http_connection *c)

@@ -189,6 +189,7 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
     if (err)
         return err;
     site->hidden = keel_conf_bool(conf, "hidden");
+    site->max_body = http_max_body_read(conf);
     if (keel_conf_str(conf, "root"))
         site->root = keel_arena_strdup(&s->arena, keel_conf_str(conf, "root"));
     if ((keel_conf_str(conf, "root") && !site->root) ||
@@ -304,6 +305,8 @@ int http_settings_configure(const struct keel_conf *conf, void **settings,
     keel_arena_init(&s->arena, 0);
     read_limits(s, conf);
     int err = read_sites(s, conf, access, diag);
+    if (!err && http_chains_build(&s->arena, &s->sites, &s->handlers) != 0)
+        err = no_memory(diag);
     if (!err)
         err = read_log(s, conf, access, diag);
     if (!err)

@@ -1,30 +1,9 @@
 #include "httpd/serve/worker.h"
 
 #include "common/base/mem.h"
-#include "httpd/handlers/file.h"
-#include "httpd/handlers/redirect.h"
+#include "common/base/clock.h"
+#include "httpd/serve/metrics.h"
 
-enum {
-    M_REQUESTS,
-    M_RESPONSES_1XX,
-    M_RESPONSES_2XX,
-    M_RESPONSES_3XX,
-    M_RESPONSES_4XX,
-    M_RESPONSES_5XX,
-    M_BYTES,
-    M_CACHE_HITS,
-    M_CACHE_MISSES,
-    M_CACHE_BYTES,
-    M_CACHE_ENTRIES,
-    M_LOG_LINES,
-    M_LOG_LOST,
-    M_DENIED,
-    M_LIMITED_REQUESTS,
-    M_LIMITED_CONNECTIONS,
-    M_SECONDS,
-    M_H2_CONNECTIONS,
-    M_H2_CUT,
-};
 const struct keel_metric http_metrics[] = {
     {"httpd_requests_total", KEEL_COUNTER, NULL, "Requests whose head was read."},
     {"httpd_responses_total", KEEL_COUNTER, "class=\"1xx\"", "Responses by class of status."},
@@ -58,108 +37,115 @@ const struct keel_metric http_metrics[] = {
 /* Clients that a table has room for: 1 MiB of which only what is used is touched. */
 #define CLIENTS 65536
 
-struct http_worker *http_worker_new(struct keel_instance *instance)
+static void refresh_clock(struct http_clock *clock)
 {
-    struct http_worker *w = keel_calloc(1, sizeof *w);
-    if (!w)
-        return NULL;
-    w->instance = instance;
-    w->settings = instance->settings;
-    w->offload = keel_offload_new(instance->loop, 0, 0);
+    http_worker_set_clock(KEEL_CONTAINER(clock, struct http_worker, host.clock));
+}
+
+static void on_over(struct http_host *host, struct http_exchange *x);
+
+/* What is allocated. */
+static int fill(struct http_worker *w, struct keel_diag *diag)
+{
     const struct http_access_log_options log = {.format = w->settings->log,
                                                 .buffer = w->settings->log_buffer,
-                                                .loop = instance->loop,
+                                                .loop = w->instance->loop,
                                                 .pool = w->offload,
-                                                .metrics = &instance->metrics,
-                                                .written = M_LOG_LINES,
-                                                .lost = M_LOG_LOST};
+                                                .metrics = &w->instance->metrics,
+                                                .written = HTTP_M_LOG_LINES,
+                                                .lost = HTTP_M_LOG_LOST};
     const struct http_h2_limits limits = {.head = w->settings->head,
                                           .streams = w->settings->max_streams,
                                           .discard = w->settings->discard};
-    http_cache_init(&w->cache, &w->settings->cache, w->offload);
-    http_request_init(&w->request);
-    if (http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload ||
+    w->x = http_exchange_new(&w->host);
+    if (http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload || !w->x ||
         (log.format && http_access_log_init(&w->log, &log) != 0) ||
-        (w->settings->limited && keel_clients_init(&w->rates, CLIENTS) != 0) ||
-        (w->settings->client_connections && keel_clients_init(&w->connections, CLIENTS) != 0)) {
+        (w->settings->client_connections && keel_clients_init(&w->connections, CLIENTS) != 0))
+        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return http_chains_start(&w->settings->handlers, &w->host, &w->cache, diag);
+}
+
+int http_worker_new(struct keel_instance *instance, struct http_worker **out,
+                    struct keel_diag *diag)
+{
+    struct http_worker *w = keel_calloc(1, sizeof *w);
+    if (!w)
+        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    http_host_init(&w->host);
+    w->instance = instance;
+    w->settings = instance->settings;
+    w->offload = keel_offload_new(instance->loop, 0, 0);
+    w->host.loop = instance->loop;
+    w->host.offload = w->offload;
+    w->host.instance = instance;
+    w->host.on_over = on_over;
+    w->host.clock.refresh = refresh_clock;
+    http_cache_init(&w->cache, &w->settings->cache, w->offload);
+    int err = fill(w, diag);
+    if (err)
         http_worker_free(w);
-        return NULL;
-    }
-    return w;
+    else
+        *out = w;
+    return err;
 }
 
 void http_worker_free(struct http_worker *w)
 {
     keel_offload_free(w->offload);
+    http_chains_stop(&w->settings->handlers, &w->host);
     http_access_log_fini(&w->log);
-    keel_clients_fini(&w->rates);
     keel_clients_fini(&w->connections);
     http_h2_shared_fini(&w->h2);
     http_cache_fini(&w->cache);
-    http_request_fini(&w->request);
+    if (w->x)
+        http_exchange_free(w->x);
+    http_host_fini(&w->host);
     keel_free(w);
 }
 
 void http_worker_set_clock(struct http_worker *w)
 {
-    http_clock_set(&w->clock, keel_loop_realtime(w->instance->loop),
+    http_clock_set(&w->host.clock, keel_loop_realtime(w->instance->loop),
                    keel_loop_now(w->instance->loop));
 }
 
 /* --- requests --- */
 
-/* The location's redirect: its target instead of the prefix, the rest of the path behind it. */
-static void respond_redirect(struct http_request *request, struct http_response *response)
-{
-    const struct http_location *location = request->location;
-    struct keel_str rest = {request->path.p + location->prefix.n,
-                            request->path.n - location->prefix.n};
-    http_redirect_respond(request, response, location->redirect, location->redirect_to, rest);
-}
-
 static void count_response(struct http_worker *w, const struct http_response *response)
 {
     struct keel_metrics *m = &w->instance->metrics;
-    keel_metric_add(m, M_RESPONSES_1XX + response->status / 100 - 1, 1);
-    keel_metric_add(m, M_BYTES, response->head.n + 2 + response->body.n + response->file_size);
+    if (response->status == 0)
+        return; /* the client left before there was an answer */
+    keel_metric_add(m, HTTP_M_RESPONSES_1XX + response->status / 100 - 1, 1);
+    keel_metric_add(m, HTTP_M_BYTES, response->head.n + 2 + response->body.n + response->file_size);
 }
 
 /* request NULL: what came could not be read as one. */
-static void log_response(struct http_worker *w, const struct keel_stream *stream,
-                         const struct http_request *request, const struct http_response *response)
+static void log_response(struct http_worker *w, const struct http_exchange *x,
+                         const struct http_request *request, const struct http_response *response,
+                         uint64_t began_ns)
 {
     if (!w->settings->log)
         return;
-    struct http_log_record record = {.request = request,
-                                     .response = response,
-                                     .peer = &stream->peer,
-                                     .tls = keel_stream_is_tls(stream)};
+    struct http_log_record record = {
+        .request = request, .response = response, .peer = x->peer, .tls = x->tls};
     if (w->settings->log->times_requests)
-        record.duration_ns = keel_clock_monotonic() - w->clock.now_ns;
-    http_access_log_add(&w->log, &record, w->clock.second);
+        record.duration_ns = keel_clock_monotonic() - began_ns;
+    http_access_log_add(&w->log, &record, w->host.clock.second);
 }
 
-/* May the peer ask here, and now? False: it was answered. */
-static bool admit(struct http_worker *w, const struct keel_addr *peer,
-                  struct http_response *response)
+/* An exchange that was kept is over. */
+static void on_over(struct http_host *host, struct http_exchange *x)
 {
-    struct http_request *request = &w->request;
-    const struct http_access *access = request->location->access;
-    uint64_t wait_ns;
-    if (!http_access_allows(access, peer)) {
-        keel_metric_add(&w->instance->metrics, M_DENIED, 1);
-        http_response_plain(response, request, 403, KEEL_STR(""));
-        return false;
-    }
-    if (access->rate.interval_ns == 0 ||
-        keel_clients_take(&w->rates, peer, &access->rate, w->clock.now_ns, &wait_ns))
-        return true;
-    keel_metric_add(&w->instance->metrics, M_LIMITED_REQUESTS, 1);
-    char *field =
-        keel_arena_printf(&request->arena, "Retry-After: %llu\r\n",
-                          (unsigned long long)(wait_ns + KEEL_NS_PER_S - 1) / KEEL_NS_PER_S);
-    http_response_plain(response, request, 429, field ? keel_str(field) : KEEL_STR(""));
-    return false;
+    struct http_worker *w = KEEL_CONTAINER(host, struct http_worker, host);
+    const struct http_response response = {.status = x->status,
+                                           .head = {"", x->head_sent > 2 ? x->head_sent - 2 : 0},
+                                           .file_size = x->body_sent};
+    http_worker_set_clock(w);
+    count_response(w, &response);
+    keel_metric_observe(&w->instance->metrics, HTTP_M_SECONDS,
+                        keel_clock_monotonic() - x->began_ns);
+    log_response(w, x, &x->request, &response, x->began_ns);
 }
 
 bool http_worker_connect(struct http_worker *w, const struct keel_addr *peer, bool *counted)
@@ -171,7 +157,7 @@ bool http_worker_connect(struct http_worker *w, const struct keel_addr *peer, bo
         keel_clients_enter(&w->connections, peer, w->settings->client_connections);
     *counted = how == KEEL_ADMIT;
     if (how == KEEL_REFUSE)
-        keel_metric_add(&w->instance->metrics, M_LIMITED_CONNECTIONS, 1);
+        keel_metric_add(&w->instance->metrics, HTTP_M_LIMITED_CONNECTIONS, 1);
     return how != KEEL_REFUSE;
 }
 
@@ -180,59 +166,73 @@ void http_worker_disconnect(struct http_worker *w, const struct keel_addr *peer)
     keel_clients_leave(&w->connections, peer);
 }
 
-void http_worker_answer(struct http_worker *w, const struct keel_stream *stream,
-                        struct http_response *response)
+/* The handler kept the worker's exchange: it needs another one. */
+static enum http_verdict let_go(struct http_worker *w, struct http_exchange *x)
 {
-    struct http_request *request = &w->request;
-    *response = (struct http_response){0};
-    keel_metric_add(&w->instance->metrics, M_REQUESTS, 1);
-    int err = http_request_prepare(request, &w->settings->sites, &w->clock);
-    if (err < 0)
-        http_response_plain(response, request, (unsigned)-err, KEEL_STR(""));
-    else if (request->location->access && !admit(w, &stream->peer, response))
-        ; /* it was answered */
-    else if (request->location->redirect)
-        respond_redirect(request, response);
-    else
-        http_file_respond(&w->cache, request, response);
-    count_response(w, response);
-    log_response(w, stream, request, response);
+    if (!x->over) {
+        struct http_exchange *next = http_exchange_new(&w->host);
+        if (next) {
+            w->x = next;
+            return HTTP_LATER;
+        }
+        http_exchange_deny(x);
+    }
+    on_over(&w->host, x);
+    http_exchange_free(x);
+    w->x = http_exchange_new(&w->host); /* the one that was just freed, at least */
+    return HTTP_NEXT;
 }
 
-void http_worker_answer_bad(struct http_worker *w, const struct keel_stream *stream,
-                            unsigned status, struct http_response *response)
+enum http_verdict http_worker_answer(struct http_worker *w, struct http_response *response)
 {
+    struct http_exchange *x = w->x;
+    struct http_request *request = &x->request;
     *response = (struct http_response){0};
-    keel_arena_reset(&w->request.arena);
-    w->request.clock = &w->clock;
-    w->request.site = NULL;
-    w->request.location = NULL;
-    w->request.head.keep_alive = false;
-    http_response_plain(response, &w->request, status, KEEL_STR(""));
+    keel_metric_add(&w->instance->metrics, HTTP_M_REQUESTS, 1);
+    int err = http_request_prepare(request, &w->settings->sites, &w->host.clock);
+    if (err < 0)
+        http_response_plain(response, request, (unsigned)-err, KEEL_STR(""));
+    else if (http_exchange_run(x, response) == HTTP_LATER)
+        return let_go(w, x);
     count_response(w, response);
-    log_response(w, stream, NULL, response);
+    log_response(w, x, request, response, w->host.clock.now_ns);
+    return HTTP_DONE;
+}
+
+void http_worker_answer_bad(struct http_worker *w, unsigned status, struct http_response *response)
+{
+    struct http_request *request = &w->x->request;
+    *response = (struct http_response){0};
+    keel_arena_reset(&request->arena);
+    request->clock = &w->host.clock;
+    request->site = NULL;
+    request->location = NULL;
+    request->head.keep_alive = false;
+    http_response_plain(response, request, status, KEEL_STR(""));
+    count_response(w, response);
+    log_response(w, w->x, NULL, response, w->host.clock.now_ns);
 }
 
 void http_worker_count_h2(struct http_worker *w)
 {
-    keel_metric_add(&w->instance->metrics, M_H2_CONNECTIONS, 1);
+    keel_metric_add(&w->instance->metrics, HTTP_M_H2_CONNECTIONS, 1);
 }
 
 void http_worker_count_h2_cut(struct http_worker *w)
 {
-    keel_metric_add(&w->instance->metrics, M_H2_CUT, 1);
+    keel_metric_add(&w->instance->metrics, HTTP_M_H2_CUT, 1);
 }
 
 void http_worker_count_turn(struct http_worker *w, unsigned requests)
 {
     struct keel_metrics *m = &w->instance->metrics;
-    uint64_t ns = keel_clock_monotonic() - w->clock.now_ns;
+    uint64_t ns = keel_clock_monotonic() - w->host.clock.now_ns;
     for (unsigned i = 0; i < requests; i++)
-        keel_metric_observe(m, M_SECONDS, ns / requests);
-    keel_metric_set(m, M_CACHE_HITS, w->cache.hits);
-    keel_metric_set(m, M_CACHE_MISSES, w->cache.misses);
-    keel_metric_set(m, M_CACHE_BYTES, w->cache.memory);
-    keel_metric_set(m, M_CACHE_ENTRIES, w->cache.entries);
+        keel_metric_observe(m, HTTP_M_SECONDS, ns / requests);
+    keel_metric_set(m, HTTP_M_CACHE_HITS, w->cache.hits);
+    keel_metric_set(m, HTTP_M_CACHE_MISSES, w->cache.misses);
+    keel_metric_set(m, HTTP_M_CACHE_BYTES, w->cache.memory);
+    keel_metric_set(m, HTTP_M_CACHE_ENTRIES, w->cache.entries);
 }
 
 /* --- commands --- */

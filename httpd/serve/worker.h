@@ -12,33 +12,33 @@
 #include "httpd/serve/settings.h"
 
 struct http_worker {
+    struct http_host host;
     struct keel_instance *instance;
     const struct http_settings *settings;
+    struct http_exchange *x; /* of the request that is being answered; used again and again */
     struct http_cache cache;
     struct keel_offload *offload;
     struct http_access_log log;
-    struct keel_clients rates, connections; /* items NULL: nothing is limited */
+    struct keel_clients connections; /* items NULL: nothing is limited */
     struct http_h2_shared h2;
-    struct http_clock clock;
-    struct http_request request; /* the one that is being answered */
 };
-extern const struct keel_metric http_metrics[];
 extern const struct keel_command http_commands[];
 
-/* Returns new; NULL: no memory. */
-struct http_worker *http_worker_new(struct keel_instance *instance);
+/* Returns new in *out. 0, or an error with diag. */
+int http_worker_new(struct keel_instance *instance, struct http_worker **out,
+                    struct keel_diag *diag);
 void http_worker_free(struct http_worker *w);
 /* Takes the loop's time, for the requests of this turn. */
 void http_worker_set_clock(struct http_worker *w);
 
-/* Answers the request whose head is in w->request and which came over the stream. The response
- * borrows from w until the next one is answered; it is counted and logged as sent. */
-void http_worker_answer(struct http_worker *w, const struct keel_stream *stream,
-                        struct http_response *response);
+/* Answers the request whose head is in w->x, which knows its carrier, connection and peer.
+ * HTTP_DONE: the response borrows from w until the next one is answered; it is counted and logged
+ * as sent. HTTP_LATER: what was w->x is kept by a handler and the caller's to carry; HTTP_NEXT: it
+ * was, and is over already, answered through its carrier. */
+enum http_verdict http_worker_answer(struct http_worker *w, struct http_response *response);
 /* The answer to what could not be read as a request. Only method, minor and keep_alive of
- * w->request.head need be there. */
-void http_worker_answer_bad(struct http_worker *w, const struct keel_stream *stream,
-                            unsigned status, struct http_response *response);
+ * w->x->request.head need be there. */
+void http_worker_answer_bad(struct http_worker *w, unsigned status, struct http_response *response);
 /* A connection speaks HTTP/2; it was cut off because it asked for too much. */
 void http_worker_count_h2(struct http_worker *w);
 void http_worker_count_h2_cut(struct http_worker *w);

@@ -111,6 +111,26 @@ static void take_content(struct http_body *body, const uint8_t *bytes, size_t si
     body->left -= n;
 }
 
+static bool in_trailer(const struct http_body *body)
+{
+    return body->state >= CHUNK_TRAILER && body->state <= CHUNK_TRAILER_LF;
+}
+
+/* A piece of the trailer section; empty when what comes is the line that ends it. */
+static int take_trailer(struct http_body *body, const uint8_t *bytes, size_t size, size_t *used,
+                        struct keel_str *piece)
+{
+    size_t from = *used;
+    while (*used < size && in_trailer(body)) {
+        int err = trailer_byte(body, bytes[(*used)++]);
+        if (err != 0)
+            return err;
+    }
+    *piece = (struct keel_str){(const char *)bytes + from,
+                               *used - from - (body->state == CHUNK_LAST_LF)};
+    return 0;
+}
+
 int http_body_read(struct http_body *body, const uint8_t *bytes, size_t size, size_t *used,
                    struct keel_str *content)
 {
@@ -126,6 +146,12 @@ int http_body_read(struct http_body *body, const uint8_t *bytes, size_t size, si
             if (body->left == 0)
                 body->state = CHUNK_CONTENT_CR;
             return 0;
+        }
+        if (body->trailers && in_trailer(body)) {
+            int err = take_trailer(body, bytes, size, used, content);
+            if (err != 0 || content->n > 0)
+                return err ? err : HTTP_BODY_TRAILER;
+            continue;
         }
         int err = framing_byte(body, bytes[(*used)++]);
         if (err != 0)

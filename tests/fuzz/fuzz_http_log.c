@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     static struct http_site site = {.name = {"s", 1}, .root_fd = -1};
     static const struct http_sites sites = {.items = &site, .count = 1};
     static struct http_request request;
-    static const struct http_clock clock = {.second = 1760000000};
+    static struct http_clock clock = {.second = 1760000000};
     const struct http_response response = {.status = 200};
     const uint8_t *nul = size > 0 ? memchr(bytes, 0, size) : NULL;
     size_t format_size = nul ? (size_t)(nul - bytes) : size;

@@ -14,6 +14,9 @@ tests_unit_httpd_test_httpd_SOURCES = \
 	tests/unit/httpd/test_h2.c \
 	tests/support/h2_client.c \
 	tests/support/h2_client.h \
+	tests/support/http_server.c \
+	tests/support/http_server.h \
+	tests/unit/httpd/test_exchange.c \
 	tests/unit/httpd/test_file.c \
 	tests/unit/httpd/test_access.c \
 	tests/unit/httpd/test_log.c \

@@ -15,6 +15,7 @@ Suite *log_suite(void);
 Suite *settings_suite(void);
 Suite *serve_suite(void);
 Suite *corpus_suite(void);
+Suite *exchange_suite(void);
 
 int main(void)
 {
@@ -34,6 +35,7 @@ int main(void)
         settings_suite,
         serve_suite,
         corpus_suite,
+        exchange_suite,
     };
     return unit_main(suites, sizeof suites / sizeof *suites);
 }

@@ -9,156 +9,35 @@
 #include "common/service/host.h"
 #include "common/service/options.h"
 #include "httpd/options.h"
+#include "httpd/serve/metrics.h"
 #include "httpd/serve/serve.h"
 #include "httpd/serve/settings.h"
 #include "httpd/serve/worker.h"
 #include "tests/support/h2_client.h"
+#include "tests/support/http_server.h"
 #include "tests/support/unit.h"
 
-static struct keel_protocol httpd; /* as main.c has it */
-static struct keel_loop *loop;
-static struct keel_host *host;
-static void *settings;
-static struct keel_endpoints endpoints;
-static struct keel_metrics metrics;
-static char folder[] = "/tmp/keel-test-XXXXXX";
 static bool drained;
-
-static int configure(const char *text, struct keel_diag *diag)
-{
-    struct keel_conf *conf = NULL;
-    const struct keel_conf_source source = {.file = "httpd.conf", .text = text};
-    struct keel_option *rows = keel_options_join(&httpd);
-    int err = keel_conf_load(rows, &source, &conf, diag);
-    if (!err)
-        err = http_settings_configure(conf, &settings, &endpoints, NULL, diag);
-    keel_conf_free(conf);
-    keel_free(rows);
-    return err;
-}
 
 static void set_up(void)
 {
-    char text[1024];
-    struct keel_diag diag = {""};
-    httpd = (struct keel_protocol){KEEL_PROTOCOL,
-                                   .name = "httpd",
-                                   .options = http_options,
-                                   .metrics = http_metrics,
-                                   .start = http_serve_start,
-                                   .drain = http_serve_drain,
-                                   .stop = http_serve_stop,
-                                   .connection_size = http_connection_size,
-                                   .stream = &http_stream_ops,
-                                   .on_connect = http_serve_connect,
-                                   .evictable = http_serve_evictable};
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(text, sizeof text, "%s/a.txt", folder);
-    FILE *f = fopen(text, "w");
-    fputs("hello", f);
-    fclose(f);
-    snprintf(text, sizeof text, "%s/large", folder);
-    f = fopen(text, "w");
+    static char large[1000001], middle[40001];
+    server_folder();
+    server_file("a.txt", "hello");
     for (unsigned i = 0; i < 100000; i++)
-        fprintf(f, "%09u\n", i);
-    fclose(f);
-    snprintf(text, sizeof text, "%s/middle", folder);
-    f = fopen(text, "w");
-    for (unsigned i = 0; i < 4000; i++)
-        fprintf(f, "%09u\n", i);
-    fclose(f);
-    snprintf(text, sizeof text,
-             "listen = \"127.0.0.1:0\"\nheader-timeout = 1s\nbody-timeout = 1s\n"
-             "keepalive-timeout = 2s\nsend-timeout = 1s\nmax-discarded-body = 1k\n"
-             "site \"a\" { root = \"%s\"\n location \"/old/\" { redirect = \"302 /new/\" } }\n",
-             folder);
-    ck_assert_msg(configure(text, &diag) == 0, "%s", diag.text);
-    ck_assert_int_eq(keel_metrics_new_private(http_metrics, &metrics), 0);
-    loop = keel_loop_new();
-    struct keel_host_options options = {.loop = loop,
-                                        .protocol = &httpd,
-                                        .settings = settings,
-                                        .endpoints = endpoints.items,
-                                        .endpoint_count = endpoints.count,
-                                        .state_dir = "/tmp",
-                                        .workers = 1,
-                                        .metrics = metrics,
-                                        .active = true};
-    ck_assert_int_eq(keel_host_new(&options, &host, &diag), 0);
+        sprintf(large + 10 * i, "%09u\n", i);
+    server_file("large", large);
+    memcpy(middle, large, 40000);
+    server_file("middle", middle);
+    server_start("listen = \"127.0.0.1:0\"\nheader-timeout = 1s\nbody-timeout = 1s\n"
+                 "keepalive-timeout = 2s\nsend-timeout = 1s\nmax-discarded-body = 1k\n"
+                 "site \"a\" { root = \"%s\"\n location \"/old/\" { redirect = \"302 /new/\" } }\n",
+                 NULL);
 }
 
 static void tear_down(void)
 {
-    char command[64];
-    keel_host_free(host);
-    keel_loop_free(loop);
-    keel_metrics_free_private(&metrics);
-    http_settings_free(settings);
-    keel_free(endpoints.items);
-    endpoints = (struct keel_endpoints){0};
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0);
-}
-
-/* The client's end of a new connection. */
-static int client(void)
-{
-    int pair[2];
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-    keel_host_take_connection(host, 0, pair[0]);
-    return pair[1];
-}
-
-static void turns(unsigned n)
-{
-    while (n-- > 0)
-        ck_assert_int_eq(keel_loop_turn(loop, KEEL_NS_PER_MS), 0);
-}
-
-static void send_text(int fd, const char *text, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, text, size);
-        if (n < 0)
-            turns(1);
-        else
-            text += n, size -= (size_t)n;
-    }
-}
-
-static char received[1 << 21];
-static size_t received_size;
-static bool closed;
-
-/* Reads what comes until the server closes or nothing comes any more. */
-static const char *answer(int fd)
-{
-    received_size = 0;
-    closed = false;
-    for (unsigned quiet = 0; quiet < 20 && !closed;) {
-        turns(1);
-        ssize_t n = read(fd, received + received_size, sizeof received - 1 - received_size);
-        closed = n == 0;
-        quiet = n > 0 ? 0 : quiet + 1;
-        received_size += n > 0 ? (size_t)n : 0;
-    }
-    received[received_size] = '\0';
-    return received;
-}
-
-static const char *exchange(int fd, const char *text)
-{
-    send_text(fd, text, strlen(text));
-    return answer(fd);
-}
-
-static unsigned count(const char *text, const char *what)
-{
-    unsigned n = 0;
-    for (text = strstr(text, what); text; text = strstr(text + 1, what))
-        n++;
-    return n;
+    server_stop();
 }
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -1,0 +1,357 @@
+#include "httpd/request/exchange.h"
+
+#include "common/base/err.h"
+
+#define SPARES_MAX 32
+
+/* --- life --- */
+
+void http_host_init(struct http_host *host)
+{
+    *host = (struct http_host){.loop = NULL};
+    keel_list_init(&host->kept);
+}
+
+void http_host_fini(struct http_host *host)
+{
+    while (host->spare) {
+        struct http_exchange *x = host->spare;
+        host->spare = x->next;
+        http_request_fini(&x->request);
+        keel_free(x);
+    }
+    host->spares = 0;
+}
+
+struct http_exchange *http_exchange_new(struct http_host *host)
+{
+    struct http_exchange *x = host->spare;
+    if (x) {
+        host->spare = x->next;
+        host->spares--;
+        return x;
+    }
+    x = keel_malloc(sizeof *x);
+    if (!x)
+        return NULL;
+    *x = (struct http_exchange){.host = host};
+    http_request_init(&x->request);
+    keel_list_init(&x->node);
+    return x;
+}
+
+/* As good as new, with warm memory. */
+static void clear(struct http_exchange *x)
+{
+    keel_list_remove(&x->node);
+    keel_arena_reset(&x->request.arena);
+    x->state = NULL;
+    x->trailers = (struct keel_str){NULL, 0};
+    keel_buf_fini(&x->trailer);
+    x->connection = NULL;
+    x->body_taken = x->head_sent = x->body_sent = 0;
+    x->status = 0;
+    x->content = HTTP_CONTENT_NONE;
+    x->answer = HTTP_ANSWER_NONE;
+    x->kept = x->over = x->gone = x->end_due = false;
+}
+
+void http_exchange_free(struct http_exchange *x)
+{
+    struct http_host *host = x->host;
+    clear(x);
+    if (host->spares >= SPARES_MAX) {
+        http_request_fini(&x->request);
+        keel_free(x);
+        return;
+    }
+    x->next = host->spare;
+    host->spare = x;
+    host->spares++;
+}
+
+static struct keel_str moved(struct keel_str text, const uint8_t *from, size_t size,
+                             const uint8_t *to)
+{
+    const uint8_t *p = (const uint8_t *)text.p;
+    if (p >= from && p < from + size)
+        text.p = (const char *)to + (p - from);
+    return text;
+}
+
+/* Gives the exchange memory of its own. 0 or KEEL_ENOMEM. */
+static int keep(struct http_exchange *x)
+{
+    struct http_request *request = &x->request;
+    const uint8_t *from = request->head.bytes;
+    size_t size = request->head.size;
+    if (x->kept)
+        return 0;
+    uint8_t *to = keel_arena_memdup(&request->arena, from, size);
+    if (!to)
+        return KEEL_ENOMEM;
+    request->head.bytes = to;
+    request->path = moved(request->path, from, size, to);
+    request->query = moved(request->query, from, size, to);
+    request->user = moved(request->user, from, size, to);
+    x->address = *x->peer;
+    x->peer = &x->address;
+    x->content = request->head.body == HTTP_BODY_NONE ? HTTP_CONTENT_NONE : HTTP_CONTENT_HELD;
+    x->began_ns = x->host->clock.now_ns;
+    x->kept = true;
+    keel_list_push_back(&x->host->kept, &x->node);
+    return 0;
+}
+
+/* --- calls into the handler --- */
+
+/* Nothing happens to x inside; what is due then happens in `leave`. */
+static void enter(struct http_exchange *x)
+{
+    x->depth++;
+}
+
+static void tell_end(struct http_exchange *x)
+{
+    x->end_due = false;
+    x->content = HTTP_CONTENT_NONE;
+    x->depth++;
+    x->step->handler->on_content(x, NULL, 0);
+    x->depth--;
+}
+
+static void tell_gone(struct http_exchange *x)
+{
+    if (!x->gone)
+        return;
+    x->gone = false;
+    x->depth++;
+    x->step->handler->on_gone(x);
+    x->depth--;
+}
+
+/* The outermost call ends. */
+static void leave(struct http_exchange *x)
+{
+    if (--x->depth > 0)
+        return;
+    if (x->end_due && !x->over && x->content == HTTP_CONTENT_READ)
+        tell_end(x);
+    if (!x->over)
+        return;
+    tell_gone(x);
+    x->host->on_over(x->host, x);
+    if (x->connection)
+        x->carrier->over(x);
+    http_exchange_free(x);
+}
+
+/* The handler has had its last word: on_gone is not called. */
+static void end(struct http_exchange *x)
+{
+    x->answer = HTTP_ANSWER_ENDED;
+    x->content = HTTP_CONTENT_NONE;
+    x->over = true;
+}
+
+static int send_whole(struct http_exchange *x, struct http_response *response)
+{
+    x->status = (uint16_t)response->status;
+    x->head_sent = response->head.n + 2;
+    x->body_sent = response->body.n + response->file_size;
+    return x->connection ? x->carrier->respond(x, response) : KEEL_EOF;
+}
+
+/* Ends it over the handler's head. status 0: there is nobody to answer. */
+static void fail(struct http_exchange *x, unsigned status, bool close)
+{
+    if (x->over)
+        return;
+    unsigned answer = x->answer;
+    end(x);
+    x->gone = true;
+    if (!x->connection || status == 0)
+        return;
+    if (answer == HTTP_ANSWER_NONE) {
+        struct http_response response = {.status = 0};
+        http_response_plain(&response, &x->request, status, KEEL_STR(""));
+        response.close = response.close || close;
+        send_whole(x, &response);
+    } else {
+        x->carrier->abort(x);
+    }
+}
+
+/* --- the chain --- */
+
+/* Runs from x->step on. */
+static enum http_verdict run(struct http_exchange *x, struct http_response *response)
+{
+    enum http_verdict verdict;
+    for (; x->step->handler; x->step++) {
+        const struct http_step *step = x->step;
+        verdict =
+            step->handler->respond(x, x->host->states[step->number], step->settings, response);
+        if (verdict != HTTP_NEXT)
+            return verdict;
+    }
+    http_response_plain(response, &x->request, 404, KEEL_STR(""));
+    return HTTP_DONE;
+}
+
+void http_exchange_deny(struct http_exchange *x)
+{
+    x->depth++;
+    fail(x, 503, true);
+    x->depth--;
+    tell_gone(x);
+}
+
+enum http_verdict http_exchange_run(struct http_exchange *x, struct http_response *response)
+{
+    const struct http_step *steps = x->request.location->steps;
+    x->step = steps ? steps : x->host->plain;
+    x->depth = 1;
+    enum http_verdict verdict = run(x, response);
+    if (verdict == HTTP_LATER && keep(x) != 0)
+        fail(x, 503, true);
+    x->depth = 0;
+    if (verdict == HTTP_LATER && x->end_due && !x->over && x->content == HTTP_CONTENT_READ)
+        tell_end(x);
+    if (verdict == HTTP_LATER)
+        tell_gone(x);
+    return verdict;
+}
+
+int http_exchange_next(struct http_exchange *x)
+{
+    struct http_response response = {.status = 0};
+    if (x->over || x->answer != HTTP_ANSWER_NONE)
+        return KEEL_EOF;
+    enter(x);
+    x->step++;
+    x->state = NULL;
+    if (run(x, &response) == HTTP_DONE) {
+        end(x);
+        send_whole(x, &response);
+    }
+    leave(x);
+    return 0;
+}
+
+/* --- the request's body --- */
+
+int http_exchange_read(struct http_exchange *x, uint64_t limit)
+{
+    const struct http_head *head = &x->request.head;
+    int err = 0;
+    if (x->over)
+        return KEEL_EOF;
+    enter(x);
+    x->body_limit = limit > 0 ? limit : http_max_body(x->request.site, x->request.location);
+    if (keep(x) != 0) {
+        fail(x, 503, true);
+        err = KEEL_ENOMEM;
+    } else if (head->body == HTTP_BODY_LENGTH && head->content_length > x->body_limit) {
+        fail(x, 413, false);
+        err = KEEL_ELIMIT;
+    } else if (x->content == HTTP_CONTENT_NONE) {
+        x->content = HTTP_CONTENT_READ;
+        x->end_due = true;
+    } else if (x->content == HTTP_CONTENT_HELD) {
+        bool proceed = head->expect_continue && x->answer == HTTP_ANSWER_NONE;
+        x->request.head.expect_continue = false;
+        x->content = HTTP_CONTENT_READ;
+        x->carrier->read(x, proceed);
+    }
+    leave(x);
+    return err;
+}
+
+void http_exchange_pause(struct http_exchange *x)
+{
+    if (x->content == HTTP_CONTENT_READ)
+        x->content = HTTP_CONTENT_PAUSED;
+}
+
+void http_exchange_resume(struct http_exchange *x)
+{
+    if (x->content != HTTP_CONTENT_PAUSED || x->over)
+        return;
+    enter(x);
+    x->content = HTTP_CONTENT_READ;
+    if (!x->end_due && x->connection)
+        x->carrier->read(x, false);
+    leave(x);
+}
+
+void http_exchange_content(struct http_exchange *x, const void *bytes, size_t n)
+{
+    enter(x);
+    x->body_taken += n;
+    if (x->body_taken > x->body_limit)
+        fail(x, 413, false);
+    else
+        x->step->handler->on_content(x, bytes, n);
+    leave(x);
+}
+
+void http_exchange_trailer(struct http_exchange *x, struct keel_str piece)
+{
+    enter(x);
+    if (keel_buf_append(&x->trailer, piece.p, piece.n) != 0)
+        fail(x, 503, true);
+    leave(x);
+}
+
+void http_exchange_content_end(struct http_exchange *x)
+{
+    enter(x);
+    x->end_due = true;
+    x->trailers =
+        (struct keel_str){(char *)keel_buf_bytes(&x->trailer), keel_buf_size(&x->trailer)};
+    leave(x);
+}
+
+/* --- the answer --- */
+
+int http_exchange_respond(struct http_exchange *x, struct http_response *response)
+{
+    int err = 0;
+    if (x->over || x->answer != HTTP_ANSWER_NONE)
+        return KEEL_EOF;
+    enter(x);
+    if (keep(x) == 0) {
+        end(x);
+        send_whole(x, response);
+    } else {
+        fail(x, 503, true);
+        err = KEEL_ENOMEM;
+    }
+    leave(x);
+    return err;
+}
+
+void http_exchange_drained(struct http_exchange *x)
+{
+    if (x->over || !x->step->handler->on_drained)
+        return;
+    enter(x);
+    x->step->handler->on_drained(x);
+    leave(x);
+}
+
+void http_exchange_gone(struct http_exchange *x)
+{
+    enter(x);
+    x->connection = NULL;
+    fail(x, 0, true);
+    leave(x);
+}
+
+void http_exchange_fail(struct http_exchange *x, unsigned status)
+{
+    enter(x);
+    fail(x, status, true);
+    leave(x);
+}

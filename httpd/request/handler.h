@@ -1,0 +1,141 @@
+/*
+ * Handlers: what answers requests. Every built-in one is written to this interface, and so are
+ * modules (doc/examples/hello_module.c), for which this is the one header.
+ *
+ * A location is compiled to a chain of steps. A step answers at once (HTTP_DONE), passes the
+ * request on (HTTP_NEXT), or keeps the exchange (HTTP_LATER) and answers when it can: it may read
+ * the request's body, and send a whole response or one piece by piece. Everything happens on the
+ * loop of one worker, which must never wait.
+ */
+#ifndef HTTPD_REQUEST_HANDLER_H
+#define HTTPD_REQUEST_HANDLER_H
+
+#include "common/base/addr.h"
+#include "common/base/buf.h"
+#include "common/base/list.h"
+#include "httpd/request/request.h"
+
+#define HTTP_ABI_MAJOR 1
+#define HTTP_ABI_MINOR 0
+
+struct keel_access;
+struct keel_instance;
+struct keel_loop;
+struct keel_offload;
+struct http_carrier; /* request/exchange.h */
+struct http_exchange;
+
+enum http_verdict {
+    HTTP_DONE,  /* *response is the whole answer */
+    HTTP_NEXT,  /* the next step of the location decides */
+    HTTP_LATER, /* the exchange is the handler's until it ends it, or on_gone */
+};
+
+/* What a worker is to handlers. */
+struct http_host {
+    struct keel_loop *loop;
+    struct keel_offload *offload; /* threads for work that may block */
+    struct keel_instance *instance;
+    struct http_clock clock;
+    /* private */
+    const struct http_step *plain; /* of locations without steps */
+    void **states;                 /* what `start` of each handler left, by its number */
+    unsigned started;              /* handlers whose start was called */
+    struct keel_list kept;         /* exchanges that handlers keep */
+    struct http_exchange *spare;   /* exchanges for use again, warm */
+    unsigned spares;
+    /* An exchange that was kept is over: x->status, x->head_sent and x->body_sent say how. */
+    void (*on_over)(struct http_host *host, struct http_exchange *x);
+};
+
+/* One request and its answer, from the end of the head to the log line. */
+struct http_exchange {
+    struct http_request request; /* HTTP_LATER: it stays valid, in memory of the exchange's own */
+    struct http_host *host;
+    const struct keel_addr *peer;
+    bool tls;
+    void *state;              /* the handler's own, NULL at first; see on_gone */
+    struct keel_str trailers; /* of the request's body, once it is complete: lines as sent */
+    /* private */
+    const struct http_carrier *carrier;
+    void *connection; /* the carrier's; NULL: it is gone */
+    uint32_t stream;  /* of HTTP/2 */
+    const struct http_step *step;
+    struct keel_list node;      /* in host->kept */
+    struct http_exchange *next; /* in host->spare */
+    struct keel_addr address;
+    struct keel_buf trailer;
+    uint64_t began_ns;               /* monotonic */
+    uint64_t body_limit, body_taken; /* of the request */
+    uint64_t length;                 /* still to be written; unless `counted`: unknown */
+    uint64_t head_sent, body_sent;
+    uint16_t status; /* of the answer; 0: none was sent */
+    uint16_t depth;  /* calls into the handler, or of it, that are running */
+    uint8_t content; /* of the request: enum http_content_phase */
+    uint8_t answer;  /* enum http_answer_phase */
+    bool kept, counted, over, gone, end_due;
+};
+
+#define HTTP_HANDLER                                                                               \
+    .size = sizeof(struct http_handler), .abi_major = HTTP_ABI_MAJOR, .abi_minor = HTTP_ABI_MINOR
+
+/* A static record; begins { HTTP_HANDLER, .name = "mine", ... }. A module exports it as
+ * `http_module`. What may be NULL says so. */
+struct http_handler {
+    uint32_t size;
+    uint16_t abi_major, abi_minor;
+    const char *name;
+    /* The settings of one location, from its option `argument` (NULL: not given): in the arena, or
+     * static. Runs in the master too, and for --check. Files that are to be read or written later
+     * go into access (which may be NULL). 0, or an error with diag. May be NULL. */
+    int (*configure)(struct keel_arena *arena, const char *argument, void **settings,
+                     struct keel_access *access, struct keel_diag *diag);
+    /* In a worker that has a location with this handler, before its first request: *state is given
+     * to respond. 0, or an error with diag. stop comes when the offload pool is gone. May be NULL.
+     */
+    int (*start)(struct http_host *host, void **state, struct keel_diag *diag);
+    void (*stop)(void *state);
+    /* The request's head is there; of its body nothing was read. */
+    enum http_verdict (*respond)(struct http_exchange *x, void *state, void *settings,
+                                 struct http_response *response);
+    /* A piece of the body that http_exchange_read asked for (borrowed); n 0: it is complete, and
+     * x->trailers is set. May be NULL when the handler never asks. */
+    void (*on_content)(struct http_exchange *x, const void *bytes, size_t n);
+    /* The client took what http_exchange_write said was too much: go on. May be NULL. */
+    void (*on_drained)(struct http_exchange *x);
+    /* The exchange ended otherwise than by this handler: the client is gone, its time is up, it
+     * sent something malformed or too much, or memory is out. The last call: x must not be used
+     * any more, x->state is to be freed. Never after http_exchange_respond, _end, _abort or _next
+     * returned 0. NULL only for handlers that never say HTTP_LATER. */
+    void (*on_gone)(struct http_exchange *x);
+};
+
+/* One step of a location. The list ends with handler NULL. */
+struct http_step {
+    const struct http_handler *handler;
+    void *settings;
+    unsigned number; /* of the handler, in host->states */
+};
+
+/*
+ * What a handler does with an exchange that it keeps: from `respond` (which then returns
+ * HTTP_LATER), from its other callbacks, or at any later time on the loop. Outside of callbacks the
+ * exchange may be freed before a function returns: when it ended it, or failed and on_gone was
+ * called. Negative results other than KEEL_EAGAIN mean that nothing more can be done with it.
+ */
+
+/* Asks for the body, which comes to on_content from now on, at once if it is there; a 100 goes out
+ * if the client waits for one. limit: most bytes; 0: the location's max-body. More of them are
+ * answered with 413, and the exchange is gone: KEEL_ELIMIT here when Content-Length says so. A
+ * request without a body has an empty one. */
+int http_exchange_read(struct http_exchange *x, uint64_t limit);
+/* Stops and restarts on_content (backpressure). */
+void http_exchange_pause(struct http_exchange *x);
+void http_exchange_resume(struct http_exchange *x);
+
+/* A whole answer, which ends the exchange. 0; KEEL_EOF: it was over, or has an answer. */
+int http_exchange_respond(struct http_exchange *x, struct http_response *response);
+/* Not mine after all: the next step of the location decides. 0 or KEEL_EOF. */
+int http_exchange_next(struct http_exchange *x);
+
+#endif

@@ -1,0 +1,91 @@
+#include "httpd/serve/chain.h"
+
+#include "common/base/err.h"
+#include "httpd/handlers/file.h"
+#include "httpd/handlers/limits.h"
+#include "httpd/handlers/redirect.h"
+
+#define HANDLERS_MAX 64 /* different ones in a configuration */
+#define STEPS_MAX 8     /* of a location, with the mark of the end */
+
+static const struct http_step plain[] = {{.handler = &http_file_handler}, {.handler = NULL}};
+
+/* The number of a handler that is used; it gets one when it has none. */
+static unsigned number_of(struct http_handlers *handlers, const struct http_handler *handler)
+{
+    for (unsigned i = 0; i < handlers->count; i++)
+        if (handlers->items[i] == handler)
+            return i;
+    KEEL_ASSERT(handlers->count < HANDLERS_MAX, "every handler has room");
+    handlers->items[handlers->count] = handler;
+    return handlers->count++;
+}
+
+struct chain {
+    struct http_step steps[STEPS_MAX];
+    unsigned count;
+};
+
+static void add(struct chain *chain, struct http_handlers *handlers,
+                const struct http_handler *handler, void *settings)
+{
+    chain->steps[chain->count++] = (struct http_step){
+        .handler = handler, .settings = settings, .number = number_of(handlers, handler)};
+}
+
+static int build(struct keel_arena *arena, struct http_location *location,
+                 struct http_handlers *handlers)
+{
+    struct chain chain = {.count = 0};
+    if (location->access)
+        add(&chain, handlers, &http_limits_handler, location->access);
+    if (location->redirect)
+        add(&chain, handlers, &http_redirect_handler, NULL);
+    else
+        add(&chain, handlers, &http_file_handler, NULL);
+    location->steps =
+        keel_arena_memdup(arena, chain.steps, (chain.count + 1) * sizeof *chain.steps);
+    return location->steps ? 0 : KEEL_ENOMEM;
+}
+
+int http_chains_build(struct keel_arena *arena, const struct http_sites *sites,
+                      struct http_handlers *handlers)
+{
+    handlers->items = keel_arena_calloc(arena, HANDLERS_MAX * sizeof *handlers->items);
+    if (!handlers->items)
+        return KEEL_ENOMEM;
+    number_of(handlers, &http_file_handler);
+    for (unsigned i = 0; i < sites->count; i++)
+        for (unsigned j = 0; j < sites->items[i].location_count; j++)
+            if (build(arena, &sites->items[i].locations[j], handlers) != 0)
+                return KEEL_ENOMEM;
+    return 0;
+}
+
+int http_chains_start(const struct http_handlers *handlers, struct http_host *host,
+                      struct http_cache *cache, struct keel_diag *diag)
+{
+    host->plain = plain;
+    host->states = keel_calloc(handlers->count, sizeof *host->states);
+    if (!host->states)
+        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    host->states[0] = cache;
+    for (; host->started < handlers->count; host->started++) {
+        const struct http_handler *handler = handlers->items[host->started];
+        int err = handler->start ? handler->start(host, &host->states[host->started], diag) : 0;
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+void http_chains_stop(const struct http_handlers *handlers, struct http_host *host)
+{
+    while (host->started > 0) {
+        const struct http_handler *handler = handlers->items[--host->started];
+        if (handler->stop)
+            handler->stop(host->states[host->started]);
+    }
+    keel_free(host->states);
+    host->states = NULL;
+}

@@ -1,0 +1,159 @@
+#include "tests/support/http_server.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/service/options.h"
+#include "httpd/options.h"
+#include "httpd/serve/metrics.h"
+#include "httpd/serve/serve.h"
+#include "httpd/serve/worker.h"
+#include "tests/support/unit.h"
+
+struct keel_loop *loop;
+struct keel_host *host;
+void *settings;
+struct keel_metrics metrics;
+char folder[] = "/tmp/keel-test-XXXXXX";
+char received[RECEIVED_MAX];
+size_t received_size;
+bool closed;
+
+static struct keel_protocol httpd; /* as main.c has it */
+static struct keel_endpoints endpoints;
+
+int configure(const char *text, struct keel_diag *diag)
+{
+    struct keel_conf *conf = NULL;
+    const struct keel_conf_source source = {.file = "httpd.conf", .text = text};
+    struct keel_option *rows = keel_options_join(&httpd);
+    int err = keel_conf_load(rows, &source, &conf, diag);
+    if (!err)
+        err = http_settings_configure(conf, &settings, &endpoints, NULL, diag);
+    keel_conf_free(conf);
+    keel_free(rows);
+    return err;
+}
+
+void server_folder(void)
+{
+    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+void server_file(const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+void server_start(const char *format, void (*prepare)(struct http_settings *settings))
+{
+    struct keel_diag diag = {""};
+    struct keel_buf text = {0};
+    const char *mark = strstr(format, "%s");
+    httpd = (struct keel_protocol){KEEL_PROTOCOL,
+                                   .name = "httpd",
+                                   .options = http_options,
+                                   .metrics = http_metrics,
+                                   .start = http_serve_start,
+                                   .drain = http_serve_drain,
+                                   .stop = http_serve_stop,
+                                   .connection_size = http_connection_size,
+                                   .stream = &http_stream_ops,
+                                   .on_connect = http_serve_connect,
+                                   .evictable = http_serve_evictable};
+    keel_buf_append(&text, format, mark ? (size_t)(mark - format) : strlen(format));
+    if (mark)
+        keel_buf_printf(&text, "%s%s", folder, mark + 2);
+    ck_assert_msg(configure(keel_buf_text(&text), &diag) == 0, "%s", diag.text);
+    keel_buf_fini(&text);
+    if (prepare)
+        prepare(settings);
+    ck_assert_int_eq(keel_metrics_new_private(http_metrics, &metrics), 0);
+    loop = keel_loop_new();
+    struct keel_host_options options = {.loop = loop,
+                                        .protocol = &httpd,
+                                        .settings = settings,
+                                        .endpoints = endpoints.items,
+                                        .endpoint_count = endpoints.count,
+                                        .state_dir = "/tmp",
+                                        .workers = 1,
+                                        .metrics = metrics,
+                                        .active = true};
+    ck_assert_int_eq(keel_host_new(&options, &host, &diag), 0);
+}
+
+void server_stop(void)
+{
+    char command[64];
+    keel_host_free(host);
+    keel_loop_free(loop);
+    keel_metrics_free_private(&metrics);
+    http_settings_free(settings);
+    keel_free(endpoints.items);
+    endpoints = (struct keel_endpoints){0};
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+int client(void)
+{
+    int pair[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    keel_host_take_connection(host, 0, pair[0]);
+    return pair[1];
+}
+
+void turns(unsigned n)
+{
+    while (n-- > 0)
+        ck_assert_int_eq(keel_loop_turn(loop, KEEL_NS_PER_MS), 0);
+}
+
+void send_text(int fd, const char *text, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, text, size);
+        if (n < 0)
+            turns(1);
+        else
+            text += n, size -= (size_t)n;
+    }
+}
+
+const char *answer(int fd)
+{
+    received_size = 0;
+    closed = false;
+    for (unsigned quiet = 0; quiet < 20 && !closed;) {
+        turns(1);
+        ssize_t n = read(fd, received + received_size, sizeof received - 1 - received_size);
+        closed = n == 0;
+        quiet = n > 0 ? 0 : quiet + 1;
+        received_size += n > 0 ? (size_t)n : 0;
+    }
+    received[received_size] = '\0';
+    return received;
+}
+
+const char *exchange(int fd, const char *text)
+{
+    send_text(fd, text, strlen(text));
+    return answer(fd);
+}
+
+unsigned count(const char *text, const char *what)
+{
+    unsigned n = 0;
+    for (text = strstr(text, what); text; text = strstr(text + 1, what))
+        n++;
+    return n;
+}
