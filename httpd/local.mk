@@ -14,6 +14,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/wire/mime.c httpd/wire/mime.h \
 	httpd/request/condition.c httpd/request/condition.h \
 	httpd/request/access.c httpd/request/access.h \
+	httpd/request/rewrite.c httpd/request/rewrite.h \
 	httpd/request/route.c httpd/request/route.h \
 	httpd/request/request.c httpd/request/request.h \
 	httpd/request/handler.h \
@@ -44,7 +45,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/serve/serve.c httpd/serve/serve.h \
 	httpd/options.c httpd/options.h
 httpd_libhttpd_la_LIBADD = common/libkeel.la $(NGHTTP2_LIBS) $(ZLIB_LIBS) $(BROTLI_LIBS) \
-	$(ZSTD_LIBS)
+	$(ZSTD_LIBS) $(PCRE2_LIBS)
 
 sbin_PROGRAMS += httpd/httpd
 httpd_httpd_SOURCES = httpd/main.c

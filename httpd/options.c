@@ -21,6 +21,12 @@ static const struct keel_option location_rows[] = {
      .type = KEEL_OPT_STRING,
      .help = "\"STATUS TARGET\": redirect with status 301, 302, 307 or 308; the target stands for "
              "the location's path, and the rest of the request's path follows it."},
+    {.name = "rewrite",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help =
+         "As the site's rewrite, for paths that come to this location: when a rule matches, the "
+         "location of the new path decides."},
     {.name = "try-files",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
@@ -114,6 +120,15 @@ static const struct keel_option site_rows[] = {
      .max = INT64_MAX,
      .help = "Longest body of a request that a handler reads, 413 else: at once when the client "
              "says how long it is. 0: no limit."},
+    {.name = "rewrite",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help =
+         "\"EXPRESSION TARGET\": a path that matches the expression (pcre2pattern(3)) becomes the "
+         "target, a path and perhaps a query, with $1 to $9 for what groups of the expression "
+         "matched; the request's query is kept. Behind the target may stand last (no rule after "
+         "this one is tried) or 301, 302, 303, 307 or 308 (the client is redirected). See "
+         "Rewrites above."},
     {.name = "error-pages",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,

@@ -22,10 +22,11 @@ sentence() { # RULE
     lmdb) echo 'lmdb.h is included only in common/store' ;;
     confuse) echo 'confuse.h is included only in common/service' ;;
     nghttp2) echo 'nghttp2 is included only in httpd/conn' ;;
+    pcre2) echo 'PCRE2 is included only in httpd/request' ;;
     ldns) echo 'ldns is included only in dnsd' ;;
     esac
 }
-rules='known path own alone daemon layer libevent openssl lmdb confuse nghttp2 ldns'
+rules='known path own alone daemon layer libevent openssl lmdb confuse nghttp2 pcre2 ldns'
 
 # Prints "RULE FILE:LINE: INCLUDE" for every breach in the tree $1.
 breaches() {
@@ -95,6 +96,8 @@ breaches() {
                 breach("confuse")
             if (name ~ /^nghttp2\// && FILENAME !~ /^httpd\/conn\//)
                 breach("nghttp2")
+            if (name ~ /^pcre2/ && FILENAME !~ /^httpd\/request\//)
+                breach("pcre2")
             if (name ~ /^ldns\// && FILENAME !~ /^dnsd\//)
                 breach("ldns")
         }
@@ -192,6 +195,7 @@ openssl httpd/conn/y.c #include <openssl/ssl.h>
 lmdb dhcpd/lease/y.c #include <lmdb.h>
 confuse dnsd/options.c #include <confuse.h>
 nghttp2 httpd/serve/y.c #include <nghttp2/nghttp2.h>
+pcre2 httpd/serve/y.c #include <pcre2.h>
 ldns httpd/serve/y.c #include <ldns/ldns.h>
 EOF
 

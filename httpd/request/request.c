@@ -38,6 +38,41 @@ static bool wants_json(const struct http_request *request)
                http_accept_type(head, KEEL_STR("text/html"));
 }
 
+/* Runs one list of rewrites over the request. As http_rewrite_apply. */
+static int rewrite(struct http_request *request, struct http_rewriter *rewriter,
+                   const struct http_rewrites *rules)
+{
+    struct http_rewritten state = {request->path, request->query, {NULL, 0}};
+    int result = http_rewrite_apply(rewriter, rules, &request->arena, &state);
+    request->path = state.path;
+    request->query = state.query;
+    request->moved = state.location;
+    return result;
+}
+
+/* The location of the path, as the rewrites of the site and then those of locations leave it. A
+ * location's are tried when the path comes to it, and not again while it stays. */
+static int find_location(struct http_request *request, struct http_rewriter *rewriter)
+{
+    enum { REWRITES_MAX = 10 };
+    const struct http_site *site = request->site;
+    bool can = rewriter && request->path.n > 0;
+    int result = can ? rewrite(request, rewriter, &site->rewrites) : 0;
+    request->location = http_route_location(site, request->path);
+    for (unsigned i = 0; can && result >= 0 && result <= 1; i++) {
+        const struct http_location *from = request->location;
+        result = rewrite(request, rewriter, &from->rewrites);
+        if (result != 1)
+            break;
+        request->location = http_route_location(site, request->path);
+        if (request->location == from)
+            break;
+        if (i == REWRITES_MAX)
+            result = -500;
+    }
+    return result == 1 ? 0 : result;
+}
+
 int http_request_prepare(struct http_request *request, const struct http_sites *sites,
                          struct http_clock *clock)
 {
@@ -58,9 +93,9 @@ int http_request_prepare(struct http_request *request, const struct http_sites *
             return -400;
         request->path = (struct keel_str){out, (size_t)n};
     }
-    request->location = http_route_location(request->site, request->path);
+    int result = find_location(request, sites->rewriter);
     request->json = request->location->autoindex && wants_json(request);
-    return 0;
+    return result;
 }
 
 static void out_of_memory(struct http_response *response)

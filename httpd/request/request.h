@@ -24,8 +24,9 @@ void http_clock_set(struct http_clock *clock, uint64_t realtime_ns, uint64_t mon
 
 struct http_request {
     struct http_head head; /* borrows the received bytes */
-    struct keel_str path;  /* decoded and normalised; empty for "*" and CONNECT */
+    struct keel_str path;  /* decoded, normalised and rewritten; empty for "*" and CONNECT */
     struct keel_str query;
+    struct keel_str moved; /* where http_request_prepare redirects to */
     const struct http_site *site;
     const struct http_location *location;
     bool json;            /* a listing is wanted as JSON */
@@ -53,7 +54,8 @@ struct http_response {
 void http_request_init(struct http_request *request);
 void http_request_fini(struct http_request *request);
 /* Completes a request whose head was parsed: path, query, site, location. Forgets the one before.
- * 0, or the negative status: -400, -503 (no memory). */
+ * 0; the status of a redirect to request->moved; or a negative status: -400, -500 (a rewrite gave
+ * up, or they lead in a circle), -503 (no memory). */
 int http_request_prepare(struct http_request *request, const struct http_sites *sites,
                          struct http_clock *clock);
 

@@ -99,6 +99,8 @@ void http_sites_fini(struct http_sites *sites)
 {
     keel_table_fini(&sites->names);
     keel_table_fini(&sites->wildcards);
+    http_rewriter_free(sites->rewriter);
+    sites->rewriter = NULL;
 }
 
 /* The longest suffix of whole labels that is a wildcard's. Only suffixes of as many labels as some

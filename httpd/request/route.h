@@ -11,6 +11,7 @@
 #include "common/base/hash.h"
 #include "common/base/mem.h"
 #include "httpd/request/access.h"
+#include "httpd/request/rewrite.h"
 #include "httpd/wire/accept.h"
 
 /* A file to try: the path (or not) and what follows. */
@@ -33,11 +34,12 @@ struct http_location {
     int line;               /* where it stands in the configuration */
     bool autoindex;         /* list directories that have no index file */
     unsigned redirect;      /* status 301, 302, 307 or 308; 0: none */
-    struct keel_str redirect_to; /* stands for the prefix */
-    struct keel_str fields;      /* lines that go into every answer about a file */
-    struct keel_str always;      /* and those of them that go into every other answer too */
-    struct http_access *access;  /* NULL: everybody, as often as they like */
-    struct http_try *tries;      /* which files may stand for a path, in order; none: its own */
+    struct keel_str redirect_to;   /* stands for the prefix */
+    struct keel_str fields;        /* lines that go into every answer about a file */
+    struct keel_str always;        /* and those of them that go into every other answer too */
+    struct http_rewrites rewrites; /* tried when a path came here */
+    struct http_access *access;    /* NULL: everybody, as often as they like */
+    struct http_try *tries;        /* which files may stand for a path, in order; none: its own */
     unsigned try_count;
     uint64_t max_body;             /* of a request, for handlers that read it; 0: the site's */
     const struct http_step *steps; /* request/handler.h; NULL: only files */
@@ -57,9 +59,10 @@ struct http_site {
     uint64_t compress_min; /* bytes; smaller files are not compressed here */
     struct http_error_page *error_pages;
     unsigned error_page_count;
-    const char *charset; /* of text; NULL: as the table of types says */
-    uint64_t max_body;   /* where no location says otherwise */
-    bool hidden;         /* serve names that begin with '.' */
+    const char *charset;           /* of text; NULL: as the table of types says */
+    uint64_t max_body;             /* where no location says otherwise */
+    bool hidden;                   /* serve names that begin with '.' */
+    struct http_rewrites rewrites; /* tried before a location is looked for */
     struct http_location
         *locations;          /* by http_locations_compile: prefixes in the order of bytes, */
     unsigned location_count; /* the exact ones in the same order behind them */
@@ -78,6 +81,7 @@ struct http_sites {
     struct http_site *items;
     unsigned count;
     unsigned fallback; /* the site of hosts that have none: the one marked default, or the first */
+    struct http_rewriter *rewriter; /* NULL: there are no rewrites */
     struct keel_hash_key key;       /* random, set before the first name is added */
     struct keel_table names;        /* of struct http_host_name */
     struct keel_table wildcards;    /* likewise */

@@ -43,6 +43,30 @@ static int read_redirect(struct keel_arena *arena, struct http_location *locatio
     return location->redirect_to.p ? 0 : no_memory(diag);
 }
 
+int http_rewrites_read(struct keel_arena *arena, struct http_rewriter **rewriter,
+                       struct http_rewrites *rules, const struct keel_conf *conf,
+                       struct keel_diag *diag)
+{
+    unsigned count = keel_conf_count(conf, "rewrite");
+    struct keel_diag why = {""};
+    if (count == 0)
+        return 0;
+    if (!*rewriter)
+        *rewriter = http_rewriter_new();
+    rules->items = keel_arena_alloc(arena, count * sizeof *rules->items);
+    if (!rules->items || !*rewriter)
+        return no_memory(diag);
+    for (; rules->count < count; rules->count++) {
+        struct keel_str text = keel_str(keel_conf_at(conf, "rewrite", rules->count)->text);
+        int err = http_rewrite_compile(*rewriter, arena, text, &rules->items[rules->count], &why);
+        if (err == KEEL_ENOMEM)
+            return no_memory(diag);
+        if (err)
+            return keel_conf_error_at(conf, "rewrite", rules->count, diag, "%s", why.text);
+    }
+    return 0;
+}
+
 /* Fields that say how a message is framed, or that are ours to set. */
 static bool is_reserved(struct keel_str name)
 {
@@ -216,14 +240,17 @@ static int read_title(struct keel_arena *arena, struct http_location *location,
 }
 
 static int read_location(struct keel_arena *arena, struct http_location *location,
-                         unsigned *limited, const struct keel_conf *conf, struct keel_diag *diag)
+                         struct http_rewriter **rewriter, unsigned *limited,
+                         const struct keel_conf *conf, struct keel_diag *diag)
 {
     int err = read_title(arena, location, conf, diag);
     if (err)
         return err;
     location->autoindex = keel_conf_bool(conf, "autoindex");
     location->max_body = http_max_body_read(conf);
-    err = read_redirect(arena, location, conf, diag);
+    err = http_rewrites_read(arena, rewriter, &location->rewrites, conf, diag);
+    if (!err)
+        err = read_redirect(arena, location, conf, diag);
     if (!err)
         err = read_headers(arena, location, conf, diag);
     if (!err)
@@ -231,7 +258,8 @@ static int read_location(struct keel_arena *arena, struct http_location *locatio
     return err ? err : read_access(arena, location, limited, conf, diag);
 }
 
-int http_locations_read(struct keel_arena *arena, struct http_site *site, unsigned *limited,
+int http_locations_read(struct keel_arena *arena, struct http_site *site,
+                        struct http_rewriter **rewriter, unsigned *limited,
                         const struct keel_conf *conf, struct keel_diag *diag)
 {
     unsigned count = keel_conf_count(conf, "location");
@@ -241,7 +269,7 @@ int http_locations_read(struct keel_arena *arena, struct http_site *site, unsign
         return no_memory(diag);
     keel_conf_for (section, conf, "location") {
         struct http_location *location = &site->locations[site->location_count++];
-        int err = read_location(arena, location, limited, section, diag);
+        int err = read_location(arena, location, rewriter, limited, section, diag);
         if (err)
             return err;
     }

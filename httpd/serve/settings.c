@@ -204,7 +204,9 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
     if (!err)
         err = read_error_pages(s, site, conf, diag);
     if (!err)
-        err = http_locations_read(&s->arena, site, &s->limited, conf, diag);
+        err = http_rewrites_read(&s->arena, &s->sites.rewriter, &site->rewrites, conf, diag);
+    if (!err)
+        err = http_locations_read(&s->arena, site, &s->sites.rewriter, &s->limited, conf, diag);
     return err ? err : open_root(site, conf, access, diag);
 }
 

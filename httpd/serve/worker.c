@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/clock.h"
+#include "common/service/log.h"
 #include "httpd/serve/metrics.h"
 
 const struct keel_metric http_metrics[] = {
@@ -189,9 +190,15 @@ enum http_verdict http_worker_answer(struct http_worker *w, struct http_response
     struct http_request *request = &x->request;
     *response = (struct http_response){0};
     keel_metric_add(&w->instance->metrics, HTTP_M_REQUESTS, 1);
-    int err = http_request_prepare(request, &w->settings->sites, &w->host.clock);
-    if (err < 0)
-        http_response_plain(response, request, (unsigned)-err, KEEL_STR(""));
+    int result = http_request_prepare(request, &w->settings->sites, &w->host.clock);
+    if (result == -500)
+        keel_warning("http", "rewrites of a path go on without end", "site=%s target=%.*s",
+                     request->site->name.p, request->head.target.size,
+                     http_span_str(&request->head, request->head.target).p);
+    if (result < 0)
+        http_response_plain(response, request, (unsigned)-result, KEEL_STR(""));
+    else if (result > 0)
+        http_response_redirect(response, request, (unsigned)result, request->moved);
     else if (http_exchange_run(x, response) == HTTP_LATER)
         return let_go(w, x);
     count_response(w, response);

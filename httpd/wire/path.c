@@ -87,16 +87,27 @@ bool http_path_is_hidden(struct keel_str path)
     return false;
 }
 
-int http_path_encode(struct keel_buf *out, struct keel_str path)
+/* Letters, digits and what is in `plain` stay. */
+static int encode(struct keel_buf *out, struct keel_str text, const char *plain)
 {
     static const char digits[] = "0123456789ABCDEF";
     int err = 0;
-    for (size_t i = 0; i < path.n && err == 0; i++) {
-        uint8_t c = (uint8_t)path.p[i];
-        bool plain = keel_is_digit(c) || (keel_to_lower(c) >= 'a' && keel_to_lower(c) <= 'z') ||
-                     (c != 0 && strchr("-._~/!$&'()*+,;=@", c));
+    for (size_t i = 0; i < text.n && err == 0; i++) {
+        uint8_t c = (uint8_t)text.p[i];
+        bool stays = keel_is_digit(c) || (keel_to_lower(c) >= 'a' && keel_to_lower(c) <= 'z') ||
+                     (c != 0 && strchr(plain, c));
         char escape[3] = {'%', digits[c >> 4], digits[c & 15]};
-        err = plain ? keel_buf_append(out, &path.p[i], 1) : keel_buf_append(out, escape, 3);
+        err = stays ? keel_buf_append(out, &text.p[i], 1) : keel_buf_append(out, escape, 3);
     }
     return err;
+}
+
+int http_path_encode(struct keel_buf *out, struct keel_str path)
+{
+    return encode(out, path, "-._~/!$&'()*+,;=@");
+}
+
+int http_query_encode(struct keel_buf *out, struct keel_str value)
+{
+    return encode(out, value, "-._~/");
 }

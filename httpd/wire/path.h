@@ -22,5 +22,7 @@ bool http_path_has_dots(struct keel_str path);
 bool http_path_is_hidden(struct keel_str path);
 /* Appends the path as a URI reference: unreserved characters and '/' stay, others become %XX. */
 int http_path_encode(struct keel_buf *out, struct keel_str path);
+/* Appends a value of a query: unreserved characters and '/' stay. */
+int http_query_encode(struct keel_buf *out, struct keel_str value);
 
 #endif

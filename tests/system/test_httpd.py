@@ -112,6 +112,24 @@ def a_folder():
             assert (status_is, fields.get('location')) == (status, location), path
 
 
+def rewrites():
+    conf = CONF.replace('location "/old/"', '''rewrite = { '^/(\\d+)k$ /$1k.txt last', "/loop /ring" }
+  location "/ring" { rewrite = "/ring /loop" }
+  location "/loop" { rewrite = "/loop /ring" }
+  location "/go/" { rewrite = { '/go/(.*) http://localhost/$1 302' } }
+  location "/private/" { deny = { "0.0.0.0/0" } }
+  location "/in/" { rewrite = '/in/(.*) /private/$1' }
+  location "/old/"''')
+    with httpd(conf=conf) as daemon:
+        assert curl(daemon, '/1k')[2] == b'x' * 1024
+        assert curl(daemon, '/2k')[0] == 404
+        status, fields, _ = curl(daemon, '/go/a%20b?c=d')
+        assert (status, fields['location']) == (302, 'http://localhost/a%20b?c=d')
+        assert curl(daemon, '/in/x')[0] == 403
+        assert curl(daemon, '/ring')[0] == 500
+        assert 'rewrites of a path go on without end' in daemon.log()
+
+
 def nothing_outside():
     with httpd() as daemon:
         for path in ('/out', '/etc/passwd', '/.secret', '/sub/../.secret', '/none', '/%2esecret'):
@@ -285,6 +303,7 @@ def one_answer_each():
 
 if __name__ == '__main__':
     run(('a folder, plain and TLS, to curl', a_folder),
+        ('rewrites', rewrites),
         ('nothing outside the root', nothing_outside),
         ('conditions, ranges and bodies', conditions_and_ranges),
         ('a file that changes', a_file_that_changes),

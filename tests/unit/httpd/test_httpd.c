@@ -12,6 +12,7 @@ Suite *route_suite(void);
 Suite *access_suite(void);
 Suite *file_suite(void);
 Suite *log_suite(void);
+Suite *rewrite_suite(void);
 Suite *settings_suite(void);
 Suite *serve_suite(void);
 Suite *corpus_suite(void);
@@ -32,6 +33,7 @@ int main(void)
         access_suite,
         file_suite,
         log_suite,
+        rewrite_suite,
         settings_suite,
         serve_suite,
         corpus_suite,

@@ -54,6 +54,23 @@ static const struct {
     {SITE("location \"/a/.\" { }"), "no path has \".\" or \"..\""},
     {SITE("location \"= /x\" { }\nlocation \"/x\" { }\nlocation \"=/x\" { }"),
      "httpd.conf:5: site \"a\": location \"=/x\": line 3 has this path"},
+    /* rewrites */
+    {SITE("rewrite = \"/x\""), "httpd.conf:3: site \"a\": rewrite: \"EXPRESSION TARGET\" expected"},
+    {SITE("rewrite = \"\""), "\"EXPRESSION TARGET\" expected"},
+    {SITE("rewrite = { \"/x /y\",\n\"/(x /y\" }"),
+     "httpd.conf:4: site \"a\": rewrite: column 4 of the expression: missing closing parenthesis"},
+    {LOCATION("rewrite = '/(x) $2'"), "the target must begin with \"/\""},
+    {LOCATION("rewrite = '/(x) /$2'"), "httpd.conf:4: site \"a\": location \"/x\": rewrite: \"$2\" "
+                                       "in the target: the expression has 1 groups"},
+    {LOCATION("rewrite = '/(x) /$'"), "\"$\" in the target"},
+    {LOCATION("rewrite = '/(x) /%4'"), "written as %XX"},
+    {LOCATION("rewrite = '/(x) /a#b'"), "written as %XX"},
+    {LOCATION("rewrite = '/(x) /$1 302 x'"), "\"last\", 301, 302"},
+    {LOCATION("rewrite = '/(x) /$1 304'"), "\"last\", 301, 302"},
+    {LOCATION("rewrite = '/(x) /$1 first'"), "\"last\", 301, 302"},
+    {LOCATION("rewrite = '/(.*) https://example.org$1 301'"), "\"https://HOST/\" before any $"},
+    {LOCATION("rewrite = '/(.*) https:///$1 301'"), "\"https://HOST/\" before any $"},
+    {LOCATION("rewrite = '/(.*) https://example.org/$1'"), "must begin with \"/\""},
 };
 
 START_TEST(test_refused)
@@ -67,10 +84,12 @@ START_TEST(test_refused)
 }
 END_TEST
 
-static const char everything[] = LISTEN "site \"a\" { names = { \"b\", \"*.c\" }\n"
-                                        "location \"= /x\" { autoindex = true }\n"
-                                        "location \"/x\" { redirect = \"301 /z\" } }\n"
-                                        "site \"d\" { default = true }\n";
+static const char everything[] =
+    LISTEN "site \"a\" { names = { \"b\", \"*.c\" }\n"
+           "location \"= /x\" { autoindex = true }\n"
+           "rewrite = { '/(a|b)+ /$1?x=y last', '/c https://c/ 301' }\n"
+           "location \"/x\" { redirect = \"301 /z\" rewrite = '/x/z /y' } }\n"
+           "site \"d\" { default = true }\n";
 
 START_TEST(test_accepted)
 {
