@@ -45,7 +45,7 @@ static void read_expected(struct http_case *c, char *text)
         else if (status >= 200 && c->count < HTTP_CASE_STATUSES)
             c->statuses[c->count++] = status;
     }
-    if (!c->end || !strchr("kcw", c->end))
+    if (!c->end || !strchr("kcwd", c->end))
         fail(c, "what to expect");
 }
 

@@ -17,7 +17,7 @@ struct http_case {
     struct keel_buf bytes;
     unsigned statuses[HTTP_CASE_STATUSES]; /* of final answers */
     unsigned count;
-    char end; /* 'k' keep, 'c' close, 'w' wait */
+    char end; /* 'k' keep, 'c' close, 'd' drop, 'w' wait */
 };
 
 /* Calls on_case with every case of a file that has an HTTP/1 form. A line that cannot be read ends

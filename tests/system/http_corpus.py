@@ -11,6 +11,7 @@ from keel import SRCDIR, Skip
 
 FOLDER = os.path.join(SRCDIR, 'tests', 'corpus', 'http')
 ESCAPE = re.compile(rb'\\(x[0-9a-fA-F]{2}|.)')
+REPEATED = re.compile(rb'\{(\d+)\*(.)\}')
 PLAIN = {b'r': b'\r', b'n': b'\n', b't': b'\t', b'0': b'\0', b's': b' ', b'\\': b'\\', b'-': b''}
 
 
@@ -23,6 +24,7 @@ def unescape(text, **places):
         return PLAIN[code]
     for name, value in places.items():
         text = text.replace(b'{%s}' % name.encode(), value)
+    text = REPEATED.sub(lambda match: int(match.group(1)) * match.group(2), text)
     return ESCAPE.sub(one, text)
 
 
@@ -40,7 +42,7 @@ class Case:
 
     def expect(self, words):
         *statuses, self.end = words
-        assert self.end in ('keep', 'close', 'wait'), self
+        assert self.end in ('keep', 'close', 'drop', 'wait'), self
         self.statuses = [int(word.rstrip('-')) for word in statuses]
         self.bodiless = [word.endswith('-') for word in statuses]
 
@@ -193,6 +195,10 @@ END_STREAM, END_HEADERS = 1, 4
 
 def frame(kind, flags, stream, payload=b''):
     return struct.pack('>I', len(payload))[1:] + struct.pack('>BBI', kind, flags, stream) + payload
+
+
+# Room for 1 GiB, in each stream and in all: SETTINGS_INITIAL_WINDOW_SIZE, and WINDOW_UPDATE.
+WIDE = frame(SETTINGS, 0, 0, b'\0\4\x40\0\0\0') + frame(WINDOW_UPDATE, 0, 0, b'\x3f\xff\0\0')
 
 
 def integer(prefix, bits, value):

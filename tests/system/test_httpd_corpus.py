@@ -26,6 +26,7 @@ FILES = {
     'www/empty.txt': '',
     'www/sub/page.html': 'page\n',
     'www/list/one.txt': 'one\n',
+    'www/list/<b>"&.txt': 'HTML\n',
     'www/.hidden': SECRET.decode(),
     'www/.well-known/thing': 'well known\n',
     'www/who.txt': 'default\n',
@@ -177,7 +178,7 @@ def play_h2(daemon, cases, transport, trickle):
     for start in range(0, len(cases), TOGETHER):
         batch = []
         for case in cases[start:start + TOGETHER]:
-            data = corpus.PREFACE + corpus.frame(corpus.SETTINGS, 0, 0)
+            data = corpus.PREFACE + corpus.WIDE
             data += corpus.request_frames(1, *case.h2_fields())
             batch.append((case, connect(daemon, transport, 'h2'), pieces(data, trickle)))
         deliver(batch)

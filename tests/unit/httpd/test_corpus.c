@@ -21,7 +21,7 @@ static void check_expected(const struct http_case *c, const struct h1_trace *tra
     char end = h1->state == HTTP_H1_CLOSED                        ? 'c'
                : h1->state == HTTP_H1_BODY || http_h1_in_head(h1) ? 'w'
                                                                   : 'k';
-    ck_assert_msg(end == c->end, "%s: ends with %c", c->name, end);
+    ck_assert_msg(end == (c->end == 'd' ? 'c' : c->end), "%s: ends with %c", c->name, end);
 }
 
 /* The bytes in parts of `first`, then `step` bytes each. */
@@ -38,8 +38,8 @@ static void check_parts(const struct http_case *c, size_t first, size_t step, co
     }
     const char *text = keel_buf_text(&trace.text);
     ck_assert_msg(!expected || strcmp(text, expected) == 0,
-                  "%s, %zu bytes and %zu each: \"%s\", not \"%s\"", c->name, first, step, text,
-                  expected);
+                  "%s, %zu bytes and %zu each: \"%.200s\", not \"%.200s\"", c->name, first, step,
+                  text, expected);
     check_expected(c, &trace, &h1);
     h1_trace_fini(&trace);
 }
@@ -53,7 +53,8 @@ static void check_case(const struct http_case *c, void *arg)
     struct h1_trace whole = {.discard = DISCARD};
     h1_trace_offer(&whole, &h1, &limits, keel_buf_bytes(&c->bytes), size);
     check_expected(c, &whole, &h1);
-    const char *text = keel_buf_text(&whole.text);
+    /* how much of what is too much comes depends on the cuts */
+    const char *text = size > DISCARD ? NULL : keel_buf_text(&whole.text);
     for (size_t cut = 0; cut <= size; cut++) {
         if (size <= EVERY_CUT_MAX || cut < ENDS || cut + ENDS > size || cut % STEP == 0)
             check_parts(c, cut, size, text);
@@ -74,7 +75,7 @@ START_TEST(test_corpus)
     for (size_t i = 0; i < found.gl_pathc; i++)
         http_corpus_read(found.gl_pathv[i], check_case, &count);
     globfree(&found);
-    ck_assert_uint_ge(count, 100);
+    ck_assert_uint_ge(count, 800);
 }
 END_TEST
 
