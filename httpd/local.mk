@@ -27,6 +27,9 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/log/format.c httpd/log/format.h \
 	httpd/log/access.c httpd/log/access.h \
 	httpd/handlers/listing.c httpd/handlers/listing.h \
+	httpd/handlers/mount.c httpd/handlers/mount.h \
+	httpd/handlers/watch.c httpd/handlers/watch.h \
+	httpd/handlers/link_owner.c httpd/handlers/link_owner.h \
 	httpd/handlers/resource.c httpd/handlers/resource.h \
 	httpd/handlers/compress.c httpd/handlers/compress.h \
 	httpd/handlers/entry.c httpd/handlers/entry.h \

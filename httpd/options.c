@@ -87,7 +87,15 @@ static const struct keel_option site_rows[] = {
              "the port of a request does not matter."},
     {.name = "root",
      .type = KEEL_OPT_PATH,
-     .help = "Directory whose files are served. Links that lead out of it are not followed."},
+     .help = "Directory whose files are served. Links that lead out of it are not followed. Which "
+             "directory the name means is decided at start and reload."},
+    {.name = "symlinks",
+     .type = KEEL_OPT_CHOICE,
+     .choices = "inside|owner|no",
+     .def = "inside",
+     .help = "Which symbolic links are followed: inside, those that stay below the root; owner, of "
+             "these only those that belong to the owner of what they lead to (others are 403); no, "
+             "none (403)."},
     {.name = "index",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
@@ -182,12 +190,23 @@ static const struct keel_option cache_rows[] = {
      .min = 1,
      .max = 1000000,
      .help = "Most files in it that are open because they are larger than 64 KiB."},
+    {.name = "watches",
+     .type = KEEL_OPT_INT,
+     .def = "8192",
+     .min = 0,
+     .max = 10000000,
+     .help =
+         "Most directories that a worker watches (inotify), so that a change in them is seen at "
+         "once and what did not change is not looked at again; 0: none."},
     {.name = "valid",
      .type = KEEL_OPT_DURATION,
      .def = "1s",
      .min = 0,
      .max = SECONDS(86400),
-     .help = "How long an entry is used before the file is looked at again."},
+     .help = "How long an entry that cannot be watched is used before the file is looked at again: "
+             "on a file system that others change too (NFS, SMB, FUSE), a file with several names "
+             "(hard links), and behind the limit of watches or the system's "
+             "(fs.inotify.max_user_watches)."},
     {.type = KEEL_OPT_END},
 };
 

@@ -16,8 +16,15 @@ void http_cache_init(struct http_cache *cache, const struct http_cache_limits *l
     cache->key.k1 = keel_rand_u64();
 }
 
+void http_cache_watch(struct http_cache *cache, struct keel_loop *loop)
+{
+    if (cache->limits.watches > 0)
+        cache->watch = http_watch_new(loop, cache->limits.watches, &cache->mounts);
+}
+
 static void drop(struct http_cache *cache, struct http_entry *entry)
 {
+    http_watch_forget(cache->watch, &entry->subject);
     keel_table_remove(&cache->table, entry->hash, entry);
     keel_list_remove(&entry->lru);
     cache->memory -= entry->memory;
@@ -36,6 +43,8 @@ void http_cache_flush(struct http_cache *cache)
 void http_cache_fini(struct http_cache *cache)
 {
     http_cache_flush(cache);
+    http_watch_free(cache->watch);
+    cache->watch = NULL;
     keel_table_fini(&cache->table);
 }
 
@@ -56,14 +65,26 @@ static int is_about(const void *value, const void *key, size_t key_size)
            memcmp(entry->path.p, request->path.p, request->path.n) == 0;
 }
 
-/* Drops the oldest until the limits are kept. */
-static void shrink(struct http_cache *cache, const struct http_entry *entry)
+static bool is_full(const struct http_cache *cache)
 {
-    /* the newest stays, even when it is larger than the limit: it is about to be sent */
-    while ((cache->memory > cache->limits.memory || cache->entries > cache->limits.entries ||
-            cache->files > cache->limits.files) &&
-           cache->lru.prev != &entry->lru)
-        drop(cache, KEEL_CONTAINER(cache->lru.prev, struct http_entry, lru));
+    struct http_watch_figures figures;
+    http_watch_figures(cache->watch, &figures);
+    return cache->memory + figures.memory > cache->limits.memory ||
+           cache->entries > cache->limits.entries || cache->files > cache->limits.files;
+}
+
+/* Drops the oldest until the limits are kept. `keep` stays, even when it is larger than the limit:
+ * it is about to be sent. */
+static void shrink(struct http_cache *cache, const struct http_entry *keep)
+{
+    while (is_full(cache)) {
+        struct keel_list *last = cache->lru.prev;
+        if (keep && last == &keep->lru)
+            last = last->prev;
+        if (last == &cache->lru)
+            return;
+        drop(cache, KEEL_CONTAINER(last, struct http_entry, lru));
+    }
 }
 
 static void add(struct http_cache *cache, struct http_entry *entry)
@@ -76,26 +97,46 @@ static void add(struct http_cache *cache, struct http_entry *entry)
     shrink(cache, entry);
 }
 
+/* Looks at what the request names. What it depends on is watched from before that. */
+static void look(struct http_cache *cache, const struct http_wanted *wanted,
+                 struct http_subject *subject, struct http_resource *resource)
+{
+    struct http_looking looking = {.watch = cache->watch, .subject = subject};
+    http_watch_forget(cache->watch, subject);
+    http_resource_open(resource, wanted, &looking);
+    subject->state = looking.watched ? HTTP_WATCHED : HTTP_UNWATCHED;
+}
+
 static struct http_entry *load(struct http_cache *cache, const struct http_request *request,
                                uint64_t hash, struct http_entry *old)
 {
+    const struct http_wanted wanted = {request->site, request->location, request->path,
+                                       request->json};
     struct http_resource resource;
+    struct http_subject subject;
     cache->misses++;
-    http_resource_open(&resource, request);
+    http_subject_init(&subject);
+    look(cache, &wanted, old ? &old->subject : &subject, &resource);
     if (old && http_entry_is_current(old, &resource)) {
         http_resource_close(&resource);
         old->checked_ns = request->clock->now_ns;
         return old;
     }
-    if (old)
+    if (old) {
+        http_subject_move(&old->subject, &subject);
         drop(cache, old);
-    struct http_entry *entry = http_entry_new(&resource, request);
-    if (!entry)
+    }
+    struct http_entry *entry = http_entry_new(&resource, &wanted);
+    if (!entry) {
+        http_watch_forget(cache->watch, &subject);
         return NULL;
+    }
+    http_subject_move(&subject, &entry->subject);
     entry->hash = hash;
     /* what is short now may be there in a moment: an entry of 503 is never valid */
     entry->checked_ns = entry->status == 503 ? 0 : request->clock->now_ns;
     if (keel_table_add(&cache->table, hash, entry) != 0) {
+        http_watch_forget(cache->watch, &entry->subject);
         http_entry_release(entry);
         return NULL;
     }
@@ -103,12 +144,21 @@ static struct http_entry *load(struct http_cache *cache, const struct http_reque
     return entry;
 }
 
+/* May it be used without looking? */
+static bool is_valid(const struct http_cache *cache, const struct http_entry *entry,
+                     uint64_t now_ns)
+{
+    return entry->subject.state == HTTP_WATCHED ||
+           (entry->subject.state == HTTP_UNWATCHED &&
+            now_ns - entry->checked_ns <= cache->limits.valid_ns);
+}
+
 struct http_entry *http_cache_get(struct http_cache *cache, const struct http_request *request)
 {
     uint64_t hash = hash_of(cache, request);
     struct http_entry *entry =
         keel_table_find(&cache->table, hash, request, sizeof *request, is_about);
-    if (!entry || request->clock->now_ns - entry->checked_ns > cache->limits.valid_ns)
+    if (!entry || !is_valid(cache, entry, request->clock->now_ns))
         return load(cache, request, hash, entry);
     cache->hits++;
     if (cache->lru.next != &entry->lru) {
@@ -145,7 +195,7 @@ static void on_compressed(struct keel_job *job, int err)
     if (c->bytes && http_entry_add_encoded(entry, c->coding, c->bytes, c->size) == 0 &&
         entry->cached) {
         c->cache->memory += entry->memory - before;
-        shrink(c->cache, entry);
+        shrink(c->cache, NULL);
     }
     http_entry_release(entry);
     keel_free(c->bytes);

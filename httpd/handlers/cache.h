@@ -13,7 +13,9 @@ struct http_cache_limits {
     uint64_t memory; /* bytes */
     uint32_t entries;
     uint32_t files;    /* open descriptors */
-    uint64_t valid_ns; /* how long an entry serves before the file system is asked again */
+    uint32_t watches;  /* folders; 0: none is watched */
+    uint64_t valid_ns; /* how long an entry that is not watched serves before the file system is
+                          asked again */
 };
 /* The last Accept-Encoding, because most clients say the same. */
 struct http_accept_memo {
@@ -27,6 +29,8 @@ struct http_cache {
     struct keel_list lru; /* most recently used first */
     struct http_cache_limits limits;
     struct keel_offload *pool; /* compresses; NULL: done at once */
+    struct http_mounts mounts;
+    struct http_watch *watch; /* NULL: nothing is watched */
     uint64_t memory;
     uint32_t entries, files;
     struct http_accept_memo memo;
@@ -36,12 +40,16 @@ struct http_cache {
 /* Borrows the pool, which is freed before the cache. */
 void http_cache_init(struct http_cache *cache, const struct http_cache_limits *limits,
                      struct keel_offload *pool);
+/* Watches what it holds, so that it is used until it changes. Where that cannot be, valid_ns
+ * decides.
+ */
+void http_cache_watch(struct http_cache *cache, struct keel_loop *loop);
 /* Forgets everything. Entries that responses still hold live on until they are released. */
 void http_cache_flush(struct http_cache *cache);
 void http_cache_fini(struct http_cache *cache);
-/* The entry for the request's path, checked against the file system when it is older than
- * valid_ns. Borrowed until the next call; hold it for longer. NULL: neither memory nor descriptors
- * are left, or the file cannot be read. */
+/* The entry for the request's path, checked against the file system when that changed, or when it
+ * is not watched and older than valid_ns. Borrowed until the next call; hold it for longer. NULL:
+ * neither memory nor descriptors are left, or the file cannot be read. */
 struct http_entry *http_cache_get(struct http_cache *cache, const struct http_request *request);
 /* The representation of the entry that the request likes best of those that are there: the entry,
  * or one that it owns. One that could be made is made in a thread, for the next request. */

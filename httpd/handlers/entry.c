@@ -4,21 +4,28 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/rand.h"
 #include "httpd/handlers/listing.h"
 #include "httpd/wire/mime.h"
 
 #define HTTP_TYPE_MAX 128
+#define READ_TRIES 3
+/* Kernels before 6.13 tell times of changes in ticks, which last up to 10 ms. */
+#define MTIME_GRAIN (20 * KEEL_NS_PER_MS)
 
 /* The text of a response to come: field lines, then the body. */
 struct maker {
     struct keel_buf text;
     size_t head, date, head304, date304, body; /* offsets, sizes of heads without empty line */
     size_t head_size, head304_size, extra_size;
-    char etag[64];
+    char etag[80];
     struct keel_str type, fields;
     const char *coding; /* NULL: none */
     bool negotiated;
+    bool in_memory; /* the body is part of the text */
+    bool unsettled;
     const char *varies; /* the field of requests that chose this, beside Accept-Encoding */
 };
 
@@ -47,11 +54,15 @@ static void add_extra(struct maker *m, bool with_content)
     keel_buf_append(&m->text, m->fields.p, m->fields.n);
 }
 
+/* A strong one. What may change without another time or size gets one that never comes again. */
 static void set_etag(struct maker *m, struct timespec modified, uint64_t size)
 {
-    uint64_t mtime = (uint64_t)modified.tv_sec * 1000000000u + (uint64_t)modified.tv_nsec;
-    snprintf(m->etag, sizeof m->etag, "\"%llx-%llx%s%s\"", (unsigned long long)mtime,
-             (unsigned long long)size, m->coding ? "-" : "", m->coding ? m->coding : "");
+    uint64_t mtime = (uint64_t)modified.tv_sec * KEEL_NS_PER_S + (uint64_t)modified.tv_nsec;
+    char once[20] = "";
+    if (m->unsettled)
+        snprintf(once, sizeof once, "-%llx", (unsigned long long)keel_rand_u64());
+    snprintf(m->etag, sizeof m->etag, "\"%llx-%llx%s%s%s\"", (unsigned long long)mtime,
+             (unsigned long long)size, once, m->coding ? "-" : "", m->coding ? m->coding : "");
 }
 
 /* Both heads of a body of `size` bytes; without an etag: no validators, no ranges, no 304. The 304
@@ -82,8 +93,7 @@ static void make_heads(struct maker *m, uint64_t size, int64_t modified)
     m->body = keel_buf_size(&m->text);
 }
 
-/* Reads a small file into memory before its heads are made, because it may just have changed its
- * size. Returns the size, or -1. */
+/* The bytes of the file, from its beginning. Returns how many, or -1. */
 static ssize_t read_all(int fd, uint8_t *out, size_t size)
 {
     size_t n = 0;
@@ -100,34 +110,75 @@ static ssize_t read_all(int fd, uint8_t *out, size_t size)
     return (ssize_t)n;
 }
 
-static int make_file(struct maker *m, int fd, const struct stat *st, uint64_t *size)
+static bool same_time(struct timespec a, struct timespec b)
 {
-    *size = (uint64_t)st->st_size;
-    set_etag(m, st->st_mtim, *size);
-    if (*size > HTTP_BODY_IN_MEMORY) {
-        make_heads(m, *size, st->st_mtim.tv_sec);
-        return m->text.failed;
-    }
-    uint8_t *bytes = keel_malloc((size_t)*size + 1);
-    ssize_t n = bytes ? read_all(fd, bytes, (size_t)*size) : -1;
-    if (n >= 0) {
-        *size = (uint64_t)n;
-        make_heads(m, *size, st->st_mtim.tv_sec);
-        keel_buf_append(&m->text, bytes, (size_t)n);
-    }
-    keel_free(bytes);
-    return n >= 0 ? m->text.failed : KEEL_ESYS;
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-static int make_listing(struct maker *m, int fd, const struct http_request *request, uint64_t *size)
+static bool same_content(const struct stat *a, const struct stat *b)
+{
+    return a->st_size == b->st_size && same_time(a->st_mtim, b->st_mtim) &&
+           same_time(a->st_ctim, b->st_ctim);
+}
+
+/* Was it changed so short a time ago that the next change may get the same time? */
+static bool is_unsettled(const struct stat *st)
+{
+    uint64_t changed = (uint64_t)st->st_mtim.tv_sec * KEEL_NS_PER_S + (uint64_t)st->st_mtim.tv_nsec;
+    uint64_t now = keel_clock_realtime();
+    return now >= changed && now - changed < MTIME_GRAIN;
+}
+
+/* Reads a small file, again when it was written meanwhile: half of one version and half of the next
+ * are neither. st is of what was read. *bytes (new) NULL: it is written all the time, or grew, and
+ * is sent from the descriptor like a large one. */
+static int read_small(int fd, struct stat *st, uint8_t **bytes)
+{
+    *bytes = NULL;
+    for (unsigned tries = 0; tries < READ_TRIES; tries++) {
+        if (st->st_size > HTTP_BODY_IN_MEMORY)
+            return 0;
+        size_t size = (size_t)st->st_size;
+        struct stat before = *st;
+        uint8_t *p = keel_malloc(size + 1);
+        ssize_t n = p ? read_all(fd, p, size) : -1;
+        if (n == (ssize_t)size && fstat(fd, st) == 0 && same_content(&before, st)) {
+            *bytes = p;
+            return 0;
+        }
+        keel_free(p);
+        if (n < 0 || fstat(fd, st) != 0)
+            return p ? KEEL_ESYS : KEEL_ENOMEM;
+    }
+    return 0;
+}
+
+static int make_file(struct maker *m, int fd, struct stat *st, uint64_t *size)
+{
+    uint8_t *bytes;
+    int err = read_small(fd, st, &bytes);
+    if (err)
+        return err;
+    *size = (uint64_t)st->st_size;
+    m->in_memory = bytes;
+    m->unsettled = is_unsettled(st);
+    set_etag(m, st->st_mtim, *size);
+    make_heads(m, *size, st->st_mtim.tv_sec);
+    if (bytes)
+        keel_buf_append(&m->text, bytes, (size_t)*size);
+    keel_free(bytes);
+    return m->text.failed;
+}
+
+static int make_listing(struct maker *m, int fd, const struct http_wanted *wanted, uint64_t *size)
 {
     struct keel_buf page = {.limit = 4 << 20};
-    int err = request->json ? http_listing_build_json(&page, fd, request->site->hidden)
-                            : http_listing_build(&page, fd, request->path, request->site->hidden);
+    int err = wanted->json ? http_listing_build_json(&page, fd, wanted->site->hidden)
+                           : http_listing_build(&page, fd, wanted->path, wanted->site->hidden);
     if (err == 0) {
         *size = keel_buf_size(&page);
         m->type =
-            request->json ? KEEL_STR("application/json") : KEEL_STR("text/html; charset=utf-8");
+            wanted->json ? KEEL_STR("application/json") : KEEL_STR("text/html; charset=utf-8");
         m->varies = "Accept";
         make_heads(m, *size, 0);
         keel_buf_append(&m->text, keel_buf_bytes(&page), keel_buf_size(&page));
@@ -147,6 +198,7 @@ static struct http_entry *make_entry(const struct maker *m, struct keel_str path
         return NULL;
     *entry = (struct http_entry){.refs = 1, .fd = -1, .memory = memory, .date_second = INT64_MIN};
     keel_list_init(&entry->lru);
+    http_subject_init(&entry->subject);
     char *p = (char *)(entry + 1);
     if (path.n > 0)
         entry->path = (struct keel_str){memcpy(p, path.p, path.n), path.n};
@@ -166,7 +218,7 @@ static struct http_entry *make_entry(const struct maker *m, struct keel_str path
     return entry;
 }
 
-static void set_identity(struct http_entry *entry, const struct stat *st, int *fd)
+static void set_identity(struct http_entry *entry, const struct stat *st, int *fd, bool in_memory)
 {
     entry->kind = HTTP_RESOURCE_FILE;
     entry->status = 200;
@@ -175,7 +227,7 @@ static void set_identity(struct http_entry *entry, const struct stat *st, int *f
     entry->mtime = st->st_mtim;
     entry->ctime = st->st_ctim;
     entry->file_size = (uint64_t)st->st_size;
-    if (entry->size > HTTP_BODY_IN_MEMORY) {
+    if (!in_memory) {
         entry->fd = *fd;
         entry->open_files = 1;
         *fd = -1;
@@ -205,7 +257,8 @@ static void add_sibling(struct http_entry *entry, enum http_coding coding,
     if (!encoded)
         return;
     encoded->size = size;
-    set_identity(encoded, &sibling->st, &sibling->fd);
+    set_identity(encoded, &sibling->st, &sibling->fd, m.in_memory);
+    encoded->unsettled = m.unsettled;
     adopt(entry, coding, encoded);
 }
 
@@ -216,7 +269,8 @@ int http_entry_add_encoded(struct http_entry *entry, enum http_coding coding, co
     struct maker m = {.type = entry->type,
                       .fields = entry->extra,
                       .coding = http_coding_name(coding),
-                      .negotiated = true};
+                      .negotiated = true,
+                      .unsettled = entry->unsettled};
     m.fields.p += sizeof vary - 1; /* which a negotiated entry's begin with */
     m.fields.n -= sizeof vary - 1;
     set_etag(&m, entry->mtime, entry->file_size);
@@ -245,33 +299,33 @@ static struct keel_str type_of(const struct http_site *site, struct keel_str nam
     return (struct keel_str){out, n > 0 && n < HTTP_TYPE_MAX ? (size_t)n : 0};
 }
 
-struct http_entry *http_entry_new(struct http_resource *resource,
-                                  const struct http_request *request)
+struct http_entry *http_entry_new(struct http_resource *resource, const struct http_wanted *wanted)
 {
     char type[HTTP_TYPE_MAX];
-    struct maker m = {.type = type_of(request->site, resource->name, type),
-                      .fields = request->location->fields};
+    struct maker m = {.type = type_of(wanted->site, resource->name, type),
+                      .fields = wanted->location->fields};
     struct http_entry *entry = NULL;
     uint64_t size = 0;
     int err = 0;
     bool file = resource->kind == HTTP_RESOURCE_FILE;
-    m.negotiated = file && http_site_compresses(request->site, m.type);
+    m.negotiated = file && http_site_compresses(wanted->site, m.type);
     if (file)
         err = make_file(&m, resource->fd, &resource->st, &size);
     else if (resource->kind == HTTP_RESOURCE_LISTING)
-        err = make_listing(&m, resource->fd, request, &size);
+        err = make_listing(&m, resource->fd, wanted, &size);
     if (err == 0)
-        entry = make_entry(&m, request->path);
+        entry = make_entry(&m, wanted->path);
     if (entry) {
-        entry->site = request->site->id;
-        entry->autoindex = request->location->autoindex;
-        entry->json = request->json;
+        entry->site = wanted->site->id;
+        entry->autoindex = wanted->location->autoindex;
+        entry->json = wanted->json;
         entry->kind = (uint8_t)resource->kind;
         entry->status = resource->kind == HTTP_RESOURCE_NONE ? (uint16_t)resource->status : 200;
         entry->size = size;
         entry->negotiated = m.negotiated;
+        entry->unsettled = m.unsettled;
         if (file)
-            set_identity(entry, &resource->st, &resource->fd);
+            set_identity(entry, &resource->st, &resource->fd, m.in_memory);
         for (unsigned i = 0; i < HTTP_CODING_COUNT && file; i++)
             if (resource->siblings[i].fd >= 0)
                 add_sibling(entry, i, &resource->siblings[i], &m);
@@ -299,11 +353,6 @@ void http_entry_release(void *arg)
     keel_free(entry);
 }
 
-static bool same_time(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 static bool same_file(const struct http_entry *entry, const struct stat *st)
 {
     return entry->dev == st->st_dev && entry->ino == st->st_ino &&
@@ -313,7 +362,7 @@ static bool same_file(const struct http_entry *entry, const struct stat *st)
 
 bool http_entry_is_current(const struct http_entry *entry, const struct http_resource *resource)
 {
-    if (entry->kind != resource->kind)
+    if (entry->kind != resource->kind || entry->unsettled)
         return false;
     switch (resource->kind) {
     case HTTP_RESOURCE_NONE:
@@ -323,7 +372,8 @@ bool http_entry_is_current(const struct http_entry *entry, const struct http_res
             /* one that we made has no inode */
             const struct http_entry *encoded = entry->encoded[i];
             bool had = encoded && encoded->ino != 0, has = resource->siblings[i].fd >= 0;
-            if (had != has || (has && !same_file(encoded, &resource->siblings[i].st)))
+            if (had != has ||
+                (has && (encoded->unsettled || !same_file(encoded, &resource->siblings[i].st))))
                 return false;
         }
         return same_file(entry, &resource->st);

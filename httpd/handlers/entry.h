@@ -12,12 +12,14 @@
 
 struct http_entry {
     struct keel_list lru;
-    struct keel_str path; /* with `site`, `autoindex` and `json` its key */
+    struct http_subject subject; /* which it becomes in the cache */
+    struct keel_str path;        /* with `site`, `autoindex` and `json` its key */
     uint64_t hash;
     uint32_t site;
     bool autoindex, json;
     bool cached;         /* it is in the table */
     bool negotiated;     /* it may be sent compressed */
+    bool unsettled;      /* what it was made from may have changed since and look the same */
     uint8_t tried;       /* 1 << coding: it was compressed, or will be in a moment */
     uint8_t kind;        /* enum http_resource_kind */
     uint16_t status;     /* 200, or the resource's */
@@ -42,8 +44,7 @@ struct http_entry {
 
 /* Makes the entry of a resource (returns new, refs 1, or NULL: no memory or the file cannot be
  * read). Takes the resource's descriptors. */
-struct http_entry *http_entry_new(struct http_resource *resource,
-                                  const struct http_request *request);
+struct http_entry *http_entry_new(struct http_resource *resource, const struct http_wanted *wanted);
 /* Adds a compressed form of the body of a FILE in memory. 0 or KEEL_ENOMEM. */
 int http_entry_add_encoded(struct http_entry *entry, enum http_coding coding, const void *bytes,
                            size_t n);

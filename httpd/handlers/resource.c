@@ -7,21 +7,60 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "httpd/handlers/link_owner.h"
 #include "httpd/wire/mime.h"
 #include "httpd/wire/path.h"
 
-/* path is relative to root and NUL-terminated. Never waits for a FIFO, never becomes a tty's
- * process. A descriptor, or -1 with errno. */
-static int open_beneath(int root, const char *path)
+int http_open_beneath(int root, const char *path, int flags, unsigned resolve)
 {
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
+                           .resolve = resolve | RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    if (!(flags & O_PATH))
+        how.flags |= O_NONBLOCK | O_NOCTTY;
     for (unsigned tries = 0; tries < 8; tries++) {
         int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-        if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
+        if (fd >= 0 || (errno != EAGAIN && errno != EINTR) || (resolve & RESOLVE_CACHED))
             return fd; /* EAGAIN: something was renamed while a ".." in a link was followed */
     }
     return -1;
+}
+
+/* With links, as the site allows them. */
+static int open_links(const struct http_site *site, const char *path, struct http_looking *looking,
+                      unsigned resolve)
+{
+    if (site->symlinks == HTTP_SYMLINKS_NO) {
+        errno = EACCES;
+        return -1;
+    }
+    if (looking->watch &&
+        !http_watch_look(looking->watch, looking->subject, site, path, HTTP_LOOK_LINKS))
+        looking->watched = false;
+    if (site->symlinks == HTTP_SYMLINKS_INSIDE)
+        return http_open_beneath(site->root_fd, path, O_RDONLY, resolve);
+    if (!looking->cached)
+        return http_link_owner_open(site->root_fd, path);
+    errno = EAGAIN;
+    return -1;
+}
+
+/* Opens relative path; what it depends on is watched first. A descriptor, or -1 with errno. */
+static int open_path(const struct http_site *site, const char *path, struct http_looking *looking)
+{
+    bool known =
+        looking->watch && http_watch_look(looking->watch, looking->subject, site, path, HTTP_LOOK);
+    unsigned resolve = looking->cached ? RESOLVE_CACHED : 0;
+    /* the last step of opening a file may wait for a server, whatever the flags say: what is
+     * watched is known to be local, as is the root's own file system */
+    if (!known)
+        resolve |= looking->cached ? RESOLVE_NO_XDEV : 0;
+    looking->watched = looking->watched && known;
+    int fd = http_open_beneath(site->root_fd, path, O_RDONLY, resolve | RESOLVE_NO_SYMLINKS);
+    if (fd < 0 && errno == ELOOP)
+        fd = open_links(site, path, looking, resolve);
+    if (fd < 0 && looking->cached && (errno == EAGAIN || errno == EXDEV))
+        looking->blocks = true;
+    return fd;
 }
 
 void http_resource_close(struct http_resource *resource)
@@ -56,6 +95,7 @@ static unsigned status_of(int error)
     case ENOMEM:
     case EIO:
     case ESTALE:
+    case EAGAIN:
         return 503;
     default:
         return 404; /* ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP, EXDEV: a way out of the root, ... */
@@ -63,9 +103,10 @@ static unsigned status_of(int error)
 }
 
 /* Opens relative path; false with the resource's status set. */
-static bool open_and_stat(struct http_resource *resource, int root, const char *path)
+static bool open_and_stat(struct http_resource *resource, const struct http_site *site,
+                          const char *path, struct http_looking *looking)
 {
-    resource->fd = open_beneath(root, path);
+    resource->fd = open_path(site, path, looking);
     if (resource->fd < 0) {
         set_none(resource, status_of(errno));
         return false;
@@ -79,17 +120,17 @@ static bool open_and_stat(struct http_resource *resource, int root, const char *
 
 /* A directory that was asked for with its '/': an index file in it, or the listing. path has room
  * for PATH_MAX bytes and holds n. */
-static void open_index(struct http_resource *resource, const struct http_request *request,
-                       char *path, size_t n)
+static void open_index(struct http_resource *resource, const struct http_wanted *wanted,
+                       struct http_looking *looking, char *path, size_t n)
 {
-    const struct http_site *site = request->site;
+    const struct http_site *site = wanted->site;
     for (unsigned i = 0; i < site->index_count; i++) {
         struct http_resource file = *resource;
         if (n + site->index[i].n >= PATH_MAX)
             continue;
         memcpy(path + n, site->index[i].p, site->index[i].n + 1);
-        if (!open_and_stat(&file, site->root_fd, path)) {
-            if (file.status == 404)
+        if (!open_and_stat(&file, site, path, looking)) {
+            if (file.status == 404 && !looking->blocks)
                 continue;
         } else if (!S_ISREG(file.st.st_mode)) {
             close(file.fd);
@@ -101,14 +142,20 @@ static void open_index(struct http_resource *resource, const struct http_request
         *resource = file;
         return;
     }
-    if (request->location->autoindex)
-        resource->kind = HTTP_RESOURCE_LISTING;
-    else
+    path[n] = '\0';
+    if (!wanted->location->autoindex) {
         set_none(resource, 403);
+        return;
+    }
+    resource->kind = HTTP_RESOURCE_LISTING;
+    if (looking->watch &&
+        !http_watch_look(looking->watch, looking->subject, site, path, HTTP_LOOK_LIST))
+        looking->watched = false;
 }
 
 /* The compressed forms that stand beside a file: a.css.br is a.css, unless it is older. */
-static void open_siblings(struct http_resource *resource, const struct http_site *site, char *path)
+static void open_siblings(struct http_resource *resource, const struct http_site *site, char *path,
+                          struct http_looking *looking)
 {
     size_t n = strlen(path);
     if (n + 5 > PATH_MAX || !http_site_compresses(site, http_mime_type(resource->name)))
@@ -116,7 +163,7 @@ static void open_siblings(struct http_resource *resource, const struct http_site
     for (unsigned i = 0; i < site->coding_count; i++) {
         struct http_sibling *sibling = &resource->siblings[site->codings[i]];
         strcpy(path + n, http_coding_suffix(site->codings[i]));
-        sibling->fd = open_beneath(site->root_fd, path);
+        sibling->fd = open_path(site, path, looking);
         if (sibling->fd < 0)
             continue;
         const struct timespec *own = &resource->st.st_mtim, *its = &sibling->st.st_mtim;
@@ -131,14 +178,14 @@ static void open_siblings(struct http_resource *resource, const struct http_site
 }
 
 /* Opens one file that may stand for the request's path. path has room for PATH_MAX bytes. */
-static void open_path(struct http_resource *resource, const struct http_request *request,
-                      const struct http_try *try, char path[PATH_MAX])
+static void open_try(struct http_resource *resource, const struct http_wanted *wanted,
+                     struct http_looking *looking, const struct http_try *try, char path[PATH_MAX])
 {
-    const struct http_site *site = request->site;
-    struct keel_str own = try->path ? request->path : KEEL_STR("");
+    const struct http_site *site = wanted->site;
+    struct keel_str own = try->path ? wanted->path : KEEL_STR("");
     size_t n = own.n + try->tail.n;
     resource->status = 404;
-    resource->name = try->tail.n > 0 ? try->tail : request->path;
+    resource->name = try->tail.n > 0 ? try->tail : wanted->path;
     if (n == 0 || n >= PATH_MAX - 1)
         return;
     memcpy(path, own.p, own.n);
@@ -149,14 +196,14 @@ static void open_path(struct http_resource *resource, const struct http_request 
     if (n == 0)
         memcpy(path, "./", n = 2);
     path[n] = '\0';
-    if (!open_and_stat(resource, site->root_fd, path))
+    if (!open_and_stat(resource, site, path, looking))
         return;
     if (S_ISREG(resource->st.st_mode)) {
         resource->kind = HTTP_RESOURCE_FILE;
     } else if (!S_ISDIR(resource->st.st_mode)) {
         set_none(resource, 403);
     } else if (path[n - 1] == '/') {
-        open_index(resource, request, path, n);
+        open_index(resource, wanted, looking, path, n);
     } else {
         close(resource->fd);
         resource->fd = -1;
@@ -164,23 +211,30 @@ static void open_path(struct http_resource *resource, const struct http_request 
     }
 }
 
-void http_resource_open(struct http_resource *resource, const struct http_request *request)
+void http_resource_open(struct http_resource *resource, const struct http_wanted *wanted,
+                        struct http_looking *looking)
 {
     static const struct http_try own = {true, {"", 0}};
-    const struct http_location *location = request->location;
+    const struct http_location *location = wanted->location;
     char path[PATH_MAX];
-    *resource = (struct http_resource){.status = 404, .fd = -1, .name = request->path};
+    *resource = (struct http_resource){.status = 404, .fd = -1, .name = wanted->path};
     for (unsigned i = 0; i < HTTP_CODING_COUNT; i++)
         resource->siblings[i].fd = -1;
-    if (request->site->root_fd < 0 || request->path.n == 0)
+    looking->watched = looking->watch != NULL;
+    looking->blocks = false;
+    if (wanted->site->root_fd < 0 || wanted->path.n == 0)
         return;
     if (location->try_count == 0)
-        open_path(resource, request, &own, path);
+        open_try(resource, wanted, looking, &own, path);
     for (unsigned i = 0; i < location->try_count; i++) {
-        open_path(resource, request, &location->tries[i], path);
-        if (resource->kind != HTTP_RESOURCE_NONE || resource->status != 404)
+        open_try(resource, wanted, looking, &location->tries[i], path);
+        if (resource->kind != HTTP_RESOURCE_NONE || resource->status != 404 || looking->blocks)
             break;
     }
-    if (resource->kind == HTTP_RESOURCE_FILE && request->site->coding_count > 0)
-        open_siblings(resource, request->site, path);
+    if (resource->kind == HTTP_RESOURCE_FILE && wanted->site->coding_count > 0)
+        open_siblings(resource, wanted->site, path, looking);
+    /* another name of the file may stand where nobody looks */
+    if (resource->status == 503 ||
+        (resource->kind == HTTP_RESOURCE_FILE && resource->st.st_nlink > 1))
+        looking->watched = false;
 }

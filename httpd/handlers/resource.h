@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include "httpd/handlers/watch.h"
 #include "httpd/request/request.h"
 
 enum http_resource_kind {
@@ -29,10 +30,31 @@ struct http_resource {
     struct keel_str name; /* the file's name, for its type: borrows from the path or the site */
     struct http_sibling siblings[HTTP_CODING_COUNT]; /* of FILE */
 };
-/* Resolves request->path, or what its location tries for it, under the site's root by
+/* What is asked for: of a request, or kept for a thread. */
+struct http_wanted {
+    const struct http_site *site;
+    const struct http_location *location;
+    struct keel_str path; /* decoded and normalised */
+    bool json;            /* a listing as JSON */
+};
+
+/* How the file system is looked at, and what came of it. */
+struct http_looking {
+    struct http_watch *watch; /* NULL: nothing is watched */
+    struct http_subject *subject;
+    bool cached;  /* only at what the kernel has in memory, so that nothing is waited for */
+    bool blocks;  /* and that was not enough: the resource is not known */
+    bool watched; /* the subject will hear of all that may change it */
+};
+
+/* Resolves the path, or what its location tries for it, under the site's root by
  * openat2(RESOLVE_BENEATH): no link and no spelling leads out. */
-void http_resource_open(struct http_resource *resource, const struct http_request *request);
+void http_resource_open(struct http_resource *resource, const struct http_wanted *wanted,
+                        struct http_looking *looking);
 /* Closes what is open. */
 void http_resource_close(struct http_resource *resource);
+/* Opens a path below an open folder; flags as of open, resolve more of openat2's. Never waits for a
+ * FIFO, never becomes a tty's process. A descriptor, or -1 with errno. */
+int http_open_beneath(int root, const char *path, int flags, unsigned resolve);
 
 #endif

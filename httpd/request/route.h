@@ -45,6 +45,13 @@ struct http_location {
     const struct http_step *steps; /* request/handler.h; NULL: only files */
 };
 
+/* Which links are followed below a root; none leads out of it. */
+enum http_symlinks {
+    HTTP_SYMLINKS_INSIDE, /* all */
+    HTTP_SYMLINKS_OWNER,  /* those that belong to the owner of what they lead to */
+    HTTP_SYMLINKS_NO,
+};
+
 struct http_site {
     struct keel_str name;   /* lower case */
     unsigned id;            /* 0, 1, ... */
@@ -59,9 +66,10 @@ struct http_site {
     uint64_t compress_min; /* bytes; smaller files are not compressed here */
     struct http_error_page *error_pages;
     unsigned error_page_count;
-    const char *charset;           /* of text; NULL: as the table of types says */
-    uint64_t max_body;             /* where no location says otherwise */
-    bool hidden;                   /* serve names that begin with '.' */
+    const char *charset; /* of text; NULL: as the table of types says */
+    uint64_t max_body;   /* where no location says otherwise */
+    bool hidden;         /* serve names that begin with '.' */
+    enum http_symlinks symlinks;
     struct http_rewrites rewrites; /* tried before a location is looked for */
     struct http_location
         *locations;          /* by http_locations_compile: prefixes in the order of bytes, */

@@ -190,6 +190,7 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
         return err;
     site->hidden = keel_conf_bool(conf, "hidden");
     site->max_body = http_max_body_read(conf);
+    site->symlinks = (enum http_symlinks)keel_conf_int(conf, "symlinks");
     if (keel_conf_str(conf, "root"))
         site->root = keel_arena_strdup(&s->arena, keel_conf_str(conf, "root"));
     if ((keel_conf_str(conf, "root") && !site->root) ||
@@ -254,6 +255,7 @@ static void read_limits(struct http_settings *s, const struct keel_conf *conf)
     s->cache.memory = (uint64_t)keel_conf_int(cache, "memory");
     s->cache.entries = (uint32_t)keel_conf_int(cache, "entries");
     s->cache.files = (uint32_t)keel_conf_int(cache, "open-files");
+    s->cache.watches = (uint32_t)keel_conf_int(cache, "watches");
     s->cache.valid_ns = (uint64_t)keel_conf_int(cache, "valid");
 }
 

@@ -18,6 +18,9 @@ const struct keel_metric http_metrics[] = {
      "Requests for which the file system was asked."},
     {"httpd_file_cache_bytes", KEEL_GAUGE, NULL, "Memory of the file cache."},
     {"httpd_file_cache_entries", KEEL_GAUGE, NULL, "Paths in the file cache."},
+    {"httpd_file_cache_watches", KEEL_GAUGE, NULL, "Directories that are watched for it."},
+    {"httpd_file_cache_changes_total", KEEL_COUNTER, NULL,
+     "Entries of the file cache for which a watch told of a change."},
     {"httpd_access_log_lines_total", KEEL_COUNTER, NULL, "Lines of the access log."},
     {"httpd_access_log_lost_total", KEEL_COUNTER, NULL,
      "Lines of the access log that could not be written."},
@@ -82,6 +85,7 @@ int http_worker_new(struct keel_instance *instance, struct http_worker **out,
     w->host.on_over = on_over;
     w->host.clock.refresh = refresh_clock;
     http_cache_init(&w->cache, &w->settings->cache, w->offload);
+    http_cache_watch(&w->cache, instance->loop);
     int err = fill(w, diag);
     if (err)
         http_worker_free(w);
@@ -238,7 +242,11 @@ void http_worker_count_turn(struct http_worker *w, unsigned requests)
         keel_metric_observe(m, HTTP_M_SECONDS, ns / requests);
     keel_metric_set(m, HTTP_M_CACHE_HITS, w->cache.hits);
     keel_metric_set(m, HTTP_M_CACHE_MISSES, w->cache.misses);
-    keel_metric_set(m, HTTP_M_CACHE_BYTES, w->cache.memory);
+    struct http_watch_figures watch;
+    http_watch_figures(w->cache.watch, &watch);
+    keel_metric_set(m, HTTP_M_CACHE_BYTES, w->cache.memory + watch.memory);
+    keel_metric_set(m, HTTP_M_CACHE_WATCHES, watch.folders);
+    keel_metric_set(m, HTTP_M_CACHE_CHANGES, watch.changes);
     keel_metric_set(m, HTTP_M_CACHE_ENTRIES, w->cache.entries);
 }
 
@@ -248,9 +256,13 @@ static int run_cache(struct keel_instance *instance, json_t *args, json_t **resu
                      struct keel_diag *diag)
 {
     const struct http_cache *cache = &((struct http_worker *)instance->state)->cache;
-    *result = json_pack("{s:I,s:I,s:I,s:I,s:I}", "entries", (json_int_t)cache->entries, "bytes",
-                        (json_int_t)cache->memory, "open-files", (json_int_t)cache->files, "hits",
-                        (json_int_t)cache->hits, "misses", (json_int_t)cache->misses);
+    struct http_watch_figures watch;
+    http_watch_figures(cache->watch, &watch);
+    *result = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "entries", (json_int_t)cache->entries,
+                        "bytes", (json_int_t)(cache->memory + watch.memory), "open-files",
+                        (json_int_t)cache->files, "watches", (json_int_t)watch.folders, "changes",
+                        (json_int_t)watch.changes, "hits", (json_int_t)cache->hits, "misses",
+                        (json_int_t)cache->misses);
     return *result ? 0 : KEEL_ENOMEM;
 }
 

@@ -49,6 +49,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_httpd_corpus.py \
 	tests/system/test_httpd_h2.py \
 	tests/system/test_httpd_files.py \
+	tests/system/test_httpd_watch.py \
 	tests/system/test_install.py \
 	tests/system/test_keel.py \
 	tests/system/test_keelctl.py \

@@ -17,7 +17,10 @@ tests_unit_httpd_test_httpd_SOURCES = \
 	tests/support/http_server.c \
 	tests/support/http_server.h \
 	tests/unit/httpd/test_exchange.c \
+	tests/unit/httpd/files.c \
+	tests/unit/httpd/files.h \
 	tests/unit/httpd/test_file.c \
+	tests/unit/httpd/test_watch.c \
 	tests/unit/httpd/test_access.c \
 	tests/unit/httpd/test_log.c \
 	tests/unit/httpd/test_serve.c \

@@ -11,6 +11,7 @@ Suite *h2_suite(void);
 Suite *route_suite(void);
 Suite *access_suite(void);
 Suite *file_suite(void);
+Suite *http_watch_suite(void);
 Suite *log_suite(void);
 Suite *rewrite_suite(void);
 Suite *settings_suite(void);
@@ -32,6 +33,7 @@ int main(void)
         route_suite,
         access_suite,
         file_suite,
+        http_watch_suite,
         log_suite,
         rewrite_suite,
         settings_suite,

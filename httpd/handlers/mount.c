@@ -1,0 +1,88 @@
+#include "httpd/handlers/mount.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/buf.h"
+#include "common/base/str.h"
+
+/* Not here: whatever others can change behind our back (NFS, SMB, FUSE, 9p), whatever changes by
+ * itself (proc, sysfs), and those that find a name in any case but tell of it in its own. */
+static bool is_local(struct keel_str type)
+{
+    static const char *const names[] = {"ext2",  "ext3",     "ext4",     "xfs",      "btrfs",
+                                        "f2fs",  "bcachefs", "zfs",      "tmpfs",    "ramfs",
+                                        "erofs", "overlay",  "squashfs", "reiserfs", "jfs"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (keel_str_equal(type, keel_str(names[i])))
+            return true;
+    return false;
+}
+
+/* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the first word is the id, the
+ * type follows the lonely "-" (proc(5)). */
+static bool line_is_local(struct keel_str line, uint64_t id)
+{
+    struct keel_str word;
+    uint64_t number;
+    if (!keel_str_split(&line, ' ', &word) || keel_parse_u64(word, UINT64_MAX, &number) != 0 ||
+        number != id)
+        return false;
+    while (keel_str_split(&line, ' ', &word))
+        if (keel_str_equal(word, KEEL_STR("-")))
+            return keel_str_split(&line, ' ', &word) && is_local(word);
+    return false;
+}
+
+bool http_mount_text_is_local(const char *text, size_t size, uint64_t id)
+{
+    struct keel_str rest = {text, size}, line;
+    while (rest.p && keel_str_split(&rest, '\n', &line))
+        if (line_is_local(line, id))
+            return true;
+    return false;
+}
+
+static bool look_up(uint64_t id)
+{
+    struct keel_buf text = {.limit = 4 << 20};
+    int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+    ssize_t n = 0;
+    do {
+        uint8_t *p = keel_buf_reserve(&text, 16384);
+        n = p && fd >= 0 ? read(fd, p, 16384) : -1;
+        if (n > 0)
+            keel_buf_commit(&text, (size_t)n);
+    } while (n > 0);
+    bool local = n == 0 && http_mount_text_is_local((const char *)keel_buf_bytes(&text),
+                                                    keel_buf_size(&text), id);
+    if (fd >= 0)
+        close(fd);
+    keel_buf_fini(&text);
+    return local;
+}
+
+bool http_mount_is_local(struct http_mounts *mounts, int fd)
+{
+    struct statx st;
+    /* what the kernel knows: a file server is not asked */
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) != 0 ||
+        !(st.stx_mask & STATX_MNT_ID))
+        return false;
+    for (unsigned i = 0; i < mounts->count; i++)
+        if (mounts->known[i].id == st.stx_mnt_id)
+            return mounts->known[i].local;
+    const unsigned room = sizeof mounts->known / sizeof *mounts->known;
+    unsigned at = mounts->next++ % room;
+    if (mounts->count < room)
+        mounts->count++;
+    mounts->known[at].id = st.stx_mnt_id;
+    mounts->known[at].local = look_up(st.stx_mnt_id);
+    return mounts->known[at].local;
+}
+
+void http_mounts_forget(struct http_mounts *mounts)
+{
+    mounts->count = mounts->next = 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * Which file systems are local: their metadata, once in memory, is looked at without waiting for
+ * anybody, and every change to them is this kernel's and can be watched (inotify).
+ */
+#ifndef HTTPD_HANDLERS_MOUNT_H
+#define HTTPD_HANDLERS_MOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What was found out, for a few mounts; all zero: nothing yet. */
+struct http_mounts {
+    struct {
+        uint64_t id;
+        bool local;
+    } known[8];
+    unsigned count, next;
+};
+/* Does the file behind the descriptor (O_PATH will do) lie on a local file system? False when that
+ * cannot be found out. Waits for no file system. */
+bool http_mount_is_local(struct http_mounts *mounts, int fd);
+/* Mounts have changed. */
+void http_mounts_forget(struct http_mounts *mounts);
+
+/* Does this text of /proc/self/mountinfo say that the mount is local? */
+bool http_mount_text_is_local(const char *text, size_t size, uint64_t id);
+
+#endif

@@ -1,0 +1,514 @@
+#include "httpd/handlers/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/hash.h"
+#include "common/base/mem.h"
+#include "common/base/rand.h"
+#include "httpd/handlers/resource.h"
+#include "httpd/wire/accept.h"
+
+/* Written by somebody who keeps it open (MODIFY), or maps it (CLOSE_WRITE, when he is done); what
+ * decides who may read it (ATTRIB); names that come and go, the folder's own included. */
+#define EVENTS                                                                                     \
+    (IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM |              \
+     IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_EXCL_UNLINK)
+#define LINKS_MAX 40 /* as the kernel has it (path_resolution(7)) */
+
+struct http_name;
+
+/* A folder under a site's root; no part of its path is a link. */
+struct http_folder {
+    struct keel_watched watched; /* a root may be deaf; others are watched or not here */
+    struct http_name *name;      /* NULL: a site's root */
+    struct keel_list names;      /* http_name, of those in it that somebody depends on */
+    struct keel_list lists;      /* http_interest in all names, those yet to come included */
+};
+
+/* A name in a folder, which something may have or not. */
+struct http_name {
+    struct keel_list node; /* in the folder's names */
+    struct http_folder *folder;
+    struct http_folder *below; /* what it is, when it is a folder that we watch */
+    struct keel_list interests;
+    uint64_t hash;
+    uint8_t size;
+    char text[];
+};
+
+struct http_interest {
+    struct keel_list node; /* of the name, or of the folder's lists */
+    struct keel_list mine; /* of the subject */
+    struct http_subject *subject;
+    struct http_name *name; /* NULL: a list of the folder */
+    struct http_folder *folder;
+};
+
+struct http_watch {
+    struct keel_watch *core;
+    struct http_mounts *mounts;
+    struct keel_hash_key key;
+    struct keel_table names;
+    struct http_folder **roots; /* by site */
+    unsigned root_count;
+    uint64_t changes, memory;
+};
+
+/* --- names --- */
+
+struct name_key {
+    const struct http_folder *folder;
+    struct keel_str text;
+};
+
+static uint64_t hash_of(const struct http_watch *watch, const struct name_key *key)
+{
+    return keel_hash(&watch->key, key->text.p, key->text.n) ^
+           (uint64_t)(uintptr_t)key->folder * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static int is_name(const void *value, const void *arg, size_t size)
+{
+    const struct http_name *name = value;
+    const struct name_key *key = arg;
+    return name->folder == key->folder && name->size == key->text.n &&
+           memcmp(name->text, key->text.p, name->size) == 0;
+}
+
+static struct http_name *find_name(const struct http_watch *watch, const struct http_folder *folder,
+                                   struct keel_str text)
+{
+    const struct name_key key = {folder, text};
+    return keel_table_find(&watch->names, hash_of(watch, &key), &key, sizeof key, is_name);
+}
+
+/* NULL: no memory, or no file can have this name. */
+static struct http_name *get_name(struct http_watch *watch, struct http_folder *folder,
+                                  struct keel_str text)
+{
+    const struct name_key key = {folder, text};
+    struct http_name *name = find_name(watch, folder, text);
+    if (name || text.n > NAME_MAX)
+        return name;
+    size_t size = sizeof *name + text.n;
+    name = keel_malloc(size);
+    if (!name)
+        return NULL;
+    *name =
+        (struct http_name){.folder = folder, .hash = hash_of(watch, &key), .size = (uint8_t)text.n};
+    memcpy(name->text, text.p, text.n);
+    if (keel_table_add(&watch->names, name->hash, name) != 0) {
+        keel_free(name);
+        return NULL;
+    }
+    watch->memory += size;
+    keel_list_init(&name->interests);
+    keel_list_push_back(&folder->names, &name->node);
+    return name;
+}
+
+static void folder_free(struct http_watch *watch, struct http_folder *folder)
+{
+    keel_watch_remove(watch->core, &folder->watched);
+    watch->memory -= sizeof *folder;
+    keel_free(folder);
+}
+
+/* What nobody depends on goes, up to the root, which stays. */
+static void settle(struct http_watch *watch, struct http_folder *folder, struct http_name *name)
+{
+    for (;;) {
+        if (name && !name->below && keel_list_empty(&name->interests)) {
+            keel_table_remove(&watch->names, name->hash, name);
+            keel_list_remove(&name->node);
+            watch->memory -= sizeof *name + name->size;
+            keel_free(name);
+        }
+        name = folder->name;
+        if (!name || !keel_list_empty(&folder->names) || !keel_list_empty(&folder->lists))
+            return;
+        folder_free(watch, folder);
+        name->below = NULL;
+        folder = name->folder;
+    }
+}
+
+/* --- subjects --- */
+
+void http_subject_init(struct http_subject *subject)
+{
+    keel_list_init(&subject->interests);
+    subject->state = HTTP_UNWATCHED;
+}
+
+void http_subject_move(struct http_subject *from, struct http_subject *to)
+{
+    http_subject_init(to);
+    to->state = from->state;
+    if (keel_list_empty(&from->interests))
+        return;
+    keel_list_insert_after(&from->interests, &to->interests);
+    keel_list_remove(&from->interests);
+    keel_list_for (node, &to->interests)
+        KEEL_CONTAINER(node, struct http_interest, mine)->subject = to;
+}
+
+static void interest_free(struct http_watch *watch, struct http_interest *interest)
+{
+    keel_list_remove(&interest->node);
+    keel_list_remove(&interest->mine);
+    watch->memory -= sizeof *interest;
+    keel_free(interest);
+}
+
+void http_watch_forget(struct http_watch *watch, struct http_subject *subject)
+{
+    while (!keel_list_empty(&subject->interests)) {
+        struct http_interest *interest =
+            KEEL_CONTAINER(subject->interests.next, struct http_interest, mine);
+        struct http_folder *folder = interest->folder;
+        struct http_name *name = interest->name;
+        interest_free(watch, interest);
+        settle(watch, folder, name);
+    }
+    subject->state = HTTP_UNWATCHED;
+}
+
+/* False: no memory. */
+static bool add_interest(struct http_watch *watch, struct http_subject *subject,
+                         struct http_folder *folder, struct http_name *name)
+{
+    keel_list_for (node, &subject->interests) {
+        const struct http_interest *other = KEEL_CONTAINER(node, struct http_interest, mine);
+        if (other->folder == folder && other->name == name)
+            return true;
+    }
+    struct http_interest *interest = keel_malloc(sizeof *interest);
+    if (!interest)
+        return false;
+    *interest = (struct http_interest){.subject = subject, .name = name, .folder = folder};
+    watch->memory += sizeof *interest;
+    keel_list_push_back(&subject->interests, &interest->mine);
+    keel_list_push_back(name ? &name->interests : &folder->lists, &interest->node);
+    return true;
+}
+
+/* --- changes --- */
+
+/* All who depend on these have changed. Their other interests stay until they are looked at. */
+static void tell(struct http_watch *watch, struct keel_list *interests)
+{
+    while (!keel_list_empty(interests)) {
+        struct http_interest *interest =
+            KEEL_CONTAINER(interests->next, struct http_interest, node);
+        watch->changes += interest->subject->state == HTTP_WATCHED;
+        interest->subject->state = HTTP_CHANGED;
+        interest_free(watch, interest);
+    }
+}
+
+static void name_free(struct http_watch *watch, struct http_name *name)
+{
+    keel_table_remove(&watch->names, name->hash, name);
+    keel_list_remove(&name->node);
+    watch->memory -= sizeof *name + name->size;
+    keel_free(name);
+}
+
+/* Tells all who depend on anything in the folder or below it, and forgets all of that. */
+static void clear_folder(struct http_watch *watch, struct http_folder *top)
+{
+    struct http_folder *folder = top;
+    for (;;) { /* down to a name without a folder below, then up: paths are long, stacks are not */
+        tell(watch, &folder->lists);
+        if (!keel_list_empty(&folder->names)) {
+            struct http_name *name = KEEL_CONTAINER(folder->names.next, struct http_name, node);
+            tell(watch, &name->interests);
+            if (name->below)
+                folder = name->below;
+            else
+                name_free(watch, name);
+            continue;
+        }
+        if (folder == top)
+            return;
+        struct http_name *name = folder->name;
+        folder_free(watch, folder);
+        name->below = NULL;
+        folder = name->folder;
+    }
+}
+
+static void on_name(struct http_watch *watch, struct http_folder *folder, struct keel_str text)
+{
+    struct http_name *name = find_name(watch, folder, text);
+    if (!name)
+        return;
+    tell(watch, &name->interests);
+    if (name->below) {
+        clear_folder(watch, name->below);
+        folder_free(watch, name->below);
+        name->below = NULL;
+    }
+    name_free(watch, name);
+}
+
+static void on_event(void *arg, struct keel_watched *w, const char *text)
+{
+    struct http_watch *watch = arg;
+    struct http_folder *folder = KEEL_CONTAINER(w, struct http_folder, watched);
+    struct keel_str name = keel_str(text);
+    if (name.n == 0)
+        clear_folder(watch, folder);
+    tell(watch, &folder->lists);
+    on_name(watch, folder, name);
+    for (unsigned i = 0; i < HTTP_CODING_COUNT; i++) { /* a.css.gz stands for a.css as well */
+        struct keel_str suffix = keel_str(http_coding_suffix(i));
+        if (name.n > suffix.n && memcmp(name.p + name.n - suffix.n, suffix.p, suffix.n) == 0)
+            on_name(watch, folder, (struct keel_str){name.p, name.n - suffix.n});
+    }
+    settle(watch, folder, NULL);
+}
+
+static void on_lost(void *arg)
+{
+    struct http_watch *watch = arg;
+    http_mounts_forget(watch->mounts);
+    for (unsigned i = 0; i < watch->root_count; i++)
+        if (watch->roots[i]) {
+            clear_folder(watch, watch->roots[i]);
+            folder_free(watch, watch->roots[i]); /* what is mounted there now may be another */
+            watch->roots[i] = NULL;
+        }
+}
+
+/* --- looking --- */
+
+/* A folder behind an open descriptor. NULL: it cannot be watched. */
+static struct http_folder *folder_new(struct http_watch *watch, int fd)
+{
+    struct http_folder *folder = keel_malloc(sizeof *folder);
+    if (!folder)
+        return NULL;
+    *folder = (struct http_folder){.name = NULL};
+    keel_list_init(&folder->names);
+    keel_list_init(&folder->lists);
+    if (!http_mount_is_local(watch->mounts, fd) ||
+        keel_watch_add_fd(watch->core, &folder->watched, fd) != 0) {
+        keel_free(folder);
+        return NULL;
+    }
+    watch->memory += sizeof *folder;
+    return folder;
+}
+
+static struct http_folder *get_root(struct http_watch *watch, const struct http_site *site)
+{
+    if (site->id >= watch->root_count) {
+        unsigned count = site->id + 1;
+        struct http_folder **roots = keel_realloc(watch->roots, count * sizeof(void *));
+        if (!roots)
+            return NULL;
+        memset(roots + watch->root_count, 0, (count - watch->root_count) * sizeof(void *));
+        watch->roots = roots;
+        watch->root_count = count;
+    }
+    struct http_folder *root = watch->roots[site->id];
+    if (!root)
+        root = watch->roots[site->id] = folder_new(watch, site->root_fd);
+    return root && root->watched.folder ? root : NULL;
+}
+
+/* The path of a name under the root, without links; false when it is too long. */
+static bool path_of(const struct http_name *name, char out[PATH_MAX])
+{
+    size_t at = PATH_MAX - 1;
+    out[at] = '\0';
+    for (; name; name = name->folder->name) {
+        size_t slash = out[at] != '\0';
+        if (at < name->size + slash)
+            return false;
+        if (slash)
+            out[--at] = '/';
+        at -= name->size;
+        memcpy(out + at, name->text, name->size);
+    }
+    memmove(out, out + at, PATH_MAX - at);
+    return true;
+}
+
+/* The rest of a path that is being walked. */
+struct walk {
+    struct http_watch *watch;
+    struct http_subject *subject;
+    const struct http_site *site;
+    struct http_folder *folder;
+    struct http_name *name; /* the last one */
+    char rest[2 * PATH_MAX];
+    size_t at; /* in rest */
+    unsigned links;
+};
+
+/* Puts what a link says in front of the rest. False: it leads nowhere. */
+static bool follow_link(struct walk *walk, int fd)
+{
+    char text[PATH_MAX];
+    ssize_t n = readlinkat(fd, "", text, sizeof text);
+    if (n <= 0 || n == sizeof text || text[0] == '/' || ++walk->links > LINKS_MAX)
+        return false;
+    size_t rest = strlen(walk->rest + walk->at);
+    if ((size_t)n + 1 + rest >= sizeof walk->rest)
+        return false;
+    memmove(walk->rest + n + 1, walk->rest + walk->at, rest + 1);
+    memcpy(walk->rest, text, (size_t)n);
+    walk->rest[n] = '/';
+    walk->at = 0;
+    return true;
+}
+
+enum step { STEP_ON, STEP_END, STEP_FAILED };
+
+/* What the name is, that was not looked at before. */
+static enum step enter(struct walk *walk)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if (!path_of(walk->name, path))
+        return STEP_FAILED;
+    int fd = http_open_beneath(walk->site->root_fd, path, O_PATH | O_NOFOLLOW,
+                               RESOLVE_NO_SYMLINKS | RESOLVE_CACHED);
+    if (fd < 0) /* nothing: until something comes there */
+        return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? STEP_END : STEP_FAILED;
+    enum step step = STEP_END;
+    if (fstat(fd, &st) != 0) {
+        step = STEP_FAILED;
+    } else if (S_ISLNK(st.st_mode)) {
+        step = follow_link(walk, fd) ? STEP_ON : STEP_END;
+    } else if (S_ISDIR(st.st_mode)) {
+        struct http_folder *folder = folder_new(walk->watch, fd);
+        if (folder) {
+            folder->name = walk->name;
+            walk->name->below = folder;
+            walk->folder = folder;
+        }
+        step = folder ? STEP_ON : STEP_FAILED;
+    }
+    close(fd);
+    return step;
+}
+
+/* One component. */
+static enum step step(struct walk *walk, enum http_look how)
+{
+    char *p = walk->rest + walk->at;
+    p += strspn(p, "/");
+    size_t n = strcspn(p, "/");
+    walk->at = (size_t)(p - walk->rest) + n;
+    if (n == 0) { /* it is the folder itself */
+        const struct http_name *name = walk->folder->name;
+        return !name || add_interest(walk->watch, walk->subject, name->folder, walk->folder->name)
+                   ? STEP_END
+                   : STEP_FAILED;
+    }
+    if (n == 1 && p[0] == '.')
+        return STEP_ON;
+    if (n == 2 && p[0] == '.' && p[1] == '.') {
+        if (!walk->folder->name)
+            return STEP_END; /* out of the root: nobody follows there */
+        walk->folder = walk->folder->name->folder;
+        return STEP_ON;
+    }
+    if (n > NAME_MAX)
+        return STEP_END;
+    walk->name = get_name(walk->watch, walk->folder, (struct keel_str){p, n});
+    if (!walk->name)
+        return STEP_FAILED;
+    bool last = how == HTTP_LOOK && walk->rest[walk->at] == '\0';
+    if (walk->name->below && !last) {
+        walk->folder = walk->name->below;
+        return STEP_ON;
+    }
+    if (!add_interest(walk->watch, walk->subject, walk->folder, walk->name)) {
+        settle(walk->watch, walk->folder, walk->name);
+        return STEP_FAILED;
+    }
+    return last ? STEP_END : enter(walk);
+}
+
+bool http_watch_look(struct http_watch *watch, struct http_subject *subject,
+                     const struct http_site *site, const char *path, enum http_look how)
+{
+    struct walk walk;
+    size_t n = strlen(path);
+    walk.watch = watch;
+    walk.subject = subject;
+    walk.site = site;
+    walk.folder = get_root(watch, site);
+    walk.at = walk.links = 0;
+    if (!walk.folder || n >= sizeof walk.rest)
+        return false;
+    memcpy(walk.rest, path, n + 1);
+    enum step result;
+    do
+        result = step(&walk, how);
+    while (result == STEP_ON);
+    if (result == STEP_END && how == HTTP_LOOK_LIST && walk.rest[walk.at] == '\0')
+        return add_interest(watch, subject, walk.folder, NULL);
+    return result == STEP_END;
+}
+
+/* --- life --- */
+
+struct http_watch *http_watch_new(struct keel_loop *loop, unsigned folders,
+                                  struct http_mounts *mounts)
+{
+    struct http_watch *watch = keel_calloc(1, sizeof *watch);
+    if (!watch)
+        return NULL;
+    const struct keel_watch_options options = {.loop = loop,
+                                               .name = "file cache",
+                                               .events = EVENTS,
+                                               .max = folders,
+                                               .mounts = true,
+                                               .on_event = on_event,
+                                               .on_lost = on_lost,
+                                               .arg = watch};
+    watch->mounts = mounts;
+    watch->key.k0 = keel_rand_u64();
+    watch->key.k1 = keel_rand_u64();
+    keel_table_init(&watch->names);
+    if (keel_watch_new(&options, &watch->core) == 0)
+        return watch;
+    keel_free(watch);
+    return NULL;
+}
+
+void http_watch_free(struct http_watch *watch)
+{
+    if (!watch)
+        return;
+    for (unsigned i = 0; i < watch->root_count; i++)
+        if (watch->roots[i]) {
+            clear_folder(watch, watch->roots[i]);
+            folder_free(watch, watch->roots[i]);
+        }
+    keel_free(watch->roots);
+    keel_table_fini(&watch->names);
+    keel_watch_free(watch->core);
+    keel_free(watch);
+}
+
+void http_watch_figures(const struct http_watch *watch, struct http_watch_figures *figures)
+{
+    *figures = (struct http_watch_figures){.folders = 0};
+    if (watch)
+        *figures = (struct http_watch_figures){keel_watch_count(watch->core), watch->changes,
+                                               watch->memory};
+}
