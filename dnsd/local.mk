@@ -65,6 +65,10 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/quota.c dnsd/serve/quota.h \
 	dnsd/serve/secret.c dnsd/serve/secret.h \
 	dnsd/serve/serve.c dnsd/serve/serve.h \
+	dnsd/serve/commands.c dnsd/serve/commands.h \
+	dnsd/serve/metrics.c dnsd/serve/metrics.h \
+	dnsd/serve/tally.c dnsd/serve/tally.h \
+	dnsd/serve/pending.h \
 	dnsd/serve/notifier.c dnsd/serve/notifier.h \
 	dnsd/serve/keeper.c dnsd/serve/keeper.h dnsd/serve/keeper_private.h \
 	dnsd/serve/added.c dnsd/serve/added.h \

@@ -3,6 +3,7 @@
  */
 #include "common/service/daemon.h"
 #include "dnsd/options.h"
+#include "dnsd/serve/commands.h"
 #include "dnsd/serve/keeper.h"
 #include "dnsd/serve/serve.h"
 #include "dnsd/serve/settings.h"

@@ -12,10 +12,9 @@ struct tcp_connection {
     struct keel_connection core;
     struct keel_list node; /* in dns_serve.connections */
     uint64_t queries;
-    struct dns_transfer_out *transfer; /* a zone on its way; NULL: none */
-    struct dns_update_wait *update;    /* the keeper is at it; NULL: none */
-    bool half_closed;                  /* the client asks no more */
-    bool counted;                      /* in the quota */
+    struct dns_pending *pending; /* an answer that is on its way; NULL: none */
+    bool half_closed;            /* the client asks no more */
+    bool counted;                /* in the quota */
 };
 const size_t dns_tcp_connection_size = sizeof(struct tcp_connection);
 
@@ -26,18 +25,24 @@ static uint64_t seconds(const struct tcp_connection *c)
 
 static void on_drained(struct keel_stream *s);
 
-/* Sends of the zone what there is room for. As dns_transfer_run. */
+static struct dns_pending *begin_pending(struct dns_serve *serve, struct keel_stream *s,
+                                         const struct dns_query *query)
+{
+    if (query->transfer == DNS_TRANSFER_ZONE)
+        return dns_transfer_new(serve, s, query, on_drained);
+    return query->updated ? dns_updates_stream(serve, s, query, on_drained) : NULL;
+}
+
+/* As run of dns_pending; 0: there is none any more. */
 static int go_on(struct tcp_connection *c)
 {
-    int err = dns_transfer_run(c->transfer, seconds(c));
+    int err = c->pending->run(c->pending, seconds(c));
     if (err == 0) {
-        dns_transfer_free(c->transfer);
-        c->transfer = NULL;
+        c->pending->free(c->pending);
+        c->pending = NULL;
     }
     return err;
 }
-
-static void on_updated(void *arg, const struct dns_query *query, size_t size);
 
 /* Answers one message. KEEL_EAGAIN: stop for now; other errors: the connection is of no use. */
 static int answer(struct tcp_connection *c, struct dns_tally *tally, const uint8_t *message,
@@ -48,23 +53,15 @@ static int answer(struct tcp_connection *c, struct dns_tally *tally, const uint8
     struct dns_query *query = &serve->batch[0];
     dns_query_read(query, &serve->context, message, size, &s->peer, true);
     query->encrypted = keel_stream_is_tls(s);
-    if (query->transfer == DNS_TRANSFER_ZONE)
-        c->transfer = dns_transfer_new(serve, s, query, on_drained);
-    if (c->transfer) {
-        dns_tally_query(tally, query, size);
-        if (dns_watch_on(&serve->watch))
-            dns_watch_query(&serve->watch, query, query->encrypted ? "tls" : "tcp", NULL, 0);
+    c->pending = begin_pending(serve, s, query);
+    if (c->pending) {
+        keel_stream_deadline(s, 0); /* it is not the client that we wait for */
+        if (query->transfer == DNS_TRANSFER_ZONE)
+            dns_serve_answered(serve, tally, query, size, NULL, 0);
         return go_on(c);
     }
-    if (query->updated)
-        c->update = dns_updates_stream(serve, query, on_updated, c);
-    if (c->update)
-        return 0;
     size_t n = dns_query_answer(query, &serve->context, serve->reply + LENGTH, UINT16_MAX);
-    dns_tally_query(tally, query, n);
-    if (dns_watch_on(&serve->watch))
-        dns_watch_query(&serve->watch, query, query->encrypted ? "tls" : "tcp",
-                        serve->reply + LENGTH, n);
+    dns_serve_answered(serve, tally, query, n, serve->reply + LENGTH, n);
     if (query->notified)
         dns_serve_notified(serve, query);
     if (n == 0) /* no query: nothing that follows can be trusted either */
@@ -95,13 +92,13 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
         c->queries++;
         err = answer(c, &tally, bytes + used + LENGTH, message);
         used += LENGTH + message;
-        if (c->transfer || c->update || is_last(c, serve))
+        if (c->pending || is_last(c, serve))
             break;
     }
     dns_tally_add(&tally, serve->metrics);
     if (err && err != KEEL_EAGAIN) {
         keel_stream_close(s);
-    } else if (c->transfer || c->update) { /* what else is asked for has to wait */
+    } else if (c->pending) { /* what else is asked for has to wait */
         keel_stream_pause(s);
     } else if (used > 0 && (c->half_closed || is_last(c, serve))) {
         keel_stream_finish(s, LINGER);
@@ -113,32 +110,12 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
     return used;
 }
 
-/* The keeper has answered: what came behind the update has its turn. */
-static void on_updated(void *arg, const struct dns_query *query, size_t size)
-{
-    struct tcp_connection *c = arg;
-    struct keel_stream *s = &c->core.stream;
-    struct dns_serve *serve = c->core.instance->state;
-    c->update = NULL;
-    keel_put_u16(serve->reply, (uint16_t)size);
-    int err = size > 0 ? keel_stream_write(s, serve->reply, LENGTH + size) : KEEL_EPROTO;
-    if (err && err != KEEL_EAGAIN) {
-        keel_stream_close(s);
-        return;
-    }
-    if (is_last(c, serve) || (c->half_closed && s->input_size == 0)) {
-        keel_stream_finish(s, LINGER);
-        return;
-    }
-    keel_stream_deadline(s, serve->tcp_idle_ns);
-    keel_stream_resume(s);
-}
-
+/* Also when there is more to do for what is pending: what came behind it has its turn then. */
 static void on_drained(struct keel_stream *s)
 {
     struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
     struct dns_serve *serve = c->core.instance->state;
-    if (c->transfer) {
+    if (c->pending) {
         int err = go_on(c);
         if (err == KEEL_EAGAIN)
             return;
@@ -152,8 +129,7 @@ static void on_drained(struct keel_stream *s)
         }
         keel_stream_deadline(s, serve->tcp_idle_ns);
     }
-    if (!c->update)
-        keel_stream_resume(s);
+    keel_stream_resume(s);
 }
 
 /* A client that has shut down its side still gets all of what it asked for. */
@@ -161,7 +137,7 @@ static void on_eof(struct keel_stream *s)
 {
     struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
     c->half_closed = true;
-    if (!c->transfer && !c->update) /* else what it asked for behind it comes first */
+    if (!c->pending) /* else what it asked for behind it comes first */
         keel_stream_finish(s, LINGER);
 }
 
@@ -169,7 +145,7 @@ static void on_eof(struct keel_stream *s)
 static void on_deadline(struct keel_stream *s)
 {
     struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
-    if (c->transfer) /* it does not read */
+    if (c->pending) /* it does not read */
         keel_stream_close(s);
     else
         keel_stream_finish(s, LINGER);
@@ -179,8 +155,8 @@ static void on_close(struct keel_stream *s, enum keel_stream_end why)
 {
     struct tcp_connection *c = KEEL_CONTAINER(keel_connection_of(s), struct tcp_connection, core);
     struct dns_serve *serve = c->core.instance->state;
-    dns_transfer_free(c->transfer);
-    dns_updates_forget(c->update);
+    if (c->pending)
+        c->pending->free(c->pending);
     keel_list_remove(&c->node);
     if (c->counted)
         dns_quota_disconnect(&serve->quota, &s->peer);
@@ -218,7 +194,7 @@ void dns_tcp_drain(struct keel_instance *instance)
     keel_list_for_safe (node, &serve->connections) {
         struct tcp_connection *c = KEEL_CONTAINER(node, struct tcp_connection, node);
         /* in the middle of a query: its answer is the last */
-        if (c->core.stream.input_size == 0 && !c->transfer && !c->update)
+        if (c->core.stream.input_size == 0 && !c->pending)
             keel_stream_deadline(&c->core.stream, DRAIN_IDLE);
     }
 }

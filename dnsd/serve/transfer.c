@@ -22,11 +22,10 @@
 #define USUAL_HIGH (256 * 1024)
 #define USUAL_LOW (64 * 1024)
 
-struct dns_transfer_out {
+struct transfer_out {
+    struct dns_pending pending;
     struct dns_serve *serve;
     struct keel_loop *loop;
-    struct keel_stream *stream;
-    void (*on_turn)(struct keel_stream *stream);
     struct keel_list turn; /* in dns_turns.waiting */
     uint64_t turn_ns;      /* the running callback, and what left in it */
     size_t sent;
@@ -53,10 +52,10 @@ static void on_round(struct keel_io *io, short what)
 {
     struct dns_turns *turns = KEEL_CONTAINER(io, struct dns_turns, io);
     if (!keel_list_empty(&turns->waiting)) {
-        struct dns_transfer_out *transfer =
-            KEEL_CONTAINER(turns->waiting.next, struct dns_transfer_out, turn);
+        struct transfer_out *transfer =
+            KEEL_CONTAINER(turns->waiting.next, struct transfer_out, turn);
         keel_list_remove(&transfer->turn);
-        transfer->on_turn(transfer->stream);
+        transfer->pending.on_turn(transfer->pending.stream);
     }
     if (keel_list_empty(&turns->waiting))
         keel_io_change(io, 0);
@@ -82,7 +81,7 @@ void dns_turns_fini(struct dns_turns *turns)
     close(turns->fd);
 }
 
-static int wait_turn(struct dns_transfer_out *transfer)
+static int wait_turn(struct transfer_out *transfer)
 {
     struct dns_turns *turns = &transfer->serve->turns;
     bool first = keel_list_empty(&turns->waiting);
@@ -92,7 +91,7 @@ static int wait_turn(struct dns_transfer_out *transfer)
 }
 
 /* Differences in a descriptor of a reply; false: there is nothing that can be sent. */
-static bool take_differences(struct dns_transfer_out *transfer, struct keel_message *message)
+static bool take_differences(struct transfer_out *transfer, struct keel_message *message)
 {
     struct stat st;
     if (message->fd_count != 1 || fstat(message->fds[0], &st) != 0 || st.st_size <= 0)
@@ -113,13 +112,13 @@ static bool take_differences(struct dns_transfer_out *transfer, struct keel_mess
 static void on_differences(struct dns_request *request, unsigned rcode,
                            struct keel_message *message)
 {
-    struct dns_transfer_out *transfer = KEEL_CONTAINER(request, struct dns_transfer_out, request);
+    struct transfer_out *transfer = KEEL_CONTAINER(request, struct transfer_out, request);
     transfer->incremental = rcode == DNS_NOERROR && message && take_differences(transfer, message);
-    transfer->on_turn(transfer->stream);
+    transfer->pending.on_turn(transfer->pending.stream);
 }
 
 /* What a keeper that is not there does not know is no reason to say no. */
-static void ask_differences(struct dns_transfer_out *transfer, const struct dns_query *query)
+static void ask_differences(struct transfer_out *transfer, const struct dns_query *query)
 {
     uint8_t serial[4];
     keel_put_u32(serial, query->serial);
@@ -129,44 +128,9 @@ static void ask_differences(struct dns_transfer_out *transfer, const struct dns_
                       &query->zone->apex, query->peer, serial, sizeof serial);
 }
 
-struct dns_transfer_out *dns_transfer_new(struct dns_serve *serve, struct keel_stream *stream,
-                                          const struct dns_query *query,
-                                          void (*on_turn)(struct keel_stream *stream))
+static int run(struct dns_pending *pending, uint64_t now)
 {
-    char peer[KEEL_ADDR_TEXT];
-    if (serve->transfers >= serve->most_transfers) {
-        keel_addr_format(peer, sizeof peer, &stream->peer);
-        keel_warning("transfer", "too many at a time", "peer=%s transfers-out=%u", peer,
-                     serve->most_transfers);
-        return NULL;
-    }
-    struct dns_transfer_out *transfer = keel_malloc(sizeof *transfer);
-    if (!transfer)
-        return NULL;
-    transfer->serve = serve;
-    transfer->stream = stream;
-    transfer->loop = stream->io.loop;
-    transfer->began_ns = keel_loop_now(transfer->loop);
-    transfer->whole = false;
-    transfer->version = dns_version_hold(query->zone->version);
-    transfer->on_turn = on_turn;
-    transfer->turn_ns = 0;
-    transfer->sent = 0;
-    transfer->request.number = 0;
-    transfer->incremental = false;
-    transfer->chain = NULL;
-    keel_list_init(&transfer->turn);
-    dns_axfr_start(&transfer->axfr, query, serve->context.udp_size);
-    if (query->message.qtype == DNS_TYPE_IXFR)
-        ask_differences(transfer, query);
-    serve->transfers++;
-    count_active(serve);
-    keel_stream_watermarks(stream, HIGH, LOW);
-    return transfer;
-}
-
-int dns_transfer_run(struct dns_transfer_out *transfer, uint64_t now)
-{
+    struct transfer_out *transfer = KEEL_CONTAINER(pending, struct transfer_out, pending);
     uint8_t *message = transfer->serve->reply;
     size_t size;
 
@@ -174,7 +138,7 @@ int dns_transfer_run(struct dns_transfer_out *transfer, uint64_t now)
         return KEEL_EAGAIN; /* on_turn comes with the reply */
     if (transfer->version->revoked && !transfer->incremental)
         return KEEL_ECANCELED; /* slower than two changes of the zone */
-    keel_stream_deadline(transfer->stream, transfer->serve->transfer_timeout_ns);
+    keel_stream_deadline(transfer->pending.stream, transfer->serve->transfer_timeout_ns);
     if (transfer->turn_ns != keel_loop_now(transfer->loop)) {
         transfer->turn_ns = keel_loop_now(transfer->loop);
         transfer->sent = 0;
@@ -192,14 +156,14 @@ int dns_transfer_run(struct dns_transfer_out *transfer, uint64_t now)
         if (err == 0) {
             keel_put_u16(message, (uint16_t)size);
             transfer->sent += LENGTH + size;
-            err = keel_stream_write(transfer->stream, message, LENGTH + size);
+            err = keel_stream_write(transfer->pending.stream, message, LENGTH + size);
         }
         if (err)
             return err;
     }
 }
 
-static void log_end(const struct dns_transfer_out *transfer)
+static void log_end(const struct transfer_out *transfer)
 {
     const struct dns_axfr *axfr = &transfer->axfr;
     const struct dns_ixfr *ixfr = &transfer->ixfr;
@@ -207,7 +171,7 @@ static void log_end(const struct dns_transfer_out *transfer)
     char peer[KEEL_ADDR_TEXT], zone[DNS_NAME_TEXT];
     uint64_t took = keel_loop_now(transfer->loop) - transfer->began_ns;
 
-    keel_addr_format(peer, sizeof peer, &transfer->stream->peer);
+    keel_addr_format(peer, sizeof peer, &transfer->pending.stream->peer);
     dns_name_to_text(zone, dns_node_name(axfr->view.base, dns_image_apex(axfr->view.base)));
     keel_info("transfer", transfer->whole ? steps ? "differences sent" : "zone sent" : "broken off",
               "zone=%s serial=%u peer=%s messages=%llu records=%llu bytes=%llu ms=%llu", zone,
@@ -218,10 +182,9 @@ static void log_end(const struct dns_transfer_out *transfer)
               (unsigned long long)(took / KEEL_NS_PER_MS));
 }
 
-void dns_transfer_free(struct dns_transfer_out *transfer)
+static void free_transfer(struct dns_pending *pending)
 {
-    if (!transfer)
-        return;
+    struct transfer_out *transfer = KEEL_CONTAINER(pending, struct transfer_out, pending);
     struct dns_serve *serve = transfer->serve;
 
     keel_list_remove(&transfer->turn);
@@ -234,11 +197,46 @@ void dns_transfer_free(struct dns_transfer_out *transfer)
                                             : DNS_METRIC_TRANSFERS_SENT,
                     1);
     log_end(transfer);
-    keel_stream_watermarks(transfer->stream, USUAL_HIGH, USUAL_LOW);
+    keel_stream_watermarks(transfer->pending.stream, USUAL_HIGH, USUAL_LOW);
     if (transfer->incremental)
         dns_ixfr_fini(&transfer->ixfr);
     if (transfer->chain)
         munmap(transfer->chain, transfer->chain_size);
     dns_version_release(transfer->version);
     keel_free(transfer);
+}
+
+struct dns_pending *dns_transfer_new(struct dns_serve *serve, struct keel_stream *stream,
+                                     const struct dns_query *query,
+                                     void (*on_turn)(struct keel_stream *stream))
+{
+    char peer[KEEL_ADDR_TEXT];
+    if (serve->transfers >= serve->most_transfers) {
+        keel_addr_format(peer, sizeof peer, &stream->peer);
+        keel_warning("transfer", "too many at a time", "peer=%s transfers-out=%u", peer,
+                     serve->most_transfers);
+        return NULL;
+    }
+    struct transfer_out *transfer = keel_malloc(sizeof *transfer);
+    if (!transfer)
+        return NULL;
+    transfer->pending = (struct dns_pending){stream, run, free_transfer, on_turn};
+    transfer->serve = serve;
+    transfer->loop = stream->io.loop;
+    transfer->began_ns = keel_loop_now(transfer->loop);
+    transfer->whole = false;
+    transfer->version = dns_version_hold(query->zone->version);
+    transfer->turn_ns = 0;
+    transfer->sent = 0;
+    transfer->request.number = 0;
+    transfer->incremental = false;
+    transfer->chain = NULL;
+    keel_list_init(&transfer->turn);
+    dns_axfr_start(&transfer->axfr, query, serve->context.udp_size);
+    if (query->message.qtype == DNS_TYPE_IXFR)
+        ask_differences(transfer, query);
+    serve->transfers++;
+    count_active(serve);
+    keel_stream_watermarks(stream, HIGH, LOW);
+    return &transfer->pending;
 }

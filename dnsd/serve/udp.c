@@ -48,8 +48,7 @@ void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *e
             tally.counts[DNS_METRIC_QUOTA_QUERIES]++;
             continue;
         }
-        if (serve->batch[i].updated &&
-            dns_updates_datagram(serve, &serve->batch[i], d, &batch[i]) == 0)
+        if (serve->batch[i].updated && dns_updates_datagram(serve, &serve->batch[i], d) == 0)
             continue;
         size_t size = dns_query_answer(&serve->batch[i], &serve->context, reply, room);
         size_t sent = serve->rrl && size > 0
@@ -57,11 +56,9 @@ void dns_udp_batch(struct keel_instance *instance, const struct keel_endpoint *e
                           : size;
         if (sent > 0)
             keel_dgram_commit(d, &batch[i], sent);
-        dns_tally_query(&tally, &serve->batch[i], size);
+        dns_serve_answered(serve, &tally, &serve->batch[i], size, reply, sent);
         if (serve->batch[i].notified)
             dns_serve_notified(serve, &serve->batch[i]);
-        if (dns_watch_on(&serve->watch))
-            dns_watch_query(&serve->watch, &serve->batch[i], "udp", reply, sent);
     }
     dns_tally_add(&tally, serve->metrics);
 }

@@ -6,23 +6,18 @@
 #define DNSD_SERVE_UPDATES_H
 
 #include "common/runtime/dgram.h"
+#include "dnsd/serve/pending.h"
 #include "dnsd/serve/serve.h"
 
-/* One that waits for the keeper. */
-struct dns_update_wait;
-
-/* Over UDP: the answer is sent when it is there. 0; else the query's rcode says why not, and it is
- * answered as any other. */
+/* Over UDP: the answer is sent when it is there. 0; KEEL_ESYS or KEEL_EBUSY: there will be none,
+ * and the query is answered as any other (with SERVFAIL). */
 int dns_updates_datagram(struct dns_serve *serve, const struct dns_query *query,
-                         struct keel_dgram *d, const struct keel_datagram *datagram);
+                         struct keel_dgram *d);
 
-/* Over a connection: on_answer comes once, with the answer's size in serve->reply behind room for
- * the length; 0: there is none. NULL: as above. */
-struct dns_update_wait *
-dns_updates_stream(struct dns_serve *serve, const struct dns_query *query,
-                   void (*on_answer)(void *arg, const struct dns_query *query, size_t size),
-                   void *arg);
-/* The client is gone. The update happens all the same. */
-void dns_updates_forget(struct dns_update_wait *wait);
+/* Over a connection. Returns new, to be run when it says on_turn; NULL: as above. When it is freed
+ * before its end the update happens all the same. */
+struct dns_pending *dns_updates_stream(struct dns_serve *serve, struct keel_stream *stream,
+                                       const struct dns_query *query,
+                                       void (*on_turn)(struct keel_stream *stream));
 
 #endif

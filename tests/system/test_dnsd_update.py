@@ -7,7 +7,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import ask_udp, dig, query
+from dns import add_address, ask_udp, dig, framed, query, read_message, tcp
 from keel import Daemon, need_program, run, until
 
 KEY = 'update.example.'
@@ -165,13 +165,44 @@ def replaced():
             os.kill(pid, signal.SIGKILL)
             until(lambda: [row for row in daemon.ctl('workers') if row['role'] == 'keeper' and
                            row['pid'] != pid and row['state'] == 'active'], 'another keeper')
-            until(lambda: nsupdate(address, 'zone lan.example\nupdate add after%d.lan.example. 60 '
-                                   'A 192.0.2.9' % n)[0] == 0, 'it takes updates')
+            change(address, 'update add after%d.lan.example. 60 A 192.0.2.9' % n)
             daemon.ctl('reload')
             change(address, 'update add reload%d.lan.example. 60 A 192.0.2.9' % n)
         names = ['%s%d.lan.example A' % (word, n) for word in ('k', 'after', 'reload')
                  for n in range(3)]
         assert all(found[0] == 'NOERROR' for found in dig(address, names))
+
+
+def exists(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def held():
+    """There is no keeper for a moment: updates, and what comes behind them, wait for the next."""
+    with dnsd(workers=1) as daemon:
+        address = daemon.address('udp')
+        for n in range(4):  # the later ones are away for 100 ms and more
+            pid = next(row['pid'] for row in daemon.ctl('workers') if row['role'] == 'keeper')
+            os.kill(pid, signal.SIGKILL)
+            until(lambda p=pid: not exists(p), 'its end', pause=0.001)
+            if n % 2:
+                with tcp(daemon.address('tcp')) as s:
+                    s.sendall(framed(add_address('open.example', 'held%d' % n, 1),
+                                     query('held%d.open.example' % n, 1, 2)))
+                    replies = [read_message(s), read_message(s)]
+                assert [(r[:2], r[3] & 15) for r in replies] == [(b'\0\1', 0), (b'\0\2', 0)], replies
+            else:
+                reply = ask_udp(address, add_address('open.example', 'held%d' % n))
+                assert reply[3] & 15 == 0, reply
+            until(lambda p=pid: [row for row in daemon.ctl('workers') if row['role'] == 'keeper' and
+                                 row['pid'] != p and row['state'] == 'active'], 'another keeper')
+        names = ['held%d.open.example A' % n for n in range(4)]
+        assert all(found[0] == 'NOERROR' for found in dig(address, names))
+        assert daemon.metric('dnsd_answers_total', rcode='SERVFAIL') == 0
 
 
 def signed():
@@ -189,4 +220,5 @@ run(('each rule', rules),
     ('many at a time', together),
     ('what was answered is there', durable),
     ('the keeper is replaced', replaced),
+    ('updates wait for a keeper', held),
     ('a signed zone', signed))

@@ -6,7 +6,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns import dig, zone_text
+from dns import add_address, ask_udp, dig, zone_text
 from keel import Daemon, Refused, run, until
 
 KEELCTL = os.path.join(os.environ.get('KEEL_BUILDDIR', '.'), 'common', 'keelctl', 'keelctl')
@@ -61,6 +61,18 @@ def traced():
                 raise AssertionError(daemon.ctl('trace', wrong))
             except Refused:
                 pass
+
+
+def updates_too():
+    """What the keeper carries out is shown when it is answered."""
+    conf = 'zone "open.example" { file = "z" allow-update = { "127.0.0.0/8" } }\n'
+    text = '$TTL 60\n@ SOA ns h 7 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n'
+    with Daemon('dnsd', conf=conf, files={'z': text}) as daemon:
+        follow = Follow(daemon, 'name=open.example')
+        until(lambda: ask_udp(daemon.address('udp'), add_address('open.example', 'a'))[3] & 15 == 0 and
+              follow.lines, 'a line')
+        lines = follow.end()
+        assert all(' udp ' in line and '-> NOERROR' in line for line in lines), lines
 
 
 def seen(daemon):
@@ -127,6 +139,7 @@ def counted():
 
 
 run(('questions of a name, live', traced),
+    ('updates, live', updates_too),
     ('a session nobody asks for', forgotten),
     ('what is asked most', topped),
     ('what each zone is asked', counted))

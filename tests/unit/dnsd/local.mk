@@ -42,6 +42,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_rdata_text.c \
 	tests/unit/dnsd/test_refresh.c \
 	tests/unit/dnsd/test_reply.c \
+	tests/unit/dnsd/test_requests.c \
 	tests/unit/dnsd/test_resolve.c \
 	tests/unit/dnsd/test_rrl.c \
 	tests/unit/dnsd/test_top.c \

@@ -29,6 +29,7 @@ int main(void)
         set_suite,
         zones_suite,
         reply_suite,
+        requests_suite,
         resolve_suite,
         query_suite,
         delta_suite,

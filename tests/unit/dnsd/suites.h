@@ -26,6 +26,7 @@ Suite *images_suite(void);
 Suite *set_suite(void);
 Suite *zones_suite(void);
 Suite *reply_suite(void);
+Suite *requests_suite(void);
 Suite *resolve_suite(void);
 Suite *acl_suite(void);
 Suite *axfr_suite(void);
