@@ -33,6 +33,7 @@ dhcpd_libdhcpd_la_SOURCES = \
 	dhcpd/serve/backlog.c dhcpd/serve/backlog.h \
 	dhcpd/serve/durable.c dhcpd/serve/durable.h \
 	dhcpd/serve/follow.c dhcpd/serve/follow.h \
+	dhcpd/serve/group.c dhcpd/serve/group.h \
 	dhcpd/serve/hook.c dhcpd/serve/hook.h dhcpd/serve/hook_helper.c \
 	dhcpd/serve/import.c dhcpd/serve/import.h dhcpd/serve/import_main.c \
 	dhcpd/serve/leases.c dhcpd/serve/leases.h \

@@ -6,9 +6,8 @@
 #include <string.h>
 #include <sys/un.h>
 
-/* Full batches in a row before other descriptors get their turn. */
-#define BATCHES_PER_TURN 3
 #define DEFAULT_SIZE 4096
+#define DEFAULT_BATCHES 3
 
 /* Room for either family's packet info; aligned for cmsghdr. */
 union info_control {
@@ -116,6 +115,8 @@ struct keel_dgram *keel_dgram_new(struct keel_loop *loop, int fd,
         d->options.receive_size = DEFAULT_SIZE;
     if (d->options.send_size == 0)
         d->options.send_size = DEFAULT_SIZE;
+    if (!d->options.batches)
+        d->options.batches = DEFAULT_BATCHES;
     d->loop = loop;
     d->on_batch = on_batch;
     d->arg = arg;
@@ -290,7 +291,7 @@ static void on_readable(struct keel_io *io, short what)
 {
     struct keel_dgram *d = KEEL_CONTAINER(io, struct keel_dgram, io);
     int fd = event_get_fd(&io->ev);
-    for (unsigned turn = 0; turn < BATCHES_PER_TURN; turn++) {
+    for (unsigned turn = 0; turn < d->options.batches; turn++) {
         int n = recvmmsg(fd, d->in, KEEL_DGRAM_BATCH, MSG_DONTWAIT, NULL);
         if (n <= 0)
             return; /* EAGAIN, or an ICMP error that is now taken off the socket */

@@ -95,8 +95,10 @@ static int protect(struct dhcp_serve *s, struct keel_diag *diag)
     const struct dhcp_settings *settings = s->instance->settings;
     struct keel_hash_key secret = {keel_rand_u64(), keel_rand_u64()};
     s->backlog = dhcp_backlog_new(s);
-    if (!s->backlog || dhcp_admission_init(&s->admission, settings->client_rate,
-                                           settings->relay_rate, secret) != 0)
+    s->group = dhcp_group_new(s);
+    if (!s->backlog || !s->group ||
+        dhcp_admission_init(&s->admission, settings->client_rate, settings->relay_rate, secret) !=
+            0)
         return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     return 0;
 }
@@ -154,6 +156,7 @@ void dhcp_serve_stop(struct keel_instance *instance)
     if (!s)
         return;
     keel_timer_stop(&s->tick);
+    dhcp_group_free(s->group);
     dhcp_probes_free(s->probes);
     dhcp_backlog_free(s->backlog);
     dhcp_admission_fini(&s->admission);
@@ -195,7 +198,7 @@ static void log_decision(const struct dhcp_decision *d)
 
 /* What the datagram is to the engine. */
 static void decide(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
-                   const struct keel_datagram *from, unsigned i, uint32_t silent)
+                   const struct keel_datagram *from, uint32_t silent)
 {
     const struct keel_addr *local =
         keel_addr_family(&from->local) == AF_INET ? &from->local : &endpoint->addr;
@@ -211,8 +214,9 @@ static void decide(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
         .may_probe = dhcp_probes_can(s->probes, from),
         .silent = silent,
     };
-    struct dhcp_decision *d = &s->decisions[i];
-    dhcp_engine_process(s->engine, &input, s->replies[i], DHCP_REPLY_ROOM, d);
+    unsigned i = dhcp_group_add(s->group, endpoint, from);
+    struct dhcp_decision *d = &s->group->decisions[i];
+    dhcp_engine_process(s->engine, &input, s->group->replies[i], DHCP_REPLY_ROOM, d);
     if (d->outcome == DHCP_PROBING)
         dhcp_probes_begin(s->probes, endpoint, from, d->lease,
                           d->htype == 1 && d->hlen == KEEL_MAC_SIZE ? d->chaddr : NULL);
@@ -221,89 +225,18 @@ static void decide(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
     log_decision(d);
 }
 
-/* One commit for the whole batch. */
-static bool make_durable(struct dhcp_serve *s, unsigned count)
-{
-    struct keel_metrics *m = &s->instance->metrics;
-    uint64_t begin = keel_clock_monotonic();
-    int done = dhcp_durable_commit(&s->durable, s->engine, s->decisions, count,
-                                   s->follow.events.count > 0);
-    if (done > 0)
-        keel_metric_observe(m, DHCP_METRIC_COMMIT, keel_clock_monotonic() - begin);
-    if (done >= 0)
-        return true;
-    keel_metric_add(m, DHCP_METRIC_COMMIT_FAILURES, 1);
-    if (keel_store_read(s->durable.env) == 0) {
-        dhcp_follow_lost(&s->follow, s->engine);
-        keel_store_read_end(s->durable.env);
-    }
-    return false;
-}
-
-/* By its hardware address to a client that does not have the address yet. */
-static bool send_to_hardware(struct dhcp_serve *s, const struct dhcp_decision *d,
-                             const struct keel_datagram *request, const uint8_t *reply)
-{
-    if (d->htype != 1 || d->hlen != KEEL_MAC_SIZE)
-        return false;
-    struct keel_addr from = request->local, to;
-    keel_addr_set_port(&from, DHCP_SERVER_PORT);
-    keel_addr_set4(&to, d->address, d->port);
-    int err = dhcp_links_send(&s->links, request->interface, d->chaddr, &from, &to, reply, d->size,
-                              keel_loop_now(s->instance->loop));
-    if (err == KEEL_ENOTSUP)
-        return false;
-    if (err)
-        keel_metric_add(&s->instance->metrics, DHCP_METRIC_SEND_ERRORS, 1);
-    return true;
-}
-
-static void send_reply(struct dhcp_serve *s, struct keel_dgram *dgram,
-                       const struct dhcp_decision *d, const struct keel_datagram *request,
-                       const uint8_t *reply)
-{
-    static const unsigned rows[DHCP_TYPES] = {
-        [DHCP_OFFER] = 0,           [DHCP_ACK] = 1,          [DHCP_NAK] = 2,
-        [DHCP_LEASEUNASSIGNED] = 3, [DHCP_LEASEUNKNOWN] = 4, [DHCP_LEASEACTIVE] = 5};
-    keel_metric_add(&s->instance->metrics, DHCP_METRIC_SENT + rows[d->sent], 1);
-    if (d->target == DHCP_TO_HARDWARE && send_to_hardware(s, d, request, reply))
-        return;
-    struct keel_datagram to = {.local = request->local};
-    uint32_t address = d->address;
-    if (d->target != DHCP_TO_ADDRESS) {
-        address = UINT32_MAX;
-        to.interface = request->interface;
-    }
-    keel_addr_set4(&to.peer, address, d->port);
-    keel_dgram_send(dgram, &to, reply, d->size);
-}
-
-/* Messages of one port, decided, made durable and answered. */
+/* Messages of one port are decided; they are answered when the group is closed. */
 static void serve(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
-                  struct keel_dgram *dgram, struct keel_datagram *batch, unsigned count,
-                  uint32_t silent)
+                  struct keel_datagram *batch, unsigned count, uint32_t silent)
 {
     KEEL_ASSERT(count <= KEEL_DGRAM_BATCH, "a batch has its known size");
-    dhcp_engine_tick(s->engine);
-    if (dhcp_durable_begin(&s->durable) != 0) {
+    if (dhcp_group_open(s->group) != 0) {
         /* nothing can be promised now; clients ask again */
         keel_metric_add(&s->instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
         return;
     }
-    dhcp_follow_settle(&s->follow, s->engine, false);
     for (unsigned i = 0; i < count; i++)
-        decide(s, endpoint, &batch[i], i, silent);
-    bool durable = make_durable(s, count);
-    for (unsigned i = 0; i < count; i++) {
-        const struct dhcp_decision *d = &s->decisions[i];
-        if (!d->sent)
-            continue;
-        if (durable || d->changes == 0)
-            send_reply(s, dgram, d, &batch[i], s->replies[i]);
-        else
-            keel_metric_add(&s->instance->metrics, DHCP_METRIC_WITHHELD, 1);
-    }
-    dhcp_follow_done(&s->follow);
+        decide(s, endpoint, &batch[i], silent);
 }
 
 /* The messages to be served now, in the order of their worth: who has an address goes before who is
@@ -344,8 +277,9 @@ void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint
     struct dhcp_serve *s = instance->state;
     struct keel_datagram admitted[KEEL_DGRAM_BATCH];
     unsigned n = admit(s, endpoint, batch, count, admitted);
+    (void)dgram; /* answers go where the group finds the endpoint's */
     if (n > 0)
-        serve(s, endpoint, dgram, admitted, n, 0);
+        serve(s, endpoint, admitted, n, 0);
     if (count == KEEL_DGRAM_BATCH && s->backlog)
         dhcp_backlog_turn(s->backlog);
 }
@@ -353,21 +287,20 @@ void dhcp_serve_batch(struct keel_instance *instance, const struct keel_endpoint
 void dhcp_serve_later(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
                       struct keel_datagram *batch, unsigned count)
 {
-    struct keel_dgram *dgram = keel_instance_dgram(s->instance, endpoint);
-    if (dgram) /* else the link went away meanwhile */
-        serve(s, endpoint, dgram, batch, count, 0);
+    if (keel_instance_dgram(s->instance, endpoint)) /* else the link went away meanwhile */
+        serve(s, endpoint, batch, count, 0);
 }
 
 void dhcp_serve_again(struct dhcp_serve *s, const struct keel_endpoint *endpoint,
                       struct keel_datagram *datagram, uint32_t silent)
 {
-    struct keel_dgram *dgram = keel_instance_dgram(s->instance, endpoint);
-    if (dgram) /* else the link went away meanwhile */
-        serve(s, endpoint, dgram, datagram, 1, silent);
+    if (keel_instance_dgram(s->instance, endpoint)) /* else the link went away meanwhile */
+        serve(s, endpoint, datagram, 1, silent);
 }
 
 void dhcp_serve_quarantine(struct dhcp_serve *s, uint32_t address)
 {
+    dhcp_group_close(s->group); /* of the same callback: who waited may have been heard before */
     if (dhcp_durable_begin(&s->durable) != 0)
         return;
     dhcp_engine_quarantine(s->engine, address); /* an error is the commit's too */

@@ -1,6 +1,5 @@
 /*
- * Ports to engine and back: a batch of datagrams is decided, made durable with one commit, and
- * only then answered.
+ * Ports to engine and back: datagrams are decided, made durable in groups, and only then answered.
  */
 #ifndef DHCPD_SERVE_SERVE_H
 #define DHCPD_SERVE_SERVE_H
@@ -11,11 +10,10 @@
 #include "dhcpd/serve/backlog.h"
 #include "dhcpd/serve/durable.h"
 #include "dhcpd/serve/follow.h"
+#include "dhcpd/serve/group.h"
 #include "dhcpd/serve/link.h"
 #include "dhcpd/serve/pools.h"
 #include "dhcpd/serve/probe.h"
-
-#define DHCP_REPLY_ROOM 1472 /* what no Ethernet link cuts in pieces */
 
 /* A worker's state. Standbys have it too, with store and engine not there yet. */
 struct dhcp_serve {
@@ -30,8 +28,7 @@ struct dhcp_serve {
     struct dhcp_probes *probes; /* NULL: none */
     struct dhcp_admission admission;
     struct dhcp_backlog *backlog; /* NULL: standby, or leaving */
-    struct dhcp_decision decisions[KEEL_DGRAM_BATCH];
-    uint8_t replies[KEEL_DGRAM_BATCH][DHCP_REPLY_ROOM];
+    struct dhcp_group *group;     /* NULL: standby */
 };
 
 /* For struct keel_protocol. */

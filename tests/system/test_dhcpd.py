@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keel import (SRCDIR, Daemon, NetNs, Refused, Skip, check_conf, directory, need_program, need_root,
                   output, run, spawn, tap, until)
 sys.path.insert(0, os.path.join(SRCDIR, 'tests', 'support'))
-from dhcp_client import ACK, DISCOVER, NAK, OFFER, REQUEST, Client, option  # noqa: E402
+from dhcp_client import ACK, DISCOVER, NAK, OFFER, REQUEST, Client, message, option, parse  # noqa: E402
 
 RELAYED = '''
 lease-time = 1h
@@ -151,6 +151,74 @@ def ack_means_durable():
         assert lease(client(daemon)) == address
         # nobody else gets it
         assert lease(client(daemon, 2)) != address
+
+
+class Crowd:
+    """Clients that all ask in the same moment, each for an address of its own."""
+
+    def __init__(self, daemon, count):
+        self.asked = {n: socket.inet_aton('127.64.%d.%d' % (1 + n // 200, 1 + n % 200))
+                      for n in range(count)}
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.sock.connect(daemon.address('udp'))
+        self.sock.settimeout(10)
+        worker, us = active_worker(daemon), socket.inet_aton('127.0.0.1')
+        os.kill(worker, signal.SIGSTOP)  # so that all of them wait in the socket
+        try:
+            for n, address in self.asked.items():
+                self.sock.send(message(REQUEST, n, self.hardware(n), us, None,
+                                       options=option(50, address) + option(54, us)))
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+    @staticmethod
+    def hardware(number):
+        return b'\2\0\0\1' + number.to_bytes(2, 'big')
+
+    def answers(self):
+        """{number: address} of the next ACK, which is waited for, and of those that came with it."""
+        acks = {}
+        try:
+            while True:
+                data = self.sock.recv(4096)
+                address, options = parse(data)
+                number = int.from_bytes(data[4:8], 'big')
+                assert options[53] == bytes([ACK]), options
+                assert self.asked[number] == socket.inet_aton(address), address
+                acks[number] = address
+                self.sock.setblocking(False)
+        except BlockingIOError:
+            self.sock.settimeout(10)
+            return acks
+
+
+def one_commit_for_many():
+    """What waits together is answered in the order in which it came, after few commits; and killed
+    at the first ACK, dhcpd knows every lease that it had told of."""
+    folder = directory()
+    daemon = dhcpd(folder=folder)
+    crowd = Crowd(daemon, 400)
+    numbers = []
+    while len(numbers) < 400:
+        numbers += crowd.answers()
+    assert numbers == list(range(400)), numbers
+    commits = daemon.metric('dhcpd_commit_seconds_count')
+    tap.note('400 leases, %d commits' % commits)
+    assert 1 <= commits <= 4, commits
+    daemon.stop()
+    for _ in range(3):
+        daemon = dhcpd(folder=folder)
+        crowd = Crowd(daemon, 1000)
+        acks = crowd.answers()
+        daemon.kill_master()
+        crowd.sock.setblocking(False)
+        acks.update(crowd.answers())
+        tap.note('%d of 1000 told when it was killed' % len(acks))
+        with dhcpd(folder=folder) as daemon:
+            rows = {r['address']: r['hardware'] for r in daemon.ctl('leases', '127.0.0.0', 4096)}
+            for number, address in acks.items():
+                assert rows.get(address) == crowd.hardware(number).hex(':'), (address, number)
 
 
 def standby_takes_over():
@@ -487,6 +555,7 @@ run(('an exchange through a relay, and what keelctl shows of it', relayed),
     ('garbage stops nobody', garbage),
     ('perfdhcp through the relay port', perfdhcp),
     ('an ACK means that the lease is on disk', ack_means_durable),
+    ('who waits together waits for one commit', one_commit_for_many),
     ('the standby takes over with all leases', standby_takes_over),
     ('a reload keeps leases, a wrong one changes nothing', reload_keeps_leases),
     ('a full disk makes no promise', disk_full),
