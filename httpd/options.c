@@ -107,11 +107,36 @@ static const struct keel_option site_rows[] = {
      .help = "Serve names that begin with a dot too. /.well-known/ is always served."},
     {.name = "certificate",
      .type = KEEL_OPT_PATH,
-     .help = "PEM file of the site's certificate and the chain behind it, for addresses with tls."},
+     .flags = KEEL_OPT_LIST,
+     .help = "PEM file of the site's certificate and the chain behind it, for addresses with tls. "
+             "Two, one with an RSA and one with an ECDSA key, serve together: each client gets the "
+             "one that it can use."},
     {.name = "key",
      .type = KEEL_OPT_PATH,
+     .flags = KEEL_OPT_LIST,
      .help = "PEM file of its private key; without it the key is looked for in the certificate's "
-             "file."},
+             "file. With several certificates: in their order."},
+    {.name = "ocsp",
+     .type = KEEL_OPT_PATH,
+     .flags = KEEL_OPT_LIST,
+     .help = "DER file of an OCSP response for the certificate, which is stapled for clients that "
+             "ask for it; in the order of the certificates. The issuer's certificate must stand in "
+             "the chain. A response that is not for the certificate is an error; one that is out "
+             "of date or does not say \"good\" is not stapled, with a warning. A warning also "
+             "comes in the last quarter of its time. Another program renews the file; see "
+             "certificate-watch."},
+    {.name = "client-certificates",
+     .type = KEEL_OPT_PATH,
+     .help = "PEM file of the certificates that sign those of clients. Clients that ask for the "
+             "site in the TLS handshake are asked for a certificate. The site must have a "
+             "certificate of its own."},
+    {.name = "client-verify",
+     .type = KEEL_OPT_CHOICE,
+     .choices = "none|optional|required",
+     .help = "With client-certificates: whether a client must show one; required when it is not "
+             "given. One that is shown must be valid. With required, requests for the site over "
+             "connections that were not verified "
+             "for it, plain ones included, get 421 (Misdirected Request)."},
     {.name = "location",
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
@@ -221,7 +246,8 @@ static const struct keel_option log_rows[] = {
      .help = "\"combined\", \"json\", or a format of its own: text with %{NAME} for address, port, "
              "user, time, time-iso, seconds, request, method, target, path, query, protocol, host, "
              "site, status, bytes (of the body), sent (head included), duration (in seconds, from "
-             "reading the request to handing over its response), scheme, referer, user-agent and "
+             "reading the request to handing over its response), scheme, client-subject (of a "
+             "verified certificate), referer, user-agent and "
              "header:FIELD; %% is a %. What is not printable is escaped."},
     {.name = "buffer",
      .type = KEEL_OPT_SIZE,

@@ -11,7 +11,10 @@ common_libkeel_la_SOURCES += \
 	common/runtime/stream_tls.c \
 	common/runtime/timer.c \
 	common/runtime/tls.c \
-	common/runtime/tls_private.h
+	common/runtime/tls_names.c \
+	common/runtime/tls_private.h \
+	common/runtime/tls_staple.c \
+	common/runtime/tls_ticket.c
 nobase_keelinclude_HEADERS += \
 	common/runtime/dgram.h \
 	common/runtime/loop.h \

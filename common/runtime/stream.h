@@ -132,6 +132,13 @@ struct keel_str keel_stream_alpn(const struct keel_stream *s);
 /* The name the client asked for by SNI; empty when none. Borrows. */
 struct keel_str keel_stream_server_name(const struct keel_stream *s);
 bool keel_stream_is_tls(const struct keel_stream *s);
+/* The tag of the certificate (struct keel_tls_certificate) whose rules the client came under; -1:
+ * plain. */
+int keel_stream_tls_tag(const struct keel_stream *s);
+/* The subject of the certificate that the peer showed and that was verified: writes it to out as
+ * RFC 4514 has it, in UTF-8, without a NUL. Returns its size; 0: there is none, or it does not fit.
+ */
+size_t keel_stream_peer_subject(const struct keel_stream *s, char *out, size_t size);
 static inline int keel_stream_fd(const struct keel_stream *s)
 {
     return event_get_fd(&s->io.ev);

@@ -163,7 +163,7 @@ static bool expect_peer(SSL *ssl, const char *server_name, const struct keel_add
 static SSL *ssl_new(struct keel_tls *tls, bool client, const char *server_name,
                     const struct keel_addr *addr)
 {
-    SSL *ssl = SSL_new(tls->context->ssl[0]);
+    SSL *ssl = SSL_new(tls->context->rules[0]->ssl);
     BIO *bio = ssl ? BIO_new(tls->context->method) : NULL;
     if (!bio) {
         SSL_free(ssl);
@@ -323,6 +323,8 @@ int keel_stream_tls_handshake(struct keel_stream *s)
     begin(tls);
     int result = SSL_do_handshake(tls->ssl);
     err = result == 1 ? 0 : outcome(s, result, "handshake");
+    if (err == 0) /* a stapled response has been sent: its copy would stay for good */
+        SSL_set_tlsext_status_ocsp_resp(tls->ssl, NULL, 0);
     int sent = end(s); /* also when it failed: the alert */
     if (sent == KEEL_ESYS && err == 0)
         return KEEL_ESYS;
@@ -476,4 +478,29 @@ struct keel_str keel_stream_server_name(const struct keel_stream *s)
     if (!s->tls)
         return (struct keel_str){NULL, 0};
     return keel_str(SSL_get_servername(s->tls->ssl, TLSEXT_NAMETYPE_host_name));
+}
+
+int keel_stream_tls_tag(const struct keel_stream *s)
+{
+    const struct keel_tls_rules *rules = s->tls ? keel_tls_rules_of(s->tls->ssl) : NULL;
+    return rules ? (int)rules->tag : -1;
+}
+
+size_t keel_stream_peer_subject(const struct keel_stream *s, char *out, size_t size)
+{
+    X509 *peer = s->tls ? SSL_get0_peer_certificate(s->tls->ssl) : NULL;
+    if (!peer || SSL_get_verify_result(s->tls->ssl) != X509_V_OK)
+        return 0;
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    long n = 0;
+    if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(peer), 0,
+                                  XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) > 0)
+        n = BIO_get_mem_data(bio, &text);
+    size_t used = n > 0 && (size_t)n <= size ? (size_t)n : 0;
+    if (used > 0)
+        memcpy(out, text, used);
+    BIO_free(bio);
+    ERR_clear_error();
+    return used;
 }

@@ -1,13 +1,25 @@
 #include "common/runtime/tls_private.h"
 
+#include "common/base/clock.h"
 #include "common/base/digest.h"
 #include "common/base/mem.h"
 #include "common/base/rand.h"
+#include "common/service/log.h"
 
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+
+/* RFC 9325, 4.2: ephemeral keys and authenticated encryption; AES-128 first, which is enough. */
+#define CIPHERS                                                                                    \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"     \
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define CIPHERS_1_3 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+#define GROUPS "X25519:P-256:P-384"
+
+/* What keel_tls_context_report has said about an end. */
+enum { SAID_NOTHING, SAID_SOON, SAID_ENDED };
+#define CERTIFICATE_SOON (7 * 86400) /* seconds */
 
 const char *keel_tls_error_text(char *out, size_t size)
 {
@@ -23,138 +35,14 @@ const char *keel_tls_error_text(char *out, size_t size)
     return out;
 }
 
-static int fail(struct keel_diag *diag, const char *file, const char *what)
+int keel_tls_fail(struct keel_diag *diag, const char *file, const char *what)
 {
     char reason[256];
     keel_tls_error_text(reason, sizeof reason);
     return keel_diag_set(diag, KEEL_ETLS, "%s: %s: %s", file, what, reason);
 }
 
-/* ---- Choosing by name ---- */
-
-static int name_equal(const void *value, const void *key, size_t key_size)
-{
-    const struct keel_tls_name *name = value;
-    return name->size == key_size && memcmp(name->text, key, key_size) == 0;
-}
-
-static SSL_CTX *find_name(struct keel_tls_context *c, const char *text, size_t size)
-{
-    struct keel_tls_name *name =
-        keel_table_find(&c->names, keel_hash(&c->hash_key, text, size), text, size, name_equal);
-    return name ? name->ssl : NULL;
-}
-
-/* Exact first, then with the first label as "*" (RFC 6125, 6.4.3). */
-static SSL_CTX *choose(struct keel_tls_context *c, const char *server_name)
-{
-    char text[256];
-    size_t n = 0;
-    for (; server_name[n] != '\0' && n < sizeof text; n++)
-        text[n] = (char)keel_to_lower((unsigned char)server_name[n]);
-    if (n > 0 && n < sizeof text && text[n - 1] == '.')
-        n--;
-    if (n == 0 || n == sizeof text)
-        return NULL;
-    SSL_CTX *found = find_name(c, text, n);
-    const char *dot = memchr(text, '.', n);
-    if (found || !dot || dot == text)
-        return found;
-    char *wildcard = text + (dot - text) - 1;
-    *wildcard = '*';
-    return find_name(c, wildcard, n - (size_t)(wildcard - text));
-}
-
-static int on_server_name(SSL *ssl, int *alert, void *arg)
-{
-    struct keel_tls_context *c = arg;
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    SSL_CTX *found = name ? choose(c, name) : NULL;
-    if (found && found != SSL_get_SSL_CTX(ssl))
-        SSL_set_SSL_CTX(ssl, found);
-    return SSL_TLSEXT_ERR_OK;
-}
-
-static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
-                   const unsigned char *in, unsigned in_size, void *arg)
-{
-    struct keel_tls_context *c = arg;
-    if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_size, c->alpn, c->alpn_size, in,
-                              in_size) != OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
-    return SSL_TLSEXT_ERR_OK;
-}
-
-static int add_name(struct keel_tls_context *c, SSL_CTX *ssl, const char *text, size_t size)
-{
-    struct keel_tls_name *name = keel_malloc(sizeof *name + size);
-    if (!name)
-        return KEEL_ENOMEM;
-    name->ssl = ssl;
-    name->size = size;
-    for (size_t i = 0; i < size; i++)
-        name->text[i] = (char)keel_to_lower((unsigned char)text[i]);
-    uint64_t hash = keel_hash(&c->hash_key, name->text, size);
-    /* The first certificate with a name has it. */
-    if (keel_table_find(&c->names, hash, name->text, size, name_equal)) {
-        keel_free(name);
-        return 0;
-    }
-    int err = keel_table_add(&c->names, hash, name);
-    if (err)
-        keel_free(name);
-    return err;
-}
-
-/* Calls visit with each DNS name of the certificate; with the common name when there is none.
- * Stops at the first result that is not 0 and returns it. */
-static int each_name(X509 *x, int (*visit)(void *arg, const char *text, size_t size), void *arg)
-{
-    GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-    int result = 0;
-    bool any = false;
-    for (int i = 0; names && i < sk_GENERAL_NAME_num(names) && result == 0; i++) {
-        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-        if (name->type != GEN_DNS)
-            continue;
-        any = true;
-        result = visit(arg, (const char *)ASN1_STRING_get0_data(name->d.dNSName),
-                       (size_t)ASN1_STRING_length(name->d.dNSName));
-    }
-    GENERAL_NAMES_free(names);
-    if (any)
-        return result;
-    char common[256];
-    int n =
-        X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, common, sizeof common);
-    return n > 0 ? visit(arg, common, (size_t)n) : 0;
-}
-
-struct naming {
-    struct keel_tls_context *context;
-    SSL_CTX *ssl;
-};
-
-static int visit_add(void *arg, const char *text, size_t size)
-{
-    struct naming *naming = arg;
-    return add_name(naming->context, naming->ssl, text, size);
-}
-
-static int visit_first(void *arg, const char *text, size_t size)
-{
-    struct naming *naming = arg;
-    struct keel_tls_context *c = naming->context;
-    char lower[256];
-    if (size >= sizeof lower)
-        return 1;
-    for (size_t i = 0; i < size; i++)
-        lower[i] = (char)keel_to_lower((unsigned char)text[i]);
-    naming->ssl = find_name(c, lower, size);
-    return 1;
-}
-
-/* ---- Making ---- */
+/* ---- Rules ---- */
 
 static int set_alpn(struct keel_tls_context *c, const struct keel_tls_options *o,
                     struct keel_diag *diag)
@@ -185,155 +73,263 @@ static int on_verify_pin(X509_STORE_CTX *store, void *arg)
     return same;
 }
 
-static int set_trust(struct keel_tls_context *c, SSL_CTX *ssl, const struct keel_tls_options *o,
-                     struct keel_diag *diag)
+/* A client's: whom it believes. */
+static int trust_servers(struct keel_tls_context *c, SSL_CTX *ssl, const struct keel_tls_options *o,
+                         struct keel_diag *diag)
 {
-    if (o->ca_file && SSL_CTX_load_verify_file(ssl, o->ca_file) != 1)
-        return fail(diag, o->ca_file, "cannot load the certificates to trust");
     if (c->pinned) {
         SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
         SSL_CTX_set_cert_verify_callback(ssl, on_verify_pin, c);
         return 0;
     }
-    if (c->client) {
-        if (!o->ca_file && !o->insecure && SSL_CTX_set_default_verify_paths(ssl) != 1)
-            return fail(diag, "TLS", "cannot load the system's certificates");
-        SSL_CTX_set_verify(ssl, o->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    if (o->ca_file && SSL_CTX_load_verify_file(ssl, o->ca_file) != 1)
+        return keel_tls_fail(diag, o->ca_file, "cannot load the certificates to trust");
+    if (!o->ca_file && !o->insecure && SSL_CTX_set_default_verify_paths(ssl) != 1)
+        return keel_tls_fail(diag, "TLS", "cannot load the system's certificates");
+    SSL_CTX_set_verify(ssl, o->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    return 0;
+}
+
+/* A server's: whose certificates its clients may show. */
+static int trust_clients(SSL_CTX *ssl, const struct keel_tls_certificate *pair,
+                         struct keel_diag *diag)
+{
+    if (pair->verify == KEEL_TLS_VERIFY_NONE)
         return 0;
-    }
-    if (o->verify == KEEL_TLS_VERIFY_NONE)
-        return 0;
-    if (!o->ca_file)
+    if (!pair->ca_file)
         return keel_diag_set(diag, KEEL_EINVAL, "TLS: to verify clients a CA file is needed");
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(o->ca_file);
-    if (!names)
-        return fail(diag, o->ca_file, "cannot load the certificates to trust");
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(pair->ca_file);
+    if (!names || SSL_CTX_load_verify_file(ssl, pair->ca_file) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return keel_tls_fail(diag, pair->ca_file, "cannot load the certificates to trust");
+    }
     SSL_CTX_set_client_CA_list(ssl, names);
     int mode = SSL_VERIFY_PEER;
-    if (o->verify == KEEL_TLS_VERIFY_REQUIRED)
+    if (pair->verify == KEEL_TLS_VERIFY_REQUIRED)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     SSL_CTX_set_verify(ssl, mode, NULL);
     return 0;
 }
 
-static void set_modes(struct keel_tls_context *c, SSL_CTX *ssl, const struct keel_tls_options *o)
+static void set_modes(const struct keel_tls_context *c, SSL_CTX *ssl,
+                      const struct keel_tls_options *o)
 {
     SSL_CTX_set_min_proto_version(ssl,
                                   o->minimum == KEEL_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    /* The chain is what stands in the file; nothing is looked for in each handshake. */
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     /* One recv takes a whole flight instead of a header and a body. */
     SSL_CTX_set_read_ahead(ssl, 1);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     uint64_t options = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION;
-    if (!c->client) {
-        /* Many clients close without close_notify; our protocols frame their messages. */
+    if (!c->client) /* many clients close without close_notify; our protocols frame their messages
+                     */
         options |= SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                    SSL_OP_IGNORE_UNEXPECTED_EOF;
-        /* A resumed session must not skip the check of the client's certificate: RFC 8446, 4.6.1
-         * leaves it to the server to bind tickets to its rules. */
-        static const unsigned char id[] = "keel";
-        SSL_CTX_set_session_id_context(ssl, id, sizeof id - 1);
-        SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
-        SSL_CTX_set_tlsext_servername_arg(ssl, c);
-        if (c->alpn_size > 0)
-            SSL_CTX_set_alpn_select_cb(ssl, on_alpn, c);
-    } else if (c->alpn_size > 0) {
-        SSL_CTX_set_alpn_protos(ssl, c->alpn, c->alpn_size);
-    }
     SSL_CTX_set_options(ssl, options);
 }
 
-/* Appends a new SSL_CTX with everything but its certificate. */
-static int add_ssl(struct keel_tls_context *c, const struct keel_tls_options *o, SSL_CTX **out,
-                   struct keel_diag *diag)
+static int set_ciphers(const struct keel_tls_context *c, SSL_CTX *ssl, const char *ciphers,
+                       struct keel_diag *diag)
 {
-    SSL_CTX **grown = keel_realloc(c->ssl, (c->count + 1) * sizeof *grown);
-    if (!grown)
-        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
-    c->ssl = grown;
-    SSL_CTX *ssl = SSL_CTX_new(c->client ? TLS_client_method() : TLS_server_method());
-    if (!ssl)
-        return fail(diag, "TLS", "cannot make a context");
-    c->ssl[c->count++] = ssl;
-    set_modes(c, ssl, o);
-    if (o->ciphers && SSL_CTX_set_cipher_list(ssl, o->ciphers) != 1)
-        return fail(diag, o->ciphers, "no such cipher");
-    *out = ssl;
-    return set_trust(c, ssl, o, diag);
+    if (!ciphers && c->client)
+        return 0;
+    if (SSL_CTX_set_cipher_list(ssl, ciphers ? ciphers : CIPHERS) != 1)
+        return keel_tls_fail(diag, ciphers ? ciphers : "TLS", "no such cipher");
+    if (!c->client && (SSL_CTX_set_ciphersuites(ssl, CIPHERS_1_3) != 1 ||
+                       SSL_CTX_set1_groups_list(ssl, GROUPS) != 1))
+        return keel_tls_fail(diag, "TLS", "cannot set ciphers and groups");
+    return 0;
 }
 
-static X509 *read_certificate(const char *file)
+int keel_tls_check_ciphers(const char *ciphers, struct keel_diag *diag)
 {
-    BIO *bio = BIO_new_file(file, "r");
-    X509 *x = bio ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL) : NULL;
-    BIO_free(bio);
-    return x;
-}
-
-/* The SSL_CTX that already serves the first name of x with a key of another type; else NULL. */
-static SSL_CTX *partner(struct keel_tls_context *c, X509 *x)
-{
-    struct naming naming = {c, NULL};
-    each_name(x, visit_first, &naming);
-    if (!naming.ssl)
-        return NULL;
-    EVP_PKEY *ours = X509_get0_pubkey(x);
-    X509 *other = SSL_CTX_get0_certificate(naming.ssl);
-    EVP_PKEY *theirs = other ? X509_get0_pubkey(other) : NULL;
-    bool same = ours && theirs && EVP_PKEY_get_base_id(ours) == EVP_PKEY_get_base_id(theirs);
-    return same ? NULL : naming.ssl;
-}
-
-static int add_certificate(struct keel_tls_context *c, const struct keel_tls_options *o,
-                           const struct keel_tls_certificate *pair, SSL_CTX *into,
-                           struct keel_diag *diag)
-{
-    const char *key = pair->key ? pair->key : pair->certificate;
-    X509 *x = read_certificate(pair->certificate);
-    if (!x)
-        return fail(diag, pair->certificate, "cannot load the certificate");
-    SSL_CTX *ssl = into ? into : partner(c, x);
-    int err = ssl ? 0 : add_ssl(c, o, &ssl, diag);
-    if (!err && SSL_CTX_use_certificate_chain_file(ssl, pair->certificate) != 1)
-        err = fail(diag, pair->certificate, "cannot use the certificate");
-    if (!err && SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1)
-        err = fail(diag, key, "cannot use the private key");
-    if (!err && SSL_CTX_check_private_key(ssl) != 1)
-        err = fail(diag, key, "the private key does not belong to the certificate");
-    struct naming naming = {c, ssl};
-    if (!err && each_name(x, visit_add, &naming) != 0)
-        err = keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
-    X509_free(x);
+    SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
+    ERR_clear_error();
+    int err = ssl && SSL_CTX_set_cipher_list(ssl, ciphers) == 1
+                  ? 0
+                  : keel_diag_set(diag, KEEL_ETLS, "\"%s\": OpenSSL knows no such cipher", ciphers);
+    SSL_CTX_free(ssl);
+    ERR_clear_error();
     return err;
 }
 
-static int fill(struct keel_tls_context *c, const struct keel_tls_options *o,
-                struct keel_diag *diag)
+/* Appends new rules with everything but a certificate. pair NULL: a client's. */
+static int add_rules(struct keel_tls_context *c, const struct keel_tls_options *o,
+                     const struct keel_tls_certificate *pair, struct keel_tls_rules **out,
+                     struct keel_diag *diag)
 {
-    SSL_CTX *ssl = NULL;
-    int err = set_alpn(c, o, diag);
+    struct keel_tls_rules **grown =
+        keel_realloc(c->rules, (c->count + 1) * sizeof(struct keel_tls_rules *));
+    if (grown)
+        c->rules = grown;
+    struct keel_tls_rules *rules = grown ? keel_calloc(1, sizeof *rules) : NULL;
+    if (!rules)
+        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+    c->rules[c->count++] = rules;
+    rules->context = c;
+    rules->ssl = SSL_CTX_new(c->client ? TLS_client_method() : TLS_server_method());
+    if (!rules->ssl)
+        return keel_tls_fail(diag, "TLS", "cannot make a context");
+    SSL_CTX_set_app_data(rules->ssl, rules);
+    set_modes(c, rules->ssl, o);
+    *out = rules;
+    int err = set_ciphers(c, rules->ssl, o->ciphers, diag);
     if (err)
         return err;
-    if (!o->client && o->certificate_count == 0)
-        return keel_diag_set(diag, KEEL_EINVAL, "TLS: a server needs a certificate");
-    if (o->client && o->certificate_count > 1)
-        return keel_diag_set(diag, KEEL_EINVAL, "TLS: a client shows one certificate");
-    c->method = keel_stream_tls_method();
-    if (!c->method)
+    if (c->client) {
+        if (c->alpn_size > 0)
+            SSL_CTX_set_alpn_protos(rules->ssl, c->alpn, c->alpn_size);
+        return trust_servers(c, rules->ssl, o, diag);
+    }
+    rules->verify = pair->verify;
+    rules->tag = pair->tag;
+    keel_tls_names_install(rules);
+    keel_tls_tickets_install(rules);
+    keel_tls_staple_install(rules);
+    return trust_clients(rules->ssl, pair, diag);
+}
+
+/* ---- Certificates ---- */
+
+/* Which of the certificates it is: reads enough of it for the names. */
+static int begin_item(struct keel_tls_item *item, const struct keel_tls_certificate *pair,
+                      struct keel_diag *diag)
+{
+    BIO *bio = BIO_new_file(pair->certificate, "r");
+    X509 *x = bio ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL) : NULL;
+    BIO_free(bio);
+    if (!x)
+        return keel_tls_fail(diag, pair->certificate, "cannot load the certificate");
+    item->type = EVP_PKEY_get_base_id(X509_get0_pubkey(x));
+    item->file = keel_strdup(pair->certificate);
+    item->name = pair->name_count > 0 ? keel_strdup(pair->names[0]) : keel_tls_name_first(x);
+    X509_free(x);
+    if (!item->file || (pair->name_count > 0 && !item->name))
         return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
-    if (o->client)
-        err = add_ssl(c, o, &ssl, diag);
-    for (unsigned i = 0; !err && i < o->certificate_count; i++)
-        err = add_certificate(c, o, &o->certificates[i], ssl, diag);
-    if (err || o->client)
+    return 0;
+}
+
+/* Into *out the rules that serve the same first name already, with a key of another type; else
+ * NULL. */
+static int find_partner(struct keel_tls_context *c, const struct keel_tls_item *item,
+                        const struct keel_tls_certificate *pair, struct keel_tls_rules **out,
+                        struct keel_diag *diag)
+{
+    *out = NULL;
+    for (const struct keel_tls_item *i = c->items; i < item; i++) {
+        if (!item->name || !i->name || i->rules->tag != pair->tag ||
+            !keel_str_equal_nocase(keel_str(item->name), keel_str(i->name)))
+            continue;
+        if (i->type != item->type)
+            *out = i->rules;
+        else if (pair->name_count > 0)
+            return keel_diag_set(diag, KEEL_EINVAL, "%s: its key is of the same type as that of %s",
+                                 item->file, i->file);
+    }
+    return 0;
+}
+
+/* Certificate and key, into the rules. */
+static int use(struct keel_tls_rules *rules, const struct keel_tls_certificate *pair,
+               struct keel_diag *diag)
+{
+    const char *key = pair->key ? pair->key : pair->certificate;
+    if (SSL_CTX_use_certificate_chain_file(rules->ssl, pair->certificate) != 1)
+        return keel_tls_fail(diag, pair->certificate, "cannot use the certificate");
+    if (SSL_CTX_use_PrivateKey_file(rules->ssl, key, SSL_FILETYPE_PEM) != 1)
+        return keel_tls_fail(diag, key, "cannot use the private key");
+    if (SSL_CTX_check_private_key(rules->ssl) != 1)
+        return keel_tls_fail(diag, key, "the private key does not belong to the certificate");
+    return 0;
+}
+
+static int add_certificate(struct keel_tls_context *c, const struct keel_tls_options *o,
+                           const struct keel_tls_certificate *pair, struct keel_diag *diag)
+{
+    struct keel_tls_item *item = &c->items[c->item_count++];
+    STACK_OF(X509) *chain = NULL;
+    int err = begin_item(item, pair, diag);
+    if (!err)
+        err = find_partner(c, item, pair, &item->rules, diag);
+    if (!err && !item->rules)
+        err = add_rules(c, o, pair, &item->rules, diag);
+    if (!err)
+        err = use(item->rules, pair, diag);
+    for (unsigned i = 0; i < pair->name_count && !err; i++)
+        if (keel_tls_name_add(item->rules, pair->names[i], strlen(pair->names[i])) != 0)
+            err = keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+    if (err)
         return err;
-    /* All of one context take each other's tickets: SNI may choose another one on resumption. */
-    uint8_t key[64];
-    keel_rand_bytes(key, sizeof key);
-    err = keel_tls_context_set_ticket_key(c, key, sizeof key);
-    OPENSSL_cleanse(key, sizeof key);
-    return err ? keel_diag_set(diag, err, "TLS: cannot set the ticket key") : 0;
+    item->x = SSL_CTX_get0_certificate(item->rules->ssl);
+    item->not_after = keel_tls_seconds(X509_get0_notAfter(item->x));
+    SSL_CTX_get0_chain_certs(item->rules->ssl, &chain);
+    return pair->ocsp ? keel_tls_staple_read(item, pair->ocsp, chain, diag) : 0;
+}
+
+/* A session is resumed only under the certificates and the rules that it was made under, whichever
+ * process made it: they are its id context, so that no other site takes it for its own (RFC 8446,
+ * 4.6.1), and nobody goes by a verification that would come out differently today. */
+static int bind_sessions(struct keel_tls_context *c, struct keel_tls_rules *rules)
+{
+    uint8_t sum[KEEL_DIGEST_MAX] = {0}, part[2 * KEEL_DIGEST_MAX];
+    const size_t size = keel_digest_size(KEEL_SHA256);
+    STACK_OF(X509) *trusted = X509_STORE_get1_all_certs(SSL_CTX_get_cert_store(rules->ssl));
+    int count = sk_X509_num(trusted), err = 0;
+    sum[0] = (uint8_t)rules->verify;
+    for (unsigned i = 0; i < c->item_count && !err; i++) {
+        if (c->items[i].rules != rules)
+            continue;
+        memcpy(part, sum, size);
+        err = X509_digest(c->items[i].x, EVP_sha256(), part + size, NULL) != 1 ||
+              keel_digest(KEEL_SHA256, part, 2 * size, sum) != 0;
+    }
+    for (int i = 0; i < count && !err; i++) {
+        memcpy(part, sum, size);
+        err = X509_digest(sk_X509_value(trusted, i), EVP_sha256(), part + size, NULL) != 1 ||
+              keel_digest(KEEL_SHA256, part, 2 * size, sum) != 0;
+    }
+    sk_X509_pop_free(trusted, X509_free);
+    return err || SSL_CTX_set_session_id_context(rules->ssl, sum, (unsigned)size) != 1 ? KEEL_ETLS
+                                                                                       : 0;
+}
+
+/* ---- Making ---- */
+
+static int fill_client(struct keel_tls_context *c, const struct keel_tls_options *o,
+                       struct keel_diag *diag)
+{
+    struct keel_tls_rules *rules = NULL;
+    if (o->certificate_count > 1)
+        return keel_diag_set(diag, KEEL_EINVAL, "TLS: a client shows one certificate");
+    int err = add_rules(c, o, NULL, &rules, diag);
+    return err || o->certificate_count == 0 ? err : use(rules, &o->certificates[0], diag);
+}
+
+static int fill_server(struct keel_tls_context *c, const struct keel_tls_options *o,
+                       struct keel_diag *diag)
+{
+    if (o->certificate_count == 0)
+        return keel_diag_set(diag, KEEL_EINVAL, "TLS: a server needs a certificate");
+    c->items = keel_calloc(o->certificate_count, sizeof *c->items);
+    if (!c->items)
+        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+    int err = 0;
+    for (unsigned i = 0; !err && i < o->certificate_count; i++)
+        err = add_certificate(c, o, &o->certificates[i], diag);
+    if (err)
+        return err;
+    /* Behind all the names that were given. */
+    for (unsigned i = 0; !err && i < c->item_count; i++)
+        err = keel_tls_names_add_of(c->items[i].rules, c->items[i].x);
+    if (err)
+        return keel_diag_set(diag, err, "TLS: no memory");
+    for (unsigned i = 0; !err && i < c->count; i++)
+        err = bind_sessions(c, c->rules[i]);
+    if (!err)
+        err = keel_tls_tickets_init(c);
+    return err ? keel_diag_set(diag, err, "TLS: cannot prepare session tickets") : 0;
 }
 
 int keel_tls_context_new(const struct keel_tls_options *options, struct keel_tls_context **out,
@@ -352,7 +348,12 @@ int keel_tls_context_new(const struct keel_tls_options *options, struct keel_tls
     keel_rand_bytes(&c->hash_key, sizeof c->hash_key);
     keel_table_init(&c->names);
     ERR_clear_error();
-    int err = fill(c, options, diag);
+    int err = set_alpn(c, options, diag);
+    c->method = keel_stream_tls_method();
+    if (!err && !c->method)
+        err = keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+    if (!err)
+        err = c->client ? fill_client(c, options, diag) : fill_server(c, options, diag);
     if (err) {
         keel_tls_context_free(c);
         return err;
@@ -371,37 +372,53 @@ void keel_tls_context_free(struct keel_tls_context *context)
 {
     if (!context || --context->references > 0)
         return;
-    size_t cursor = 0;
-    for (;;) {
-        void *name = keel_table_next(&context->names, &cursor);
-        if (!name)
-            break;
-        keel_free(name);
+    keel_tls_names_fini(context);
+    for (unsigned i = 0; i < context->item_count; i++) {
+        keel_tls_staple_fini(&context->items[i]);
+        keel_free(context->items[i].file);
+        keel_free(context->items[i].name);
     }
-    keel_table_fini(&context->names);
-    for (unsigned i = 0; i < context->count; i++)
-        SSL_CTX_free(context->ssl[i]);
-    keel_free(context->ssl);
+    keel_free(context->items);
+    for (unsigned i = 0; i < context->count; i++) {
+        SSL_CTX_free(context->rules[i]->ssl);
+        keel_free(context->rules[i]);
+    }
+    keel_free(context->rules);
+    keel_tls_tickets_fini(context);
     BIO_meth_free(context->method);
     keel_free(context);
 }
 
-int keel_tls_context_set_ticket_key(struct keel_tls_context *context, const void *key, size_t size)
+/* ---- What ends ---- */
+
+const char *keel_tls_context_staple_fault(const struct keel_tls_context *context, unsigned i)
 {
-    /* OpenSSL wants 80 bytes (name, HMAC key, AES key): drawn from what was given. */
-    uint8_t material[2 * KEEL_DIGEST_MAX];
-    if (size < 48)
-        return KEEL_EINVAL;
-    int err = keel_hmac(KEEL_SHA512, key, size, "keel ticket 1", 13, material);
-    if (!err)
-        err = keel_hmac(KEEL_SHA512, key, size, "keel ticket 2", 13, material + KEEL_DIGEST_MAX);
-    for (unsigned i = 0; !err && i < context->count; i++) {
-        long want = SSL_CTX_set_tlsext_ticket_keys(context->ssl[i], NULL, 0);
-        if (want > (long)sizeof material ||
-            SSL_CTX_set_tlsext_ticket_keys(context->ssl[i], material, want) != 1)
-            err = KEEL_ETLS;
+    return i < context->item_count ? context->items[i].fault : NULL;
+}
+
+/* Says it once when the end comes near, and once when it is there. */
+static void report_end(const char *what, const char *file, int64_t end, int64_t soon, int64_t now,
+                       uint8_t *said)
+{
+    uint8_t state = now >= end ? SAID_ENDED : now >= end - soon ? SAID_SOON : SAID_NOTHING;
+    if (state <= *said)
+        return;
+    *said = state;
+    if (state == SAID_ENDED)
+        keel_error("tls", "has ended", "what=%s file=%s", what, file);
+    else
+        keel_warning("tls", "ends soon", "what=%s file=%s hours=%lld", what, file,
+                     (long long)((end - now) / 3600));
+}
+
+void keel_tls_context_report(struct keel_tls_context *context, uint64_t realtime_ns)
+{
+    int64_t now = (int64_t)(realtime_ns / KEEL_NS_PER_S);
+    for (unsigned i = 0; i < context->item_count; i++) {
+        struct keel_tls_item *item = &context->items[i];
+        report_end("certificate", item->file, item->not_after, CERTIFICATE_SOON, now, &item->said);
+        if (item->response && item->next_update != INT64_MAX) /* the last quarter of its time */
+            report_end("stapled OCSP response", item->response_file, item->next_update,
+                       (item->next_update - item->this_update) / 4, now, &item->response_said);
     }
-    OPENSSL_cleanse(material, sizeof material);
-    ERR_clear_error();
-    return err;
 }

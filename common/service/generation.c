@@ -42,6 +42,7 @@ static void generation_free(struct keel_generation *g)
     keel_free(g->endpoints.items);
     keel_access_fini(&g->access);
     keel_conf_free(g->conf);
+    keel_free(g->seen);
     keel_free(g->text);
     keel_free(g);
 }
@@ -309,6 +310,8 @@ static void generation_serve(struct keel_generation *g)
     keel_upgrade_takeover(master);
     keel_control_follow(master, &g->core);
     keel_supervise_activate(g);
+    keel_tickets_plan(master);
+    keel_renew_plan(master);
     snprintf(text, sizeof text, "generation %u serves with %u worker%s", g->number, g->count,
              g->count == 1 ? "" : "s");
     uint64_t took = keel_clock_monotonic() - g->started_ns;
@@ -415,6 +418,8 @@ int keel_generation_start(struct keel_master *master, char *text, struct keel_di
     keel_list_push_back(&master->generations, &g->node);
 
     int err = load(g, diag);
+    if (!err && keel_renew_note(g) != 0)
+        err = keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     if (!err && !make_directories(g, diag))
         err = KEEL_ESYS;
     if (!err)

@@ -52,11 +52,13 @@ common_libkeel_la_SOURCES += \
 	common/service/peers.c \
 	common/service/peers.h \
 	common/service/process.c \
+	common/service/renew.c \
 	common/service/segment.c \
 	common/service/segment.h \
 	common/service/sockets.c \
 	common/service/sockets.h \
 	common/service/supervise.c \
+	common/service/tickets.c \
 	common/service/totals.c \
 	common/service/trace.c \
 	common/service/upgrade.c \

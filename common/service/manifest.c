@@ -69,19 +69,25 @@ static json_t *manifest_head(const struct keel_manifest *m)
         json_array_append_new(fds,
                               json_pack("[i,i,i,b]", (int)m->fds[i].endpoint, (int)m->fds[i].slot,
                                         m->fds[i].fd, m->fds[i].inherited));
-    char key[2 * KEEL_TICKET_KEY + 1];
-    keel_format_hex(key, sizeof key, m->ticket_key, sizeof m->ticket_key, 0);
-    return json_pack("{s:i s:i s:i s:i s:i s:b s:b s:i s:i s:i s:i s:i s:s s:s? s:s? s:I s:I s:I s:o"
-                     " s:o}",
-                     "role", (int)m->role, "generation", (int)m->generation, "worker",
-                     (int)m->worker, "workers", (int)m->workers, "slot", (int)m->slot, "active",
-                     m->active, "replaces", m->replaces, "channel", m->channel, "segment", m->segment, "control", m->control,
-                     "log", m->log, "log-level", m->log_level, "ticket-key", key, "conf-file",
-                     m->conf_file, "counters", m->counters, "started", (json_int_t)m->started_ns,
-                     "conf-size", (json_int_t)(m->conf_text ? (ssize_t)strlen(m->conf_text) : -1),
-                     "overrides-size",
-                     (json_int_t)(m->overrides ? (ssize_t)strlen(m->overrides) : -1), "endpoints",
-                     endpoints, "fds", fds);
+    json_t *tickets = json_array();
+    for (unsigned i = 0; i < m->tickets.count; i++) {
+        char secret[2 * KEEL_TLS_TICKET_SECRET + 1];
+        keel_format_hex(secret, sizeof secret, m->tickets.secrets[i], sizeof m->tickets.secrets[i],
+                        0);
+        json_array_append_new(tickets,
+                              json_pack("[s,I]", secret, (json_int_t)m->tickets.made_ns[i]));
+    }
+    return json_pack(
+        "{s:i s:i s:i s:i s:i s:b s:b s:i s:i s:i s:i s:i s:o s:s? s:s? s:I s:I s:I s:o"
+        " s:o}",
+        "role", (int)m->role, "generation", (int)m->generation, "worker", (int)m->worker, "workers",
+        (int)m->workers, "slot", (int)m->slot, "active", m->active, "replaces", m->replaces,
+        "channel", m->channel, "segment", m->segment, "control", m->control, "log", m->log,
+        "log-level", m->log_level, "tickets", tickets, "conf-file", m->conf_file, "counters",
+        m->counters, "started", (json_int_t)m->started_ns, "conf-size",
+        (json_int_t)(m->conf_text ? (ssize_t)strlen(m->conf_text) : -1), "overrides-size",
+        (json_int_t)(m->overrides ? (ssize_t)strlen(m->overrides) : -1), "endpoints", endpoints,
+        "fds", fds);
 }
 
 static int write_all(int fd, const char *p, size_t n)
@@ -165,8 +171,8 @@ static void parse_endpoint(const json_t *item, struct keel_manifest *m, bool *ba
 {
     struct keel_endpoint e = {0};
     char addr[KEEL_ADDR_TEXT];
-    e.kind = (enum keel_endpoint_kind)head_int(item, "kind", KEEL_ENDPOINT_TCP,
-                                               KEEL_ENDPOINT_ECHO, bad);
+    e.kind =
+        (enum keel_endpoint_kind)head_int(item, "kind", KEEL_ENDPOINT_TCP, KEEL_ENDPOINT_ECHO, bad);
     head_text(item, "addr", addr, sizeof addr, bad);
     head_text(item, "interface", e.interface, sizeof e.interface, bad);
     head_text(item, "path", e.path, sizeof e.path, bad);
@@ -182,9 +188,28 @@ static void parse_endpoint(const json_t *item, struct keel_manifest *m, bool *ba
         *bad = true;
 }
 
+/* A version that gives them in another way gives none: everybody makes new ones. */
+static void parse_tickets(const json_t *list, struct keel_ticket_ring *ring, bool *bad)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        const char *text;
+        json_int_t made;
+        if (ring->count == KEEL_TLS_TICKET_KEYS || json_unpack(item, "[s,I!]", &text, &made) != 0 ||
+            keel_parse_hex(keel_str(text), ring->secrets[i], sizeof ring->secrets[i]) !=
+                (int)sizeof ring->secrets[i]) {
+            *bad = true;
+            return;
+        }
+        ring->made_ns[i] = (uint64_t)made;
+        ring->count++;
+    }
+}
+
 static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
 {
-    char key[2 * KEEL_TICKET_KEY + 1];
     m->role = (enum keel_role)head_int(head, "role", KEEL_ROLE_WORKER, KEEL_ROLE_HELPER, bad);
     m->generation = (unsigned)head_int(head, "generation", 0, INT_MAX, bad);
     m->workers = (unsigned)head_int(head, "workers", 0, 100000, bad);
@@ -197,10 +222,7 @@ static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
     m->control = head_int(head, "control", -1, INT_MAX, bad);
     m->log = head_int(head, "log", -1, INT_MAX, bad);
     m->log_level = head_int(head, "log-level", -1, 100, bad);
-    head_text(head, "ticket-key", key, sizeof key, bad);
-    if (!*bad && keel_parse_hex(keel_str(key), m->ticket_key, sizeof m->ticket_key) !=
-                     (int)sizeof m->ticket_key)
-        *bad = true;
+    parse_tickets(json_object_get(head, "tickets"), &m->tickets, bad);
     m->started_ns = (uint64_t)json_integer_value(json_object_get(head, "started"));
     m->conf_file = head_copy(head, "conf-file", bad);
     m->counters = head_copy(head, "counters", bad);

@@ -6,6 +6,7 @@
 #ifndef KEEL_SERVICE_MANIFEST_H
 #define KEEL_SERVICE_MANIFEST_H
 
+#include "common/runtime/tls.h"
 #include "common/service/module.h"
 
 /* The environment variable that names the manifest's descriptor. */
@@ -13,7 +14,12 @@
 /* Most bytes of one: configuration text included. */
 #define KEEL_MANIFEST_LIMIT (256u << 20)
 
-#define KEEL_TICKET_KEY 64
+/* The secrets of TLS session tickets, of all processes, the newest first. */
+struct keel_ticket_ring {
+    uint8_t secrets[KEEL_TLS_TICKET_KEYS][KEEL_TLS_TICKET_SECRET];
+    uint64_t made_ns[KEEL_TLS_TICKET_KEYS]; /* monotonic */
+    unsigned count;
+};
 
 enum keel_role {
     KEEL_ROLE_WORKER = 1,
@@ -42,9 +48,9 @@ struct keel_manifest {
     struct keel_endpoints endpoints; /* worker: as configured; master: those whose fds come along */
     struct keel_manifest_fd *fds;
     unsigned fd_count;
-    uint8_t ticket_key[KEEL_TICKET_KEY]; /* secret of TLS session tickets, of all processes */
-    char *counters;                      /* master: JSON object of metric totals; NULL: none */
-    uint64_t started_ns;                 /* master: realtime of the first start */
+    struct keel_ticket_ring tickets;
+    char *counters; /* master: JSON object of metric totals; NULL: none */
+    uint64_t started_ns; /* master: realtime of the first start */
 };
 
 void keel_manifest_init(struct keel_manifest *m);

@@ -1,7 +1,6 @@
 #include "common/service/master.h"
 
 #include "common/base/mem.h"
-#include "common/base/rand.h"
 #include "common/runtime/sock.h"
 #include "common/service/crash.h"
 #include "common/service/notify.h"
@@ -81,16 +80,12 @@ int keel_master_can_reread(const struct keel_master *master, struct keel_diag *d
     return 0;
 }
 
-int keel_master_reload(struct keel_master *master, struct keel_diag *diag)
+/* text: the configuration, or NULL: of the file (reread), or none. Takes it. */
+static int reload(struct keel_master *master, char *text, bool reread, struct keel_diag *diag)
 {
-    char *text = NULL;
-    if (master->stopping || keel_upgrade_is_pending(master))
-        return keel_diag_set(diag, KEEL_EBUSY, "an upgrade or a stop is under way");
-    if (keel_master_is_starting(master))
-        return keel_diag_set(diag, KEEL_EBUSY, "a reload is under way");
     keel_notify_reloading();
-    int err = keel_master_can_reread(master, diag);
-    if (!err && master->conf_file)
+    int err = reread ? keel_master_can_reread(master, diag) : 0;
+    if (!err && reread && master->conf_file)
         err = keel_conf_read_file(master->conf_file, &text, diag);
     if (!err)
         err = keel_generation_start(master, text, diag);
@@ -103,6 +98,27 @@ int keel_master_reload(struct keel_master *master, struct keel_diag *diag)
         KEEL_CONTAINER(master->generations.prev, struct keel_generation, node);
     keel_info("master", "reloading", "generation=%u", g->number);
     return 0;
+}
+
+int keel_master_renew(struct keel_master *master, struct keel_diag *diag)
+{
+    char *text = NULL;
+    const struct keel_generation *g = master->serving;
+    if (!g || master->stopping || keel_upgrade_is_pending(master) ||
+        keel_master_is_starting(master))
+        return keel_diag_set(diag, KEEL_EBUSY, "a reload, an upgrade or a stop is under way");
+    if (g->text && !(text = keel_strdup(g->text)))
+        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    return reload(master, text, false, diag);
+}
+
+int keel_master_reload(struct keel_master *master, struct keel_diag *diag)
+{
+    if (master->stopping || keel_upgrade_is_pending(master))
+        return keel_diag_set(diag, KEEL_EBUSY, "an upgrade or a stop is under way");
+    if (keel_master_is_starting(master))
+        return keel_diag_set(diag, KEEL_EBUSY, "a reload is under way");
+    return reload(master, NULL, true, diag);
 }
 
 /* --- stop --- */
@@ -244,7 +260,6 @@ static int master_start(struct keel_master *master, char *text, struct keel_mani
     master->next_generation = 1;
     master->started_realtime_ns = keel_clock_realtime();
     master->sockets.inherited_fds = manifest ? 0 : keel_notify_sockets();
-    keel_rand_bytes(master->ticket_key, sizeof master->ticket_key);
     keel_sock_raise_nofile();
     keel_crash_install(master->protocol->name);
 
@@ -268,6 +283,8 @@ static int master_start(struct keel_master *master, char *text, struct keel_mani
         return err;
     }
     keel_supervise_start(master);
+    keel_tickets_start(master);
+    keel_renew_start(master);
     err = keel_generation_start(master, text, diag);
     if (err)
         return err;
@@ -282,6 +299,8 @@ static void master_finish(struct keel_master *master)
     }
     if (master->loop) {
         keel_timer_stop(&master->watchdog);
+        keel_tickets_stop(master);
+        keel_renew_stop(master);
         keel_supervise_stop(master);
         keel_control_stop(master);
         keel_upgrade_farewell(master);

@@ -7,6 +7,8 @@
  *   supervise.c   deaths, respawns, heartbeats, who serves whose descriptors
  *   balance.c     accepting for the workers (schedule round-robin and least)
  *   upgrade.c     the new binary takes over
+ *   tickets.c     the secrets of TLS session tickets
+ *   renew.c       files that changed, certificates above all
  *   totals.c      counters that outlive their workers; metrics as text
  *   control.c     the control socket; control_request.c its requests, master_command.c the commands
  */
@@ -69,7 +71,8 @@ struct keel_generation {
     struct keel_conf *conf;
     struct keel_core core;
     struct keel_endpoints endpoints;
-    struct keel_access access;      /* of its workers; here for the log files */
+    struct keel_access access; /* of its workers; here for the log files, and those to watch */
+    uint64_t *seen;            /* the watched files as they were read, then at the last look */
     struct keel_kept **kept;        /* one for each endpoint */
     unsigned *first_slot;           /* endpoint -> number of its slot 0; [count] is the total */
     struct keel_process *processes; /* the workers, then the helpers */
@@ -125,7 +128,8 @@ struct keel_master {
     uint64_t deaths_ns[2560]; /* times of the last deaths, a ring */
     unsigned deaths;
     uint64_t started_realtime_ns;
-    uint8_t ticket_key[KEEL_TICKET_KEY];
+    struct keel_ticket_ring tickets;
+    struct keel_timer ticket_timer, renew_timer;
     uint64_t reloads, respawns; /* of the masters before us too */
     char *binary;               /* the path to start a new version from */
     int exe; /* our own binary: respawned workers are of the same version as the master */
@@ -205,6 +209,23 @@ void keel_upgrade_farewell(struct keel_master *master);
 void keel_upgrade_reap(struct keel_master *master);
 void keel_upgrade_free(struct keel_master *master);
 
+/* --- tickets.c --- */
+/* Makes the first secret, unless the manifest brought some. */
+void keel_tickets_start(struct keel_master *master);
+void keel_tickets_stop(struct keel_master *master);
+/* A configuration serves: its times hold. */
+void keel_tickets_plan(struct keel_master *master);
+/* A new secret now; forget: and none of the old ones any more. KEEL_EBUSY or KEEL_ENOTSUP. */
+int keel_tickets_rotate(struct keel_master *master, bool forget, struct keel_diag *diag);
+
+/* --- renew.c --- */
+void keel_renew_start(struct keel_master *master);
+void keel_renew_stop(struct keel_master *master);
+/* Its configuration was read: remembers how the watched files were. 0 or KEEL_ENOMEM. */
+int keel_renew_note(struct keel_generation *g);
+/* A configuration serves: its files are watched. */
+void keel_renew_plan(struct keel_master *master);
+
 /* --- totals.c --- */
 int keel_totals_new(struct keel_master *master);
 void keel_totals_free(struct keel_master *master);
@@ -239,7 +260,9 @@ void keel_control_reply(struct keel_process *p, uint32_t id, const void *bytes, 
 int keel_master_run(struct keel_master *master, char *text, struct keel_manifest *manifest);
 /* Reads the configuration again and replaces the workers. KEEL_EBUSY while one is under way. */
 int keel_master_reload(struct keel_master *master, struct keel_diag *diag);
-/* The same, or KEEL_EAGAIN: it follows the one that is under way. */
+/* Replaces the workers without reading the configuration again: files that it names changed. */
+int keel_master_renew(struct keel_master *master, struct keel_diag *diag);
+/* The same as reload, or KEEL_EAGAIN: it follows the one that is under way. */
 int keel_master_reload_next(struct keel_master *master, struct keel_diag *diag);
 /* 0, or KEEL_EINVAL with diag: it came from a pipe, where a second reading would wait for ever or
  * find nothing. */

@@ -177,6 +177,20 @@ static void command_stop(struct keel_control_client *client,
     keel_master_stop(keel_control_master(client), how != NULL, EXIT_SUCCESS);
 }
 
+static void command_ticket_rotate(struct keel_control_client *client,
+                                  const struct keel_control_request *request)
+{
+    struct keel_master *master = keel_control_master(client);
+    const char *how = arg(request, 0);
+    struct keel_diag diag = {""};
+    if (how && strcmp(how, "forget") != 0)
+        keel_control_fail(client, "ticket-rotate, or ticket-rotate forget");
+    else if (keel_tickets_rotate(master, how != NULL, &diag) != 0)
+        keel_control_fail(client, diag.text);
+    else
+        keel_control_ok(client, json_pack("{s:i}", "old-keys", (int)master->tickets.count - 1));
+}
+
 static void command_log_level(struct keel_control_client *client,
                               const struct keel_control_request *request)
 {
@@ -217,6 +231,8 @@ static const struct {
     {"upgrade", "", "let the binary that is installed now take over", command_upgrade},
     {"stop", "[now]", "finish what is under way (or not), then end", command_stop},
     {"log-level", "[LEVEL]", "show or set: error warning notice info debug", command_log_level},
+    {"ticket-rotate", "[forget]", "a new key of TLS session tickets; forget: drop the old ones",
+     command_ticket_rotate},
     {"metrics", "[prometheus|openmetrics]", "all metrics as text", command_metrics},
     {"lag", "", "what takes the workers' time, callback by callback", ask_all},
     {"connections", "", "open connections", ask_all},

@@ -82,14 +82,9 @@ int keel_endpoints_add_listen(struct keel_endpoints *list, const struct keel_con
     return 0;
 }
 
-int keel_access_add(struct keel_access *access, const char *path, bool write)
+/* Appends a copy. 0 or KEEL_ENOMEM. */
+static int append(char ***list, unsigned *count, const char *path)
 {
-    char ***list = write ? &access->write : &access->read;
-    unsigned *count = write ? &access->writes : &access->reads;
-    for (unsigned i = 0; i < *count; i++) {
-        if (strcmp((*list)[i], path) == 0)
-            return 0;
-    }
     char **grown = keel_realloc(*list, (*count + 1) * sizeof *grown);
     if (!grown)
         return KEEL_ENOMEM;
@@ -101,30 +96,40 @@ int keel_access_add(struct keel_access *access, const char *path, bool write)
     return 0;
 }
 
+int keel_access_add(struct keel_access *access, const char *path, bool write)
+{
+    char ***list = write ? &access->write : &access->read;
+    unsigned *count = write ? &access->writes : &access->reads;
+    for (unsigned i = 0; i < *count; i++) {
+        if (strcmp((*list)[i], path) == 0)
+            return 0;
+    }
+    return append(list, count, path);
+}
+
 int keel_access_add_log(struct keel_access *access, const char *path)
 {
-    char **grown = keel_realloc(access->logs, (access->log_count + 1) * sizeof *grown);
-    if (!grown)
-        return KEEL_ENOMEM;
-    access->logs = grown;
-    grown[access->log_count] = keel_strdup(path);
-    if (!grown[access->log_count])
-        return KEEL_ENOMEM;
-    access->log_count++;
-    return 0;
+    return append(&access->logs, &access->log_count, path);
+}
+
+int keel_access_add_watch(struct keel_access *access, const char *path)
+{
+    return append(&access->watched, &access->watch_count, path);
+}
+
+static void free_list(char **list, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        keel_free(list[i]);
+    keel_free(list);
 }
 
 void keel_access_fini(struct keel_access *access)
 {
-    for (unsigned i = 0; i < access->log_count; i++)
-        keel_free(access->logs[i]);
-    keel_free(access->logs);
-    for (unsigned i = 0; i < access->reads; i++)
-        keel_free(access->read[i]);
-    for (unsigned i = 0; i < access->writes; i++)
-        keel_free(access->write[i]);
-    keel_free(access->read);
-    keel_free(access->write);
+    free_list(access->logs, access->log_count);
+    free_list(access->watched, access->watch_count);
+    free_list(access->read, access->reads);
+    free_list(access->write, access->writes);
     *access = (struct keel_access){0};
 }
 

@@ -9,6 +9,7 @@
 #include "common/base/err.h"
 #include "common/runtime/dgram.h"
 #include "common/runtime/stream.h"
+#include "common/runtime/tls.h"
 #include "common/service/channel.h"
 #include "common/service/conf.h"
 #include "common/service/control.h"
@@ -139,6 +140,12 @@ void keel_instance_each_connection(struct keel_instance *instance,
                                    int (*visit)(void *arg, struct keel_connection *connection),
                                    void *arg);
 
+/* A server's TLS context: keel_tls_context_new with tls-minimum and tls-ciphers of the configuration,
+ * which go into the options; the files are watched. access may be NULL. Errors as there. */
+int keel_tls_configure(const struct keel_conf *conf, struct keel_tls_options *options,
+                       struct keel_access *access, struct keel_tls_context **out,
+                       struct keel_diag *diag);
+
 /* What a one-liner option of the command line becomes: configuration text. */
 struct keel_cli_option {
     const char *name;     /* "zone": --zone ARG; NULL ends the table */
@@ -165,11 +172,17 @@ struct keel_access {
     unsigned reads, writes;
     char **logs; /* in the order of keel_access_add_log */
     unsigned log_count;
+    char **watched; /* files that the master watches */
+    unsigned watch_count;
 };
 int keel_access_add(struct keel_access *access, const char *path, bool write);
 /* Each worker gets the file, opened to append, in on_log_file: before its first connection, and
  * anew after SIGUSR1. 0 or KEEL_ENOMEM; the file's index is access->log_count before. */
 int keel_access_add_log(struct keel_access *access, const char *path);
+/* The file was read by configure, in the master and in each worker: when it changes on disk
+ * (certificate-watch), the workers are replaced as by a reload. Call it before reading. 0 or
+ * KEEL_ENOMEM. */
+int keel_access_add_watch(struct keel_access *access, const char *path);
 void keel_access_fini(struct keel_access *access);
 
 enum keel_schedule { /* the order of the choices of option `schedule` */

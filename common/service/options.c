@@ -108,6 +108,44 @@ const struct keel_option keel_core_options[] = {
     {.type = KEEL_OPT_END},
 };
 
+/* Of daemons with TLS. */
+static const struct keel_option tls_rows[] = {
+    {.name = "tls-minimum",
+     .type = KEEL_OPT_CHOICE,
+     .def = "1.2",
+     .choices = "1.2|1.3",
+     .help = "The oldest version of TLS that is spoken."},
+    {.name = "tls-ciphers",
+     .type = KEEL_OPT_STRING,
+     .help = "Ciphers of TLS 1.2, in the order of preference and in the language of OpenSSL's "
+             "ciphers(1). Without it those with ephemeral keys and authenticated encryption: "
+             "ECDHE with AES-GCM or ChaCha20-Poly1305."},
+    {.name = "ticket-rotation",
+     .type = KEEL_OPT_DURATION,
+     .def = "12h",
+     .min = 0,
+     .max = SECONDS(30 * 86400),
+     .help = "How often the key of session tickets is replaced, which all workers share, before "
+             "and after reloads and upgrades; 0 never. Old keys open tickets until the last one "
+             "made with them has ended. Three are kept."},
+    {.name = "ticket-lifetime",
+     .type = KEEL_OPT_DURATION,
+     .def = "2h",
+     .min = SECONDS(1),
+     .max = SECONDS(7 * 86400),
+     .help = "How long a client may resume a session."},
+    {.name = "certificate-watch",
+     .type = KEEL_OPT_DURATION,
+     .def = "1m",
+     .min = 0,
+     .max = SECONDS(86400),
+     .help = "How often the master looks whether the files of certificates, keys, stapled "
+             "responses and of who signs clients' certificates changed. When they did it reloads, "
+             "with the configuration that it has; while the new files are wrong, it says so once "
+             "and the old ones serve on. 0: only a reload reads them."},
+    {.type = KEEL_OPT_END},
+};
+
 static unsigned count_rows(const struct keel_option *rows)
 {
     unsigned n = 0;
@@ -119,12 +157,14 @@ static unsigned count_rows(const struct keel_option *rows)
 struct keel_option *keel_options_join(const struct keel_protocol *protocol)
 {
     unsigned core = count_rows(keel_core_options), own = count_rows(protocol->options);
-    struct keel_option *rows = keel_calloc(core + own + 1, sizeof *rows);
+    unsigned tls = protocol->tls ? count_rows(tls_rows) : 0;
+    struct keel_option *rows = keel_calloc(core + tls + own + 1, sizeof *rows);
     if (!rows)
         return NULL;
     memcpy(rows, keel_core_options, core * sizeof *rows);
+    memcpy(rows + core, tls_rows, tls * sizeof *rows);
     if (own > 0)
-        memcpy(rows + core, protocol->options, own * sizeof *rows);
+        memcpy(rows + core + tls, protocol->options, own * sizeof *rows);
     return rows;
 }
 
@@ -216,6 +256,45 @@ static int read_control_mode(const struct keel_conf *conf, struct keel_core *cor
     return 0;
 }
 
+static int read_tls(const struct keel_conf *conf, struct keel_core *core, struct keel_diag *diag)
+{
+    const char *ciphers = keel_conf_str(conf, "tls-ciphers");
+    struct keel_diag why = {""};
+    core->ticket_rotation = (uint64_t)keel_conf_int(conf, "ticket-rotation");
+    core->ticket_lifetime = (uint64_t)keel_conf_int(conf, "ticket-lifetime");
+    core->certificate_watch = (uint64_t)keel_conf_int(conf, "certificate-watch");
+    if (ciphers && keel_tls_check_ciphers(ciphers, &why) != 0)
+        return keel_conf_error(conf, "tls-ciphers", diag, "%s", why.text);
+    if (core->ticket_rotation > 0 &&
+        core->ticket_rotation * (KEEL_TLS_TICKET_KEYS - 1) < core->ticket_lifetime)
+        return keel_conf_error(conf, "ticket-rotation", diag,
+                               "of a third of ticket-lifetime at least: no more than %d old keys "
+                               "are kept",
+                               KEEL_TLS_TICKET_KEYS - 1);
+    return 0;
+}
+
+static int watch_files(struct keel_access *access, const struct keel_tls_certificate *c)
+{
+    const char *const files[] = {c->certificate, c->key, c->ocsp, c->ca_file};
+    for (unsigned i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i] && keel_access_add_watch(access, files[i]) != 0)
+            return KEEL_ENOMEM;
+    return 0;
+}
+
+int keel_tls_configure(const struct keel_conf *conf, struct keel_tls_options *options,
+                       struct keel_access *access, struct keel_tls_context **out,
+                       struct keel_diag *diag)
+{
+    options->minimum = keel_conf_int(conf, "tls-minimum") ? KEEL_TLS_1_3 : KEEL_TLS_1_2;
+    options->ciphers = keel_conf_str(conf, "tls-ciphers");
+    for (unsigned i = 0; access && i < options->certificate_count; i++)
+        if (watch_files(access, &options->certificates[i]) != 0)
+            return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    return keel_tls_context_new(options, out, diag);
+}
+
 int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *protocol,
                    struct keel_core *core, struct keel_diag *diag)
 {
@@ -253,6 +332,8 @@ int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *pro
         err = read_paths(conf, protocol, core, diag);
     if (!err)
         err = read_control_mode(conf, core, diag);
+    if (!err && protocol->tls)
+        err = read_tls(conf, core, diag);
     return err;
 }
 

@@ -26,10 +26,11 @@ struct keel_core {
     unsigned max_connections;                              /* 0: from the descriptor limit */
     uint64_t drain_timeout, start_timeout, worker_timeout; /* ns */
     unsigned respawn_budget; /* deaths per worker in 30 s; 0: no bound */
+    uint64_t ticket_rotation, ticket_lifetime, certificate_watch; /* ns; 0: never */
     struct keel_log_options log;
 };
 
-/* The core's rows and then the protocol's, as one table (heap, returns new). NULL: no memory. */
+/* The core's rows, those of TLS when it has that, and then the protocol's, as one table (heap, returns new). NULL: no memory. */
 struct keel_option *keel_options_join(const struct keel_protocol *protocol);
 /* Reads the core's values; the tree must outlive *core. KEEL_ECONF with diag. */
 int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *protocol,

@@ -184,7 +184,7 @@ int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *di
     m.segment = master->segment.fd;
     m.log = g->core.log.target == KEEL_LOG_FILE ? keel_log_fd() : -1;
     m.log_level = master->log_level;
-    memcpy(m.ticket_key, master->ticket_key, sizeof m.ticket_key);
+    m.tickets = master->tickets;
     m.conf_file = master->conf_file;
     m.conf_text = g->text;
     m.overrides = master->overrides;

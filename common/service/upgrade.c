@@ -197,7 +197,7 @@ static int spawn_new(struct keel_master *master, struct keel_upgrade *u, int new
     m.log_level = master->log_level;
     m.counters = keel_totals_save(master);
     m.started_ns = master->started_realtime_ns;
-    memcpy(m.ticket_key, master->ticket_key, sizeof m.ticket_key);
+    m.tickets = master->tickets;
     int err = describe_sockets(master, &m);
     int fd = err ? err : keel_manifest_write(&m);
     if (fd < 0) {
@@ -331,7 +331,7 @@ int keel_upgrade_receive(struct keel_master *master, struct keel_manifest *manif
     }
     master->next_generation = manifest->generation;
     master->started_realtime_ns = manifest->started_ns;
-    memcpy(master->ticket_key, manifest->ticket_key, sizeof master->ticket_key);
+    master->tickets = manifest->tickets;
     if (u->counters)
         keel_totals_add(master, u->counters, NULL);
     return 0;

@@ -15,6 +15,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#define BEATS_PER_HOUR (3600 * KEEL_NS_PER_S / KEEL_HEARTBEAT)
+
 struct worker {
     const struct keel_protocol *protocol;
     struct keel_manifest *manifest;
@@ -92,6 +94,51 @@ static void send_reply(void *arg, uint32_t id, const char *text)
     } while (left > 0);
 }
 
+/* --- TLS --- */
+
+/* The next TLS context of ours; *i begins with 0. NULL: no more. One may come twice. */
+static struct keel_tls_context *next_tls(const struct worker *w, unsigned *i)
+{
+    while (w->protocol->tls && *i < w->manifest->endpoints.count) {
+        const struct keel_endpoint *e = &w->manifest->endpoints.items[(*i)++];
+        struct keel_tls_context *tls = e->tls ? w->protocol->tls(w->settings, e) : NULL;
+        if (tls)
+            return tls;
+    }
+    return NULL;
+}
+
+/* Tickets that one worker gave are good at every other, and after a reload or upgrade. */
+static int share_tickets(struct worker *w, const uint8_t (*secrets)[KEEL_TLS_TICKET_SECRET],
+                         unsigned count)
+{
+    struct keel_tls_context *tls;
+    int err = 0;
+    for (unsigned i = 0; count > 0 && (tls = next_tls(w, &i)) && !err;)
+        err = keel_tls_context_set_ticket_keys(tls, secrets, count);
+    return err;
+}
+
+static void take_ticket_keys(struct worker *w, const struct keel_message *message)
+{
+    uint8_t secrets[KEEL_TLS_TICKET_KEYS][KEEL_TLS_TICKET_SECRET];
+    if (message->a > KEEL_TLS_TICKET_KEYS || message->size != message->a * sizeof secrets[0])
+        return;
+    memcpy(secrets, message->bytes, message->size);
+    int err = share_tickets(w, (const uint8_t(*)[KEEL_TLS_TICKET_SECRET])secrets, message->a);
+    explicit_bzero(secrets, sizeof secrets);
+    if (err)
+        keel_error("tls", "the old ticket keys stay", "reason=%s", keel_strerror(err));
+}
+
+/* What has ended, or soon will: one of us says so. */
+static void report_tls(struct worker *w)
+{
+    struct keel_tls_context *tls;
+    for (unsigned i = 0; w->manifest->worker == 0 && !w->helper && (tls = next_tls(w, &i));)
+        keel_tls_context_report(tls, keel_clock_realtime());
+}
+
 static void on_message(struct keel_channel *channel, struct keel_message *message)
 {
     struct worker *w = KEEL_CONTAINER(channel, struct worker, channel);
@@ -136,6 +183,9 @@ static void on_message(struct keel_channel *channel, struct keel_message *messag
             message->fds[0] = -1;
         }
         break;
+    case KEEL_MSG_TICKET_KEYS:
+        take_ticket_keys(w, message);
+        break;
     case KEEL_MSG_LOG_LEVEL:
         keel_log_set_level((enum keel_log_level)message->a);
         break;
@@ -167,6 +217,8 @@ static void on_heartbeat(struct keel_timer *timer)
     keel_slot_set(&slot->heartbeat_ns, keel_loop_now(w->loop));
     if (++w->beats % 4 == 0)
         keel_log_tick();
+    if (w->beats % BEATS_PER_HOUR == 1)
+        report_tls(w);
 }
 
 /* --- start --- */
@@ -249,20 +301,14 @@ static int enter_sandbox(struct worker *w, struct keel_diag *diag)
     return 0;
 }
 
-/* Tickets that one worker gave are good at every other, and after a reload or upgrade. */
-static int share_tickets(struct worker *w, struct keel_diag *diag)
+static int prepare_tls(struct worker *w, struct keel_diag *diag)
 {
-    for (unsigned i = 0; i < w->manifest->endpoints.count; i++) {
-        const struct keel_endpoint *e = &w->manifest->endpoints.items[i];
-        struct keel_tls_context *tls =
-            e->tls && w->protocol->tls ? w->protocol->tls(w->settings, e) : NULL;
-        int err =
-            tls ? keel_tls_context_set_ticket_key(tls, w->manifest->ticket_key, KEEL_TICKET_KEY)
-                : 0;
-        if (err)
-            return keel_diag_set(diag, err, "cannot set the ticket key: %s", keel_strerror(err));
-    }
-    return 0;
+    const struct keel_ticket_ring *ring = &w->manifest->tickets;
+    struct keel_tls_context *tls;
+    for (unsigned i = 0; (tls = next_tls(w, &i));)
+        keel_tls_context_set_ticket_lifetime(tls, w->core.ticket_lifetime);
+    int err = share_tickets(w, ring->secrets, ring->count);
+    return err ? keel_diag_set(diag, err, "cannot set the ticket keys: %s", keel_strerror(err)) : 0;
 }
 
 static int attach_segment(struct worker *w, struct keel_metrics *metrics, struct keel_diag *diag)
@@ -369,7 +415,7 @@ static int worker_start(struct worker *w, struct keel_diag *diag)
     if (!err)
         err = open_log_files(w, diag);
     if (!err)
-        err = share_tickets(w, diag);
+        err = prepare_tls(w, diag);
     if (!err)
         err = enter_sandbox(w, diag);
     if (!err)

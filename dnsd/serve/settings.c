@@ -264,21 +264,19 @@ static int read_rate_limit(struct dns_settings *s, const struct keel_conf *conf,
     return 0;
 }
 
-static int read_tls(struct dns_settings *s, const struct keel_conf *conf, struct keel_diag *diag)
+static int read_tls(struct dns_settings *s, const struct keel_conf *conf,
+                    struct keel_access *access, struct keel_diag *diag)
 {
     static const char *const alpn[] = {"dot"}; /* RFC 7858, 8.1; RFC 9103, 7.1 */
-    struct keel_tls_certificate certificate = {keel_conf_str(conf, "certificate"),
-                                               keel_conf_str(conf, "key-file")};
+    const struct keel_tls_certificate certificate = {
+        .certificate = keel_conf_str(conf, "certificate"), .key = keel_conf_str(conf, "key-file")};
+    struct keel_tls_options options = {
+        .certificates = &certificate, .certificate_count = 1, .alpn = alpn, .alpn_count = 1};
     struct keel_diag inner;
     if (!certificate.certificate)
         return certificate.key ? keel_conf_error(conf, "key-file", diag, "there is no certificate")
                                : 0;
-    int err = keel_tls_context_new(&(struct keel_tls_options){.certificates = &certificate,
-                                                              .certificate_count = 1,
-                                                              .alpn = alpn,
-                                                              .alpn_count = 1,
-                                                              .minimum = KEEL_TLS_1_2},
-                                   &s->tls, &inner);
+    int err = keel_tls_configure(conf, &options, access, &s->tls, &inner);
     return err ? keel_conf_error(conf, "certificate", diag, "%s", inner.text) : 0;
 }
 
@@ -304,8 +302,6 @@ static int read_all(struct dns_settings *s, const struct keel_conf *conf,
         err = read_cookies(s, conf, diag);
     if (err == 0)
         err = read_rate_limit(s, conf, diag);
-    if (err == 0)
-        err = read_tls(s, conf, diag);
     if (err)
         return err;
     keel_conf_for (section, conf, "key") {
@@ -334,7 +330,9 @@ int dns_settings_configure(const struct keel_conf *conf, void **settings,
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
     dns_zones_init(&s->zones, (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
     dns_tsig_keys_init(&s->keys, (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
-    int err = read_all(s, conf, endpoints, diag);
+    int err = read_tls(s, conf, access, diag);
+    if (err == 0)
+        err = read_all(s, conf, endpoints, diag);
     if (err) {
         dns_settings_free(s);
         return err;

@@ -33,13 +33,14 @@ static void free_settings(void *settings)
 static int configure(const struct keel_conf *conf, void **settings, struct keel_endpoints *listen,
                      struct keel_access *access, struct keel_diag *diag)
 {
-    struct keel_tls_certificate pem = {keel_conf_str(conf, "certificate"), keel_conf_str(conf, "key")};
+    struct keel_tls_certificate pem = {.certificate = keel_conf_str(conf, "certificate"),
+                                       .key = keel_conf_str(conf, "key")};
     struct keel_tls_options tls = {.certificates = &pem, .certificate_count = 1};
     struct settings *s = *settings = keel_calloc(1, sizeof *s);
     if (!s || !(s->prefix = keel_strdup(keel_conf_str(conf, "prefix"))))
         return KEEL_ENOMEM;
     s->idle_ns = (uint64_t)keel_conf_int(conf, "idle-timeout");
-    if (pem.certificate && keel_tls_context_new(&tls, &s->tls, diag) != 0)
+    if (pem.certificate && keel_tls_configure(conf, &tls, access, &s->tls, diag) != 0)
         return keel_conf_error(conf, "certificate", diag, "%s", diag->text);
     return listen ? keel_endpoints_add_listen(listen, conf, "listen", true, true, diag) : 0;
 }

@@ -24,6 +24,7 @@ enum part_kind {
     PART_SENT,
     PART_DURATION,
     PART_SCHEME,
+    PART_CLIENT_SUBJECT,
     PART_REFERER,
     PART_USER_AGENT,
     PART_HEADER,
@@ -36,6 +37,7 @@ static const char *const names[] = {
     [PART_HOST] = "host",       [PART_SITE] = "site",         [PART_STATUS] = "status",
     [PART_BYTES] = "bytes",     [PART_SENT] = "sent",         [PART_DURATION] = "duration",
     [PART_SCHEME] = "scheme",   [PART_REFERER] = "referer",   [PART_USER_AGENT] = "user-agent",
+    [PART_CLIENT_SUBJECT] = "client-subject",
 };
 
 /* --- compiling --- */
@@ -255,6 +257,9 @@ static void put_of_request(struct line *l, const struct http_log_part *part,
     switch (part->kind) {
     case PART_USER:
         put_value(l, request->user);
+        break;
+    case PART_CLIENT_SUBJECT:
+        put_value(l, request->client_subject);
         break;
     case PART_REQUEST:
         put_value(l, span(request, request->head.method_text));

@@ -79,7 +79,7 @@ int http_request_prepare(struct http_request *request, const struct http_sites *
     const struct http_head *head = &request->head;
     keel_arena_reset(&request->arena);
     request->clock = clock;
-    request->user = KEEL_STR("");
+    request->user = request->client_subject = KEEL_STR("");
     request->location = NULL;
     request->site = http_route_site(sites, http_span_str(head, head->host));
     request->query = http_span_str(head, head->query);

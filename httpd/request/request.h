@@ -31,6 +31,7 @@ struct http_request {
     const struct http_location *location;
     bool json;            /* a listing is wanted as JSON */
     struct keel_str user; /* who proved to be it; empty: nobody */
+    struct keel_str client_subject; /* of the certificate that it showed for this site; or empty */
     struct http_clock *clock;
     struct keel_arena arena; /* dies with the request */
 };

@@ -52,6 +52,13 @@ enum http_symlinks {
     HTTP_SYMLINKS_NO,
 };
 
+/* Who may ask for a site, as far as TLS knows its clients. */
+enum http_clients {
+    HTTP_CLIENTS_ANY,
+    HTTP_CLIENTS_OPTIONAL, /* who shows a certificate is known */
+    HTTP_CLIENTS_REQUIRED
+};
+
 struct http_site {
     struct keel_str name;   /* lower case */
     unsigned id;            /* 0, 1, ... */
@@ -70,6 +77,7 @@ struct http_site {
     uint64_t max_body;   /* where no location says otherwise */
     bool hidden;         /* serve names that begin with '.' */
     enum http_symlinks symlinks;
+    enum http_clients clients;
     struct http_rewrites rewrites; /* tried before a location is looked for */
     struct http_location
         *locations;          /* by http_locations_compile: prefixes in the order of bytes, */

@@ -314,7 +314,7 @@ int http_settings_configure(const struct keel_conf *conf, void **settings,
     if (!err)
         err = read_log(s, conf, access, diag);
     if (!err)
-        err = http_settings_read_tls(s, conf, diag);
+        err = http_settings_read_tls(s, conf, access, endpoints != NULL, diag);
     if (!err)
         err = check_listen(s, conf, diag);
     if (!err && endpoints)

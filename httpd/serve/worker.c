@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/base/clock.h"
 #include "common/service/log.h"
+#include "httpd/serve/connection.h"
 #include "httpd/serve/metrics.h"
 
 const struct keel_metric http_metrics[] = {
@@ -188,6 +189,27 @@ static enum http_verdict let_go(struct http_worker *w, struct http_exchange *x)
     return HTTP_NEXT;
 }
 
+/* Who the client is, by the certificate that it showed for this very site: one that came in under
+ * the rules of another site must not get here by its Host (RFC 9110, 15.5.20). False: it was
+ * answered. */
+static bool identify(struct http_exchange *x, struct http_response *response)
+{
+    const struct keel_stream *stream = &((struct http_connection *)x->connection)->core.stream;
+    struct http_request *request = &x->request;
+    char subject[2048];
+    if (keel_stream_tls_tag(stream) != (int)request->site->id) {
+        if (request->site->clients == HTTP_CLIENTS_OPTIONAL)
+            return true;
+        http_response_plain(response, request, 421, KEEL_STR(""));
+        return false;
+    }
+    size_t n = keel_stream_peer_subject(stream, subject, sizeof subject);
+    const char *copy = n > 0 ? keel_arena_strndup(&request->arena, subject, n) : NULL;
+    if (copy)
+        request->client_subject = (struct keel_str){copy, n};
+    return true;
+}
+
 enum http_verdict http_worker_answer(struct http_worker *w, struct http_response *response)
 {
     struct http_exchange *x = w->x;
@@ -201,6 +223,8 @@ enum http_verdict http_worker_answer(struct http_worker *w, struct http_response
                      http_span_str(&request->head, request->head.target).p);
     if (result < 0)
         http_response_plain(response, request, (unsigned)-result, KEEL_STR(""));
+    else if (request->site->clients && !identify(x, response))
+        ; /* it was answered */
     else if (result > 0)
         http_response_redirect(response, request, (unsigned)result, request->moved);
     else if (http_exchange_run(x, response) == HTTP_LATER)

@@ -10,6 +10,7 @@
 #include "httpd/options.h"
 #include "httpd/serve/metrics.h"
 #include "httpd/serve/serve.h"
+#include "httpd/serve/settings_tls.h"
 #include "httpd/serve/worker.h"
 #include "tests/support/unit.h"
 
@@ -63,6 +64,7 @@ void server_start(const char *format, void (*prepare)(struct http_settings *sett
                                    .name = "httpd",
                                    .options = http_options,
                                    .metrics = http_metrics,
+                                   .tls = http_settings_tls,
                                    .start = http_serve_start,
                                    .drain = http_serve_drain,
                                    .stop = http_serve_stop,

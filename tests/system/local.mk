@@ -50,6 +50,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_httpd_h2.py \
 	tests/system/test_httpd_files.py \
 	tests/system/test_httpd_watch.py \
+	tests/system/test_httpd_tls.py \
 	tests/system/test_install.py \
 	tests/system/test_keel.py \
 	tests/system/test_keelctl.py \
@@ -65,7 +66,7 @@ TESTS += $(SYSTEM_TESTS)
 EXTRA_DIST += $(SYSTEM_TESTS) tests/support/tap.py tests/system/keel.py tests/system/core.py tests/system/dns.py \
 	tests/system/dns_peers.py tests/system/http_corpus.py tests/corpus tests/system/dns_questions.py tests/system/dns_rules.py \
 	tests/system/dns_transfers.py \
-	tests/system/fake_daemon.py tests/system/soak
+	tests/system/fake_daemon.py tests/system/tls.py tests/system/soak
 
 # Ten minutes of kills, reloads and upgrades.
 soak: all $(check_PROGRAMS)

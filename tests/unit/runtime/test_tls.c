@@ -18,6 +18,7 @@ static char *dir;
 static int listener;
 static struct keel_addr address;
 static int released;
+static enum keel_tls_verify verify_clients;
 
 static const char *const alpha_names[] = {"alpha.test", "*.wild.test", NULL};
 static const char *const beta_names[] = {"beta.test", NULL};
@@ -47,6 +48,7 @@ static void setup(void)
     owner_init(&server);
     owner_init(&client);
     released = 0;
+    verify_clients = KEEL_TLS_VERIFY_NONE;
 }
 
 static void teardown(void)
@@ -64,9 +66,14 @@ static void teardown(void)
 static void make_server(struct keel_tls_options *options)
 {
     struct keel_diag diag;
-    struct keel_tls_certificate pairs[3] = {{file("alpha.crt"), file("alpha.key")},
-                                            {file("beta.crt"), file("beta.key")},
-                                            {file("ip.crt"), file("ip.key")}};
+    struct keel_tls_certificate pairs[3] = {
+        {.certificate = file("alpha.crt"), .key = file("alpha.key")},
+        {.certificate = file("beta.crt"), .key = file("beta.key")},
+        {.certificate = file("ip.crt"), .key = file("ip.key")}};
+    for (unsigned i = 0; i < 3; i++) {
+        pairs[i].verify = verify_clients;
+        pairs[i].ca_file = file("ca.crt");
+    }
     options->certificates = pairs;
     options->certificate_count = 3;
     keel_tls_context_free(server_context);
@@ -252,7 +259,7 @@ END_TEST
 START_TEST(an_address_can_be_verified)
 {
     struct keel_tls_options s = {0}, c = {0};
-    struct keel_tls_certificate only = {file("ip.crt"), file("ip.key")};
+    struct keel_tls_certificate only = {.certificate = file("ip.crt"), .key = file("ip.key")};
     s.certificates = &only;
     s.certificate_count = 1;
     ck_assert_int_eq(keel_tls_context_new(&s, &server_context, NULL), 0);
@@ -295,9 +302,10 @@ END_TEST
 
 START_TEST(clients_are_verified)
 {
-    struct keel_tls_options s = {.verify = KEEL_TLS_VERIFY_REQUIRED, .ca_file = file("ca.crt")};
+    struct keel_tls_options s = {0};
     struct keel_tls_options c = {.minimum = KEEL_TLS_1_3}, with = {.minimum = KEEL_TLS_1_3};
-    struct keel_tls_certificate own = {file("beta.crt"), file("beta.key")};
+    struct keel_tls_certificate own = {.certificate = file("beta.crt"), .key = file("beta.key")};
+    verify_clients = KEEL_TLS_VERIFY_REQUIRED;
     make_server(&s);
     make_client(&c);
     join("alpha.test");
@@ -313,7 +321,8 @@ START_TEST(clients_are_verified)
     part();
     /* One of another house. */
     certificate_make(dir, "stranger", beta_names, NULL);
-    own = (struct keel_tls_certificate){file("stranger.crt"), file("stranger.key")};
+    own = (struct keel_tls_certificate){.certificate = file("stranger.crt"),
+                                        .key = file("stranger.key")};
     make_client(&with);
     join("alpha.test");
     turn_until(loop, &server.closed, 1);
@@ -429,28 +438,58 @@ static bool resume_at(struct keel_tls_context *context, SSL_CTX *ctx, SSL_SESSIO
     return resumed;
 }
 
+static void set_keys(unsigned newest, unsigned count)
+{
+    uint8_t keys[KEEL_TLS_TICKET_KEYS + 1][KEEL_TLS_TICKET_SECRET];
+    for (unsigned i = 0; i < count; i++)
+        memset(keys[i], (int)(newest - i), sizeof keys[i]);
+    ck_assert_int_eq(keel_tls_context_set_ticket_keys(
+                         server_context, (const uint8_t(*)[KEEL_TLS_TICKET_SECRET])keys, count),
+                     0);
+}
+
 START_TEST(tickets_work_at_every_worker)
 {
     struct keel_tls_options s = {0};
-    static const uint8_t key[48] = {1, 2, 3};
+    static const uint8_t keys[KEEL_TLS_TICKET_KEYS + 1][KEEL_TLS_TICKET_SECRET] = {{1, 2, 3}};
     SSL_SESSION *session = NULL;
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_max_proto_version(ctx, _i ? TLS1_2_VERSION : TLS1_3_VERSION);
     make_server(&s);
-    ck_assert_int_eq(keel_tls_context_set_ticket_key(server_context, key, 47), KEEL_EINVAL);
-    ck_assert_int_eq(keel_tls_context_set_ticket_key(server_context, key, 48), 0);
+    ck_assert_int_eq(keel_tls_context_set_ticket_keys(server_context, keys, 0), KEEL_EINVAL);
+    ck_assert_int_eq(
+        keel_tls_context_set_ticket_keys(server_context, keys, KEEL_TLS_TICKET_KEYS + 1),
+        KEEL_EINVAL);
     ck_assert(!resume_at(server_context, ctx, &session));
     ck_assert(resume_at(server_context, ctx, &session));
-    make_server(&s); /* another worker, or generation */
+    make_server(&s); /* another worker, or generation, with keys of its own */
     ck_assert(!resume_at(server_context, ctx, &session));
-    ck_assert_int_eq(keel_tls_context_set_ticket_key(server_context, key, 48), 0);
     make_server(&s);
+    set_keys(1, 1);
+    ck_assert(!resume_at(server_context, ctx, &session));
+    make_server(&s);
+    set_keys(1, 1);
+    ck_assert(resume_at(server_context, ctx, &session));
     SSL_SESSION_free(session);
-    session = NULL;
-    ck_assert_int_eq(keel_tls_context_set_ticket_key(server_context, key, 48), 0);
-    ck_assert(!resume_at(server_context, ctx, &session));
+    SSL_CTX_free(ctx);
+}
+END_TEST
+
+START_TEST(tickets_outlive_their_key)
+{
+    struct keel_tls_options s = {0};
+    SSL_SESSION *session = NULL;
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_max_proto_version(ctx, _i ? TLS1_2_VERSION : TLS1_3_VERSION);
     make_server(&s);
-    ck_assert_int_eq(keel_tls_context_set_ticket_key(server_context, key, 48), 0);
-    ck_assert(resume_at(server_context, ctx, &session));
+    set_keys(1, 1);
+    ck_assert(!resume_at(server_context, ctx, &session));
+    for (unsigned newest = 2; newest < 10; newest++) { /* renewed each time */
+        set_keys(newest, newest % 2 ? 2 : KEEL_TLS_TICKET_KEYS - 1);
+        ck_assert(resume_at(server_context, ctx, &session));
+    }
+    set_keys(12, 3);
+    ck_assert(!resume_at(server_context, ctx, &session));
     SSL_SESSION_free(session);
     SSL_CTX_free(ctx);
 }
@@ -476,7 +515,7 @@ START_TEST(what_is_wrong_is_named)
 {
     struct keel_diag diag;
     struct keel_tls_context *context;
-    struct keel_tls_certificate pair = {file("none.crt"), NULL};
+    struct keel_tls_certificate pair = {.certificate = file("none.crt")};
     struct keel_tls_options o = {0};
     ck_assert_int_eq(keel_tls_context_new(&o, &context, &diag), KEEL_EINVAL);
     o.certificates = &pair;
@@ -484,20 +523,20 @@ START_TEST(what_is_wrong_is_named)
     ck_assert_int_eq(keel_tls_context_new(&o, &context, &diag), KEEL_ETLS);
     ck_assert_ptr_nonnull(strstr(diag.text, "none.crt"));
     ck_assert_ptr_null(context);
-    pair = (struct keel_tls_certificate){file("alpha.crt"), file("beta.key")};
+    pair = (struct keel_tls_certificate){.certificate = file("alpha.crt"), .key = file("beta.key")};
     ck_assert_int_eq(keel_tls_context_new(&o, &context, &diag), KEEL_ETLS);
     ck_assert_ptr_nonnull(strstr(diag.text, "beta.key"));
-    pair = (struct keel_tls_certificate){file("alpha.crt"), NULL};
+    pair = (struct keel_tls_certificate){.certificate = file("alpha.crt")};
     ck_assert_int_eq(keel_tls_context_new(&o, &context, &diag), KEEL_ETLS);
     ck_assert_ptr_nonnull(strstr(diag.text, "alpha.crt"));
     pair.key = file("alpha.key");
-    o.ca_file = file("nowhere.pem");
+    pair.ca_file = file("nowhere.pem");
+    pair.verify = KEEL_TLS_VERIFY_REQUIRED;
     ck_assert_int_eq(keel_tls_context_new(&o, &context, &diag), KEEL_ETLS);
     ck_assert_ptr_nonnull(strstr(diag.text, "nowhere.pem"));
-    o.ca_file = NULL;
-    o.verify = KEEL_TLS_VERIFY_REQUIRED;
+    pair.ca_file = NULL;
     ck_assert_int_eq(keel_tls_context_new(&o, &context, &diag), KEEL_EINVAL);
-    o.verify = KEEL_TLS_VERIFY_NONE;
+    pair.verify = KEEL_TLS_VERIFY_NONE;
     o.ciphers = "NO-SUCH-CIPHER";
     ck_assert_int_eq(keel_tls_context_new(&o, &context, &diag), KEEL_ETLS);
     for (uint64_t n = 1; n < 20; n++) {
@@ -528,7 +567,8 @@ Suite *tls_suite(void)
     tcase_add_test(tc, clients_are_verified);
     tcase_add_test(tc, versions);
     tcase_add_test(tc, garbage_and_silence);
-    tcase_add_test(tc, tickets_work_at_every_worker);
+    tcase_add_loop_test(tc, tickets_work_at_every_worker, 0, 2);
+    tcase_add_loop_test(tc, tickets_outlive_their_key, 0, 2);
     tcase_add_test(tc, a_context_outlives_its_owner);
     tcase_add_test(tc, what_is_wrong_is_named);
     suite_add_tcase(suite, tc);

@@ -31,8 +31,11 @@ static void make(struct keel_manifest *m)
     m->conf_text = keel_strdup("a = \"\xff\n\"\n{ not json");
     m->overrides = keel_strdup("");
     m->started_ns = 1795215707000000000ull;
-    for (unsigned i = 0; i < sizeof m->ticket_key; i++)
-        m->ticket_key[i] = (uint8_t)(i * 7);
+    m->tickets.count = 2;
+    m->tickets.made_ns[1] = 1ull << 62;
+    for (unsigned i = 0; i < 2 * KEEL_TLS_TICKET_SECRET; i++)
+        m->tickets.secrets[i / KEEL_TLS_TICKET_SECRET][i % KEEL_TLS_TICKET_SECRET] =
+            (uint8_t)(i * 7);
     keel_endpoints_add(&m->endpoints, &tcp);
     keel_endpoints_add(&m->endpoints, &unix_socket);
     keel_endpoints_add(&m->endpoints, &link);
@@ -61,7 +64,9 @@ START_TEST(round_trip)
     ck_assert_str_eq(back.overrides, "");
     ck_assert_ptr_null(back.counters);
     ck_assert_uint_eq(back.started_ns, m.started_ns);
-    ck_assert_mem_eq(back.ticket_key, m.ticket_key, sizeof m.ticket_key);
+    ck_assert_uint_eq(back.tickets.count, 2);
+    ck_assert_uint_eq(back.tickets.made_ns[1], 1ull << 62);
+    ck_assert_mem_eq(back.tickets.secrets, m.tickets.secrets, 2 * KEEL_TLS_TICKET_SECRET);
     ck_assert_uint_eq(back.endpoints.count, 3);
     ck_assert(keel_addr_equal(&back.endpoints.items[0].addr, &m.endpoints.items[0].addr));
     ck_assert(back.endpoints.items[0].tls);
