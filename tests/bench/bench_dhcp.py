@@ -1,16 +1,21 @@
-"""CPU time per exchange of dhcpd, Kea, ISC dhcpd and dnsmasq, side by side.
+"""What dhcpd, Kea, ISC dhcpd and dnsmasq can do and what it costs them, side by side.
 
-Each server has one core and a network namespace to itself, perfdhcp plays a relay with its clients on
-the other core and at the other end of a cable. They take turns. What is measured is the user and
-system time of a server's whole process tree, from /proc; the rate is the highest at which few
-exchanges go wrong. Only our dhcpd has every lease on disk before its ACK.
+Each server has one core and a network namespace to itself; a load generator plays a relay with its
+clients on the other core and at the other end of a cable. The servers take turns, several rounds, and
+the medians count. CPU time is the user and system time of a server's whole process tree, from /proc.
 
-    bench_dhcp.py [--seconds S] [--only SUBSTRING] [--clients N] [--leases N]
+The load is perfdhcp, and, because that is busy before a fast server is, our own tests/bench/dhcp_load,
+which keeps a window of clients under way. The floor is a server that answers and remembers nothing:
+what it reaches is the limit of the load and of the namespaces, and what it costs is the kernel's part.
+dhcpd, ISC dhcpd and dnsmasq have a lease on disk before its ACK; Kea as it is packaged has not.
+
+    bench_dhcp.py [--rounds N] [--seconds S] [--only SUBSTRING] [--clients N] [--leases N]
 """
 import argparse
 import glob
 import os
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -29,7 +34,7 @@ subnet "10.0.0.0/8" {{ pool "{pool}" {{ }} options {{ routers = {{ "%s" }} }} }}
 ''' % (SERVER, SERVER)
 KEA = '''{ "Dhcp4": {
   "interfaces-config": { "interfaces": [ "lan0/%s" ], "dhcp-socket-type": "udp" },
-  "lease-database": { "type": "memfile", "persist": true, "lfc-interval": 0,
+  "lease-database": { "type": "memfile", "persist": true,
                       "name": "FOLDER/leases.csv" },
   "multi-threading": { "enable-multi-threading": false },
   "valid-lifetime": 43200, "authoritative": true,
@@ -79,6 +84,9 @@ class Server:
     def listens(self):
         # a raw socket is one too: ISC dhcpd has both
         return ':67 ' in keel.output(['ss', '-Hlun'], netns=self.here)
+
+    def start_floor(self):
+        return self.run([keel.program('tests/bench/floor_dhcp'), SERVER])
 
     def start_dhcpd(self):
         self.daemon = keel.Daemon('dhcpd', conf=DHCPD.format(pool='-'.join(POOL)), listen=(),
@@ -137,20 +145,102 @@ def load(server, rate, seconds, seed, *more):
     return acks, 1 - acks / max(sent, 1), cost, said
 
 
-RATES = (300, 1000, 2000, 4000, 6000, 8000, 12000, 16000, 24000, 32000, 48000)
+# What each does about a lease before its ACK leaves (seen with strace), and how many clients are under
+# way at a time in `flood`: with more, the slow ones would only be asked again.
+ON_DISK = {'floor': 'keeps nothing', 'dhcpd': 'fdatasync, one for all that wait', 'kea': 'no fsync',
+           'isc': 'fsync for each', 'dnsmasq': 'fsync for each'}
+WINDOW = {'floor': 256, 'dhcpd': 256, 'kea': 256, 'isc': 16, 'dnsmasq': 16}
 
 
-def exchanges(server, seconds):
-    """The highest rate with less than one exchange in twenty lost, and what an exchange costs there."""
-    pin(tree(server.pid), 0)
+def in_turns(names, rounds, measure):
+    """{name: [medians]} of what measure(server, round) gives, a new server each time."""
+    rows = {name: [] for name in names}
+    for round_ in range(rounds):
+        for name in names:
+            server = Server(name)
+            try:
+                pin(tree(server.pid), 0)
+                rows[name].append(measure(server, round_))
+            finally:
+                server.stop()
+    return {name: [statistics.median(column) for column in zip(*row)] for name, row in rows.items()}
+
+
+def beside(rows, what):
+    """How many times the others' rate ours is."""
+    if 'dhcpd' in rows:
+        others = ['%.1f x %s' % (rows['dhcpd'][0] / max(row[0], 1), name)
+                  for name, row in rows.items() if name not in ('dhcpd', 'floor')]
+        if others:
+            print('  dhcpd does %s %s' % (', '.join(others), what), flush=True)
+
+
+def flood(server, seconds, seed, clients=0):
+    """(exchanges a second, CPU microseconds each, REQUEST to ACK in ms: median and 99 %), with a window
+    of clients under way; with `clients`, of their renewals."""
+    process = keel.spawn(
+        ['taskset', '-c', '1', keel.program('tests/bench/dhcp_load'), RELAY, SERVER, str(seconds),
+         str(WINDOW[server.name]), str(seed)] + [str(clients)] * (clients > 0),
+        netns=server.there, stdout=subprocess.PIPE, text=True)
+    if clients:
+        assert process.stdout.readline() == 'ready\n'
+    pids = tree(server.pid)
+    before = cpu_seconds(pids)
+    said = process.communicate(timeout=seconds + 700)[0]
+    cost = cpu_seconds(pids) - before
+    match = re.match(r'(\d+) exchanges/s (\d+) again (\d+) twice (\d+) us (\d+) us', said)
+    assert match and match.group(3) == '0', said
+    rate = int(match.group(1))
+    return rate, cost / max(rate * seconds, 1) * 1e6, int(match.group(4)) / 1e3, int(match.group(5)) / 1e3
+
+
+def saturated(names, args):
+    rows = in_turns(names, args.rounds, lambda server, n: flood(server, args.seconds, n + 1))
+    for name, (rate, cost, half, most) in rows.items():
+        print('  %-9s %8.0f exchanges/s  %8.1f us CPU each  ACK after %6.2f ms, 99 %% %6.2f  (%s)' % (
+            name, rate, cost, half, most, ON_DISK[name]), flush=True)
+    beside(rows, 'exchanges a second')
+
+
+# ISC dhcpd (dhcp-cache-threshold) and dnsmasq write nothing for a renewal that comes early.
+RENEWED_ON_DISK = dict(ON_DISK, isc='not at once', dnsmasq='not at once')
+OWNERS = {'dhcpd': 20000, 'kea': 20000, 'isc': 1000, 'dnsmasq': 300}
+
+
+def all_renew(names, args):
+    """Renewals of clients in no order: nearly each one is a page of its own on disk."""
+    names = [name for name in names if name in OWNERS]
+    rows = in_turns(names, args.rounds,
+                    lambda server, n: flood(server, args.seconds, n + 1, OWNERS[server.name]))
+    for name, (rate, cost, half, most) in rows.items():
+        print('  %-9s %8.0f renewals/s  %8.1f us CPU each  ACK after %6.2f ms, 99 %% %6.2f  (%s)' % (
+            name, rate, cost, half, most, RENEWED_ON_DISK[name]), flush=True)
+    beside(rows, 'renewals a second')
+
+
+RATES = (300, 1000, 2000, 4000, 6000, 8000, 10000, 12000, 14000, 16000, 18000, 20000, 24000, 28000,
+         32000, 40000)
+FIRST_RATE = {'floor': 12000, 'dhcpd': 8000, 'kea': 6000, 'isc': 300, 'dnsmasq': 300}
+
+
+def ladder(server, seconds):
+    """(the highest rate with less than one exchange in twenty lost, CPU microseconds each there)."""
     best = None
-    for i, rate in enumerate(RATES):
+    rates = [rate for rate in RATES if rate >= FIRST_RATE[server.name]]
+    for i, rate in enumerate(rates):
         acks, lost, cost, _ = load(server, rate, seconds, 2 * i + 1)
         if lost > 0.05 and best:
             break
-        best = (acks / seconds, cost / max(acks, 1) * 1e6, lost)
-    print('  %-9s %8.0f exchanges/s  %8.1f us CPU each  (%.1f %% lost)' % (
-        server.name, best[0], best[1], best[2] * 100), flush=True)
+        best = acks / seconds, cost / max(acks, 1) * 1e6
+    return best
+
+
+def exchanges(names, args):
+    rows = in_turns(names, args.rounds, lambda server, _: ladder(server, args.seconds))
+    for name, (rate, cost) in rows.items():
+        print('  %-9s %8.0f exchanges/s  %8.1f us CPU each  (%s)' % (name, rate, cost, ON_DISK[name]),
+              flush=True)
+    beside(rows, 'exchanges a second; the floor is what perfdhcp can do')
 
 
 def renewals(server, seconds):
@@ -196,29 +286,40 @@ def start_with(leases):
     daemon.stop()
 
 
+def with_each(names, measure, amount):
+    for name in names:
+        server = Server(name)
+        try:
+            pin(tree(server.pid), 0)
+            measure(server, amount)
+        finally:
+            server.stop()
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--seconds', type=int, default=5)
-    parser.add_argument('--only', default='')
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--seconds', type=int, default=4)
+    parser.add_argument('--only', default='', help='servers whose name has this in it')
     parser.add_argument('--clients', type=int, default=50000)
     parser.add_argument('--leases', type=int, default=1000000)
     args = parser.parse_args()
     keel.need_root()
-    servers = [name for name in ('dhcpd', 'kea', 'isc', 'dnsmasq') if args.only in name]
-    for title, measure, amount in (('four-way exchanges, new clients', exchanges, args.seconds),
-                                   ('renewals', renewals, args.seconds),
-                                   ('avalanche', avalanche, args.clients)):
-        print(title)
-        for name in servers:
-            if measure is avalanche and name in ('isc', 'dnsmasq'):
-                continue  # minutes of it tell nothing new
-            server = Server(name)
-            try:
-                measure(server, amount)
-            finally:
-                server.stop()
-    print('%d leases' % args.leases)
-    start_with(args.leases)
+    names = [name for name in ('floor', 'dhcpd', 'kea', 'isc', 'dnsmasq') if args.only in name]
+    servers = [name for name in names if name != 'floor']
+    print('four-way exchanges, ever new clients, as fast as each can')
+    saturated(names, args)
+    print('four-way exchanges, perfdhcp: the highest rate with less than 5 % lost')
+    exchanges(names, args)
+    print('renewals, as fast as each can')
+    all_renew(names, args)
+    print('as many renewals as new clients, perfdhcp')
+    with_each(servers, renewals, args.seconds)
+    print('avalanche')  # minutes of it with the others tell nothing new
+    with_each([name for name in servers if name in ('dhcpd', 'kea')], avalanche, args.clients)
+    if 'dhcpd' in names:
+        print('%d leases' % args.leases)
+        start_with(args.leases)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,8 @@
 # `make bench`: CPU per request beside the floor and the peers. Not a part of `make check`.
-EXTRA_PROGRAMS += tests/bench/dhcp_leases tests/bench/dns_engine tests/bench/dns_load tests/bench/floor_http tests/bench/http_idle tests/bench/stream_floor
+EXTRA_PROGRAMS += tests/bench/dhcp_leases tests/bench/dhcp_load tests/bench/dns_engine tests/bench/dns_load tests/bench/floor_http tests/bench/http_idle tests/bench/stream_floor
 tests_bench_dhcp_leases_SOURCES = tests/bench/dhcp_leases.c
 tests_bench_dhcp_leases_LDADD = dhcpd/libdhcpd.la common/libkeel.la
+tests_bench_dhcp_load_SOURCES = tests/bench/dhcp_load.c
 tests_bench_dns_engine_SOURCES = tests/bench/dns_engine.c
 tests_bench_dns_engine_LDADD = dnsd/libdnsd.la common/libkeel.la
 tests_bench_dns_load_SOURCES = tests/bench/dns_load.c
@@ -11,8 +12,9 @@ tests_bench_http_idle_SOURCES = tests/bench/http_idle.c
 tests_bench_http_idle_LDADD = $(SSL_LIBS)
 tests_bench_stream_floor_SOURCES = tests/bench/stream_floor.c
 tests_bench_stream_floor_LDADD = common/libkeel.la $(EVENT_LIBS)
-EXTRA_PROGRAMS += tests/bench/dns_ask tests/bench/floor_dns
+EXTRA_PROGRAMS += tests/bench/dns_ask tests/bench/floor_dhcp tests/bench/floor_dns
 tests_bench_dns_ask_SOURCES = tests/bench/dns_ask.c
+tests_bench_floor_dhcp_SOURCES = tests/bench/floor_dhcp.c
 tests_bench_floor_dns_SOURCES = tests/bench/floor_dns.c
 EXTRA_DIST += tests/bench/bench_dhcp.py tests/bench/bench_dns.py tests/bench/bench_http.py tests/bench/http_peers.py tests/bench/measure.py tests/bench/packages.sh
 BENCHES = tests/bench/bench_http.py tests/bench/bench_dns.py
