@@ -1,5 +1,7 @@
 #include "httpd/conn/h1.h"
 
+#include <stdio.h>
+
 static enum http_h1_event bad(struct http_h1 *h1, int err, unsigned *status)
 {
     h1->state = HTTP_H1_CLOSED;
@@ -71,20 +73,39 @@ enum http_h1_event http_h1_read(struct http_h1 *h1, const struct http_head_limit
     }
 }
 
+/* What stands between a response's head and its body. */
+static struct keel_str framing(const struct http_head *head, bool keep, bool chunked)
+{
+    if (keep && head->minor == 1)
+        return chunked ? KEEL_STR("Transfer-Encoding: chunked\r\n\r\n") : KEEL_STR("\r\n");
+    if (keep)
+        return KEEL_STR("Connection: keep-alive\r\n\r\n");
+    return chunked ? KEEL_STR("Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
+                   : KEEL_STR("Connection: close\r\n\r\n");
+}
+
 unsigned http_h1_response(const struct http_head *head, const struct http_response *response,
                           bool keep, struct keel_str pieces[HTTP_H1_PIECES])
 {
-    bool plain = keep && head->minor == 1;
     pieces[0] = response->head;
-    if (plain && (response->joined || response->body.n == 0)) {
+    if (keep && head->minor == 1 && (response->joined || response->body.n == 0)) {
         pieces[0].n += 2 + response->body.n;
         return 1;
     }
-    if (plain)
-        pieces[1] = KEEL_STR("\r\n");
-    else
-        pieces[1] = keep ? KEEL_STR("Connection: keep-alive\r\n\r\n")
-                         : KEEL_STR("Connection: close\r\n\r\n");
+    pieces[1] = framing(head, keep, false);
     pieces[2] = response->body;
     return response->body.n > 0 ? 3 : 2;
+}
+
+unsigned http_h1_begin(const struct http_head *head, const struct http_response *response,
+                       bool keep, bool chunked, struct keel_str pieces[HTTP_H1_PIECES])
+{
+    pieces[0] = response->head;
+    pieces[1] = framing(head, keep, chunked);
+    return 2;
+}
+
+size_t http_h1_chunk(char line[HTTP_H1_CHUNK_LINE], size_t n)
+{
+    return (size_t)snprintf(line, HTTP_H1_CHUNK_LINE, "%zx\r\n", n);
 }

@@ -50,5 +50,12 @@ static inline void http_h1_close(struct http_h1 *h1)
 #define HTTP_H1_PIECES 3
 unsigned http_h1_response(const struct http_head *head, const struct http_response *response,
                           bool keep, struct keel_str pieces[HTTP_H1_PIECES]);
+/* The head of an answer whose body follows piece by piece, in chunks unless its length is known or
+ * it has none. As above: returns how many pieces. */
+unsigned http_h1_begin(const struct http_head *head, const struct http_response *response,
+                       bool keep, bool chunked, struct keel_str pieces[HTTP_H1_PIECES]);
+/* The line before a chunk of n bytes, n > 0; behind it comes "\r\n". Returns its size. */
+#define HTTP_H1_CHUNK_LINE 20
+size_t http_h1_chunk(char line[HTTP_H1_CHUNK_LINE], size_t n);
 
 #endif

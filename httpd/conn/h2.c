@@ -7,6 +7,9 @@
 #include "common/base/err.h"
 
 #define FIELDS_OUT_MAX 128 /* of a response */
+/* Of what a handler wrote, and waits for the client's window. */
+#define OUTPUT_HIGH (256 * 1024)
+#define OUTPUT_LOW (64 * 1024)
 
 struct http_h2_stream {
     struct keel_list node; /* in h2->streams */
@@ -14,13 +17,23 @@ struct http_h2_stream {
     struct http_h2 *h2;
     struct http_exchange *x; /* kept by a handler */
     int32_t id;
-    bool sending;      /* a response was given, and its end did not leave */
-    bool answered;     /* its end left */
-    bool unwanted;     /* the rest of the request's body: its window is not opened any more */
-    bool reset_after;  /* it took too long: reset behind the answer */
-    bool ended;        /* the request is complete */
-    uint64_t since_ns; /* when it began */
-    uint64_t taken;    /* bytes of the request's body */
+    bool begun;             /* a response was given */
+    bool sending;           /* some of it waits to leave */
+    bool answered;          /* its end left */
+    bool unwanted;          /* the rest of the request's body: its window is not opened any more */
+    bool reset_after;       /* it took too long: reset behind the answer */
+    bool ended;             /* the request is complete */
+    bool feeding;           /* http_h2_feed runs */
+    bool piecewise;         /* the response is written by a handler, to `output` */
+    bool complete;          /* all of it was */
+    bool full;              /* the handler was told to stop */
+    bool cut;               /* we reset it */
+    uint64_t since_ns;      /* when it began */
+    uint64_t taken;         /* bytes of the request's body */
+    struct keel_buf input;  /* of it, until the handler wants it: its window stays closed */
+    struct keel_buf output; /* of the response */
+    struct keel_list drain; /* in h2->drained */
+    char *trailers;         /* behind it; heap */
     /* what is left of the response's body */
     const char *bytes; /* in memory; NULL: in the file */
     int file;
@@ -52,6 +65,7 @@ static struct http_h2_stream *stream_new(struct http_h2 *h2, int32_t id)
         (struct http_h2_stream){.h2 = h2, .id = id, .since_ns = h2->frames.now_ns, .file = -1};
     keel_list_push_back(&h2->streams, &stream->node);
     keel_list_push_back(&h2->bodies, &stream->body);
+    keel_list_init(&stream->drain);
     h2->open++;
     return stream;
 }
@@ -72,6 +86,10 @@ static void stream_free(struct http_h2_stream *stream)
     if (x)
         http_exchange_gone(x);
     release(stream);
+    keel_buf_fini(&stream->input);
+    keel_buf_fini(&stream->output);
+    keel_free(stream->trailers);
+    keel_list_remove(&stream->drain);
     keel_list_remove(&stream->node);
     keel_list_remove(&stream->body);
     h2->open--;
@@ -81,6 +99,17 @@ static void stream_free(struct http_h2_stream *stream)
     if (h2->block == stream)
         h2->block = NULL;
     keel_slab_free(&h2->shared->streams, stream);
+}
+
+static void set_sending(struct http_h2_stream *stream, bool sending)
+{
+    if (stream->sending == sending)
+        return;
+    stream->sending = sending;
+    if (sending)
+        stream->h2->sending++;
+    else
+        stream->h2->sending--;
 }
 
 /* The request's body did not end in time. */
@@ -97,6 +126,39 @@ static void request_ended(struct http_h2_stream *stream)
 {
     stream->ended = true;
     keel_list_remove(&stream->body);
+    if (stream->x && keel_buf_size(&stream->input) == 0)
+        http_exchange_content_end(stream->x);
+}
+
+/* The time of a body begins anew. */
+static void renew_body(struct http_h2_stream *stream, uint64_t now_ns)
+{
+    keel_list_remove(&stream->body);
+    stream->since_ns = now_ns;
+    keel_list_push_back(&stream->h2->bodies, &stream->body);
+}
+
+/* The client may send as many bytes of the body more. */
+static int open_window(struct http_h2_stream *stream, size_t n)
+{
+    int err = nghttp2_session_consume_stream(stream->h2->session, stream->id, n);
+    return nghttp2_is_fatal(err) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+/* A piece of a body for a handler: told, or kept until it is wanted. */
+static int take_content(struct http_h2_stream *stream, const uint8_t *bytes, size_t n)
+{
+    struct http_h2 *h2 = stream->h2;
+    if (nghttp2_is_fatal(nghttp2_session_consume_connection(h2->session, n)))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    renew_body(stream, h2->frames.now_ns);
+    if (!http_exchange_wants(stream->x) || keel_buf_size(&stream->input) > 0) {
+        if (keel_buf_append(&stream->input, bytes, n) != 0)
+            http_exchange_fail(stream->x, 503);
+        return 0;
+    }
+    http_exchange_content(stream->x, bytes, n);
+    return open_window(stream, n);
 }
 
 /* --- what nghttp2 tells --- */
@@ -112,7 +174,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     h2->block = NULL;
     http_h2_head_begin(&h2->head);
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-        h2->head.status = -400; /* a trailer section is dropped */
+        h2->head.status = -400; /* it is no head; what a handler wants of it is its own */
         return 0;
     }
     h2->block = stream_new(h2, frame->hd.stream_id);
@@ -122,13 +184,34 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
+static void add_trailer(struct http_h2_stream *stream, struct keel_str name, struct keel_str value)
+{
+    struct http_exchange *x = stream ? stream->x : NULL;
+    if (!x)
+        return;
+    if (stream->h2->head.received > HTTP_TRAILER_MAX) {
+        http_exchange_fail(x, 431);
+        return;
+    }
+    http_exchange_trailer(x, name);
+    if (stream->x)
+        http_exchange_trailer(x, KEEL_STR(": "));
+    if (stream->x)
+        http_exchange_trailer(x, value);
+    if (stream->x)
+        http_exchange_trailer(x, KEEL_STR("\r\n"));
+}
+
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
                      void *arg)
 {
     struct http_h2 *h2 = arg;
     struct keel_str n = {(const char *)name, name_size}, v = {(const char *)value, value_size};
-    if (h2->frames.cut || http_h2_head_add(&h2->head, &h2->shared->limits.head, n, v) == 0)
+    bool more = http_h2_head_add(&h2->head, &h2->shared->limits.head, n, v) == 0;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        add_trailer(find(h2, frame->hd.stream_id), n, v);
+    if (h2->frames.cut || more)
         return 0;
     h2->frames.cut = true;
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* the rest of the block is not told any more */
@@ -141,6 +224,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
     struct http_h2_stream *stream = find(h2, id);
     if (stream) {
         stream->taken += size;
+        if (stream->x)
+            return take_content(stream, bytes, size);
         stream->unwanted = stream->unwanted || stream->taken > h2->shared->limits.discard;
     }
     int err = stream && !stream->unwanted ? nghttp2_session_consume(session, id, size)
@@ -178,8 +263,9 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct http_h2 *h2 = arg;
+    struct http_h2_stream *stream = find(h2, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
-        if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+        if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR && !(stream && stream->cut))
             http_h2_frames_spend_reset(&h2->frames);
         return 0;
     }
@@ -191,11 +277,9 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         h2->sent += frame->hd.length;
         http_h2_frames_earn(&h2->frames);
     }
-    struct http_h2_stream *stream = find(h2, frame->hd.stream_id);
     if (!stream || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
-    h2->sending -= stream->sending;
-    stream->sending = false;
+    set_sending(stream, false);
     stream->answered = true;
     release(stream);
     if (stream->reset_after)
@@ -209,6 +293,39 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
     if (stream)
         stream_free(stream);
     return 0;
+}
+
+static size_t split_fields(struct keel_str text, nghttp2_nv *fields, size_t count);
+
+/* A slice of what a handler wrote, into the frame. */
+static ssize_t read_output(nghttp2_session *session, int32_t id, uint8_t *out, size_t size,
+                           uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+    struct http_h2_stream *stream = source->ptr;
+    struct http_h2 *h2 = stream->h2;
+    size_t n = keel_buf_size(&stream->output);
+    if (n == 0 && !stream->complete) {
+        set_sending(stream, false);
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    if (n > size)
+        n = size;
+    if (n > 0)
+        memcpy(out, keel_buf_bytes(&stream->output), n);
+    keel_buf_consume(&stream->output, n);
+    size_t left = keel_buf_size(&stream->output);
+    if (stream->full && left <= OUTPUT_LOW && keel_list_empty(&stream->drain))
+        keel_list_push_back(&h2->drained, &stream->drain);
+    if (left > 0 || !stream->complete)
+        return (ssize_t)n;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (stream->trailers) {
+        nghttp2_nv fields[FIELDS_OUT_MAX];
+        size_t count = split_fields(keel_str(stream->trailers), fields, 0);
+        if (count > 0 && nghttp2_submit_trailer(session, id, fields, count) == 0)
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    }
+    return (ssize_t)n;
 }
 
 /* A slice of a response's body, into the frame. */
@@ -276,6 +393,7 @@ int http_h2_init(struct http_h2 *h2, struct http_h2_shared *shared, uint64_t now
     http_h2_frames_init(&h2->frames, now_ns);
     keel_list_init(&h2->streams);
     keel_list_init(&h2->bodies);
+    keel_list_init(&h2->drained);
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, shared->limits.streams},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, shared->limits.head.head},
@@ -370,13 +488,19 @@ uint64_t http_h2_body_since(const struct http_h2 *h2)
     return KEEL_CONTAINER(h2->bodies.next, struct http_h2_stream, body)->since_ns;
 }
 
-void http_h2_expire_bodies(struct http_h2 *h2, uint64_t before_ns)
+void http_h2_expire_bodies(struct http_h2 *h2, uint64_t now_ns, uint64_t before_ns)
 {
     while (!h2->broken && !keel_list_empty(&h2->bodies)) {
         struct http_h2_stream *stream =
             KEEL_CONTAINER(h2->bodies.next, struct http_h2_stream, body);
         if (stream->since_ns >= before_ns)
             return;
+        if (stream->x && !http_exchange_wants(stream->x)) { /* the handler lets it wait */
+            renew_body(stream, now_ns);
+            continue;
+        }
+        if (stream->x)
+            http_exchange_fail(stream->x, 408);
         expire_body(stream);
     }
 }
@@ -399,13 +523,12 @@ static nghttp2_nv field_of(struct keel_str name, struct keel_str value)
                         .valuelen = value.n};
 }
 
-/* The lines of a response's head as fields, behind `count` that are there. nghttp2 copies them, in
- * lower case. Returns how many there are then. */
-static size_t split_head(struct keel_str text, nghttp2_nv *fields, size_t count)
+/* Field lines as fields, behind `count` that are there. nghttp2 copies them, in lower case. Returns
+ * how many there are then. */
+static size_t split_fields(struct keel_str text, nghttp2_nv *fields, size_t count)
 {
-    const char *p = text.p, *end = p + text.n;
-    const char *line_end = memchr(p, '\n', text.n);
-    for (p = line_end ? line_end + 1 : end; p < end && count < FIELDS_OUT_MAX; p = line_end + 1) {
+    const char *p = text.p, *end = p + text.n, *line_end;
+    for (; p < end && count < FIELDS_OUT_MAX; p = line_end + 1) {
         const char *colon = memchr(p, ':', (size_t)(end - p));
         line_end = memchr(p, '\n', (size_t)(end - p));
         if (!colon || !line_end || colon > line_end)
@@ -418,6 +541,21 @@ static size_t split_head(struct keel_str text, nghttp2_nv *fields, size_t count)
             fields[count++] = field_of(name, keel_str_trim(value));
     }
     return count;
+}
+
+/* The head of a response: its status, which needs `digits`, and the lines behind the first. */
+static size_t split_head(const struct http_response *response, char digits[3], nghttp2_nv *fields)
+{
+    struct keel_str text = response->head;
+    const char *line_end = memchr(text.p, '\n', text.n);
+    for (unsigned i = 0, n = response->status; i < 3; i++, n /= 10)
+        digits[2 - i] = (char)('0' + n % 10);
+    fields[0] = field_of(KEEL_STR(":status"), (struct keel_str){digits, 3});
+    if (!line_end)
+        return 1;
+    line_end++;
+    text = (struct keel_str){line_end, text.n - (size_t)(line_end - text.p)};
+    return split_fields(text, fields, 1);
 }
 
 /* Where the body comes from. 0 or KEEL_ENOMEM. */
@@ -448,41 +586,150 @@ static int set_body(struct http_h2_stream *stream, const struct http_response *r
     return 0;
 }
 
+/* Is the rest of a request's body, of which nobody reads anything, worth the wait? */
+static bool is_unwanted(const struct http_h2_stream *stream, const struct http_head *head)
+{
+    return !stream->ended &&
+           (head->expect_continue || (head->body == HTTP_BODY_LENGTH &&
+                                      head->content_length > stream->h2->shared->limits.discard +
+                                                                 (stream->x ? stream->taken : 0)));
+}
+
 int http_h2_respond(struct http_h2 *h2, uint32_t id, const struct http_head *head,
                     const struct http_response *response)
 {
     struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
-    char status[4];
+    char status[3];
     nghttp2_nv fields[FIELDS_OUT_MAX];
-    if (!stream || stream->sending || stream->answered)
+    if (!stream || stream->begun)
         return 0;
-    if (!stream->ended &&
-        (head->expect_continue ||
-         (head->body == HTTP_BODY_LENGTH && head->content_length > h2->shared->limits.discard)))
-        stream->unwanted = true;
-    for (unsigned i = 0, n = response->status; i < 3; i++, n /= 10)
-        status[2 - i] = (char)('0' + n % 10);
-    fields[0] = field_of(KEEL_STR(":status"), (struct keel_str){status, 3});
-    size_t count = split_head(response->head, fields, 1);
+    stream->unwanted = stream->unwanted || is_unwanted(stream, head);
+    size_t count = split_head(response, status, fields);
     const nghttp2_data_provider body = {.source.ptr = stream, .read_callback = read_body};
     int err = set_body(stream, response);
     if (err == 0 && nghttp2_submit_response(h2->session, (int32_t)id, fields, count,
                                             stream->left > 0 ? &body : NULL) == 0) {
-        stream->sending = true;
-        h2->sending++;
+        stream->begun = true;
+        set_sending(stream, true);
         return 0;
     }
     h2->broken = true;
     return KEEL_ENOMEM;
 }
 
+int http_h2_begin(struct http_h2 *h2, uint32_t id, const struct http_response *response)
+{
+    struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
+    char status[3];
+    nghttp2_nv fields[FIELDS_OUT_MAX];
+    if (!stream || stream->begun)
+        return KEEL_EOF;
+    size_t count = split_head(response, status, fields);
+    const nghttp2_data_provider body = {.source.ptr = stream, .read_callback = read_output};
+    /* the stream of an answer without a body ends when the handler says so, too */
+    if (nghttp2_submit_response(h2->session, (int32_t)id, fields, count, &body) != 0) {
+        h2->broken = true;
+        return KEEL_ENOMEM;
+    }
+    stream->begun = stream->piecewise = true;
+    set_sending(stream, true);
+    return 0;
+}
+
+int http_h2_write(struct http_h2 *h2, uint32_t id, const void *bytes, size_t n)
+{
+    struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
+    if (!stream || !stream->piecewise || stream->complete)
+        return KEEL_EOF;
+    if (keel_buf_append(&stream->output, bytes, n) != 0)
+        return KEEL_ENOMEM;
+    set_sending(stream, true);
+    nghttp2_session_resume_data(h2->session, (int32_t)id);
+    stream->full = stream->full || keel_buf_size(&stream->output) > OUTPUT_HIGH;
+    return stream->full ? KEEL_EAGAIN : 0;
+}
+
+int http_h2_end(struct http_h2 *h2, uint32_t id, struct keel_str trailers)
+{
+    struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
+    if (!stream || !stream->piecewise || stream->complete)
+        return KEEL_EOF;
+    if (trailers.n > 0 && !(stream->trailers = keel_strndup(trailers.p, trailers.n))) {
+        http_h2_cut(h2, id);
+        return KEEL_ENOMEM;
+    }
+    stream->complete = true;
+    keel_list_remove(&stream->drain);
+    set_sending(stream, true);
+    nghttp2_session_resume_data(h2->session, (int32_t)id);
+    return 0;
+}
+
+void http_h2_cut(struct http_h2 *h2, uint32_t id)
+{
+    struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
+    if (!stream)
+        return;
+    stream->cut = true;
+    nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
+}
+
+int http_h2_proceed(struct http_h2 *h2, uint32_t id)
+{
+    const nghttp2_nv field = field_of(KEEL_STR(":status"), KEEL_STR("100"));
+    if (!h2->broken && find(h2, (int32_t)id))
+        nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, (int32_t)id, NULL, &field, 1, NULL);
+    return 0;
+}
+
+void http_h2_feed(struct http_h2 *h2, uint32_t id)
+{
+    struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
+    if (!stream || stream->feeding || keel_buf_size(&stream->input) == 0)
+        return;
+    stream->feeding = true;
+    while (stream->x && http_exchange_wants(stream->x) && keel_buf_size(&stream->input) > 0) {
+        struct keel_buf all = stream->input; /* what comes meanwhile goes behind it */
+        size_t n = keel_buf_size(&all);
+        stream->input = (struct keel_buf){.data = NULL};
+        http_exchange_content(stream->x, keel_buf_bytes(&all), n);
+        open_window(stream, n);
+        keel_buf_fini(&all);
+    }
+    stream->feeding = false;
+    if (stream->x && stream->ended && keel_buf_size(&stream->input) == 0)
+        http_exchange_content_end(stream->x);
+}
+
+struct http_exchange *http_h2_next_drained(struct http_h2 *h2)
+{
+    while (!keel_list_empty(&h2->drained)) {
+        struct http_h2_stream *stream =
+            KEEL_CONTAINER(h2->drained.next, struct http_h2_stream, drain);
+        keel_list_remove(&stream->drain);
+        stream->full = false;
+        if (stream->x)
+            return stream->x;
+    }
+    return NULL;
+}
+
 void http_h2_keep(struct http_h2 *h2, uint32_t id, struct http_exchange *x)
 {
     struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
-    if (stream)
-        stream->x = x;
-    else if (x)
-        http_exchange_gone(x);
+    if (!stream) {
+        if (x)
+            http_exchange_gone(x);
+        return;
+    }
+    if (!x && stream->x) { /* the rest of its body is dropped, as if it began now */
+        stream->unwanted = stream->unwanted || is_unwanted(stream, &stream->x->request.head);
+        stream->taken = 0;
+        if (!stream->unwanted)
+            open_window(stream, keel_buf_size(&stream->input));
+        keel_buf_fini(&stream->input);
+    }
+    stream->x = x;
 }
 
 ssize_t http_h2_send(struct http_h2 *h2, const uint8_t **bytes)

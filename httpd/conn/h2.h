@@ -16,6 +16,7 @@
 #include "httpd/conn/h2_head.h"
 #include "httpd/conn/h2_memory.h"
 #include "httpd/request/exchange.h"
+#include "httpd/wire/body.h"
 
 struct http_h2_limits {
     struct http_head_limits head;
@@ -47,9 +48,10 @@ struct http_h2 {
     bool broken;                  /* memory is out, or the session failed */
     uint8_t drain;
     uint32_t open;            /* streams */
-    uint32_t sending;         /* of these, with a response whose end did not leave yet */
+    uint32_t sending;         /* of these, with some of a response that waits to leave */
     uint64_t sent;            /* bytes of bodies that left */
     struct keel_list streams; /* open ones, oldest first */
+    struct keel_list drained; /* streams whose handler may write again */
     struct keel_list bodies;  /* streams whose request body is coming, oldest first */
 };
 
@@ -65,7 +67,8 @@ enum http_h2_event {
     HTTP_H2_CLOSED,  /* the peer broke the protocol or went too far: send, then close */
 };
 /* Reads up to one event from bytes and says how many of them are used up: all when it is NEED or
- * CLOSED. Bodies of requests are counted and dropped. */
+ * CLOSED. Bodies of requests go to the exchanges of http_h2_keep, within the call, or are counted
+ * and dropped. */
 enum http_h2_event http_h2_read(struct http_h2 *h2, uint64_t now_ns, struct http_head *head,
                                 const uint8_t *bytes, size_t size, size_t *used, uint32_t *stream,
                                 unsigned *status);
@@ -75,9 +78,20 @@ enum http_h2_event http_h2_read(struct http_h2 *h2, uint64_t now_ns, struct http
  * KEEL_ENOMEM (the connection fails). */
 int http_h2_respond(struct http_h2 *h2, uint32_t stream, const struct http_head *head,
                     const struct http_response *response);
-/* A handler keeps the exchange of the stream: it is told when the stream ends first. x NULL: it is
- * over. */
+/* A handler keeps the exchange of the stream: it is told of the request's body, and when the stream
+ * ends first. x NULL: it is over. */
 void http_h2_keep(struct http_h2 *h2, uint32_t stream, struct http_exchange *x);
+/* Of such a stream: 100 Continue; what came of the body and was not wanted is, now; a response
+ * piece by piece, as http_carrier; and the end of one that cannot be completed. */
+int http_h2_proceed(struct http_h2 *h2, uint32_t stream);
+void http_h2_feed(struct http_h2 *h2, uint32_t stream);
+int http_h2_begin(struct http_h2 *h2, uint32_t stream, const struct http_response *response);
+int http_h2_write(struct http_h2 *h2, uint32_t stream, const void *bytes, size_t n);
+int http_h2_end(struct http_h2 *h2, uint32_t stream, struct keel_str trailers);
+void http_h2_cut(struct http_h2 *h2, uint32_t stream);
+/* The next exchange whose output fell below its low watermark; NULL: none. Ask after
+ * http_h2_send. */
+struct http_exchange *http_h2_next_drained(struct http_h2 *h2);
 /* The next bytes to send, borrowed until the next call of any function here. Returns how many; 0:
  * none now; KEEL_EPROTO: the session failed, close. */
 ssize_t http_h2_send(struct http_h2 *h2, const uint8_t **bytes);
@@ -94,7 +108,8 @@ void http_h2_close(struct http_h2 *h2);
 uint64_t http_h2_since(const struct http_h2 *h2);
 /* When the oldest request began whose body is not complete; 0: none. */
 uint64_t http_h2_body_since(const struct http_h2 *h2);
-/* Resets the streams of such requests that began before then, once their responses left. */
-void http_h2_expire_bodies(struct http_h2 *h2, uint64_t before_ns);
+/* Resets the streams of such requests that began before then, once their responses left; what a
+ * handler reads is answered with 408 when its last bytes came before then. */
+void http_h2_expire_bodies(struct http_h2 *h2, uint64_t now_ns, uint64_t before_ns);
 
 #endif

@@ -53,6 +53,7 @@ static void clear(struct http_exchange *x)
     x->status = 0;
     x->content = HTTP_CONTENT_NONE;
     x->answer = HTTP_ANSWER_NONE;
+    x->counted = x->bare = false;
     x->kept = x->over = x->gone = x->end_due = false;
 }
 
@@ -330,6 +331,81 @@ int http_exchange_respond(struct http_exchange *x, struct http_response *respons
     }
     leave(x);
     return err;
+}
+
+int http_exchange_begin(struct http_exchange *x, unsigned status, struct keel_str fields,
+                        int64_t length)
+{
+    struct http_response response;
+    int err = KEEL_ENOMEM;
+    if (x->over || x->answer != HTTP_ANSWER_NONE)
+        return KEEL_EOF;
+    enter(x);
+    if (keep(x) == 0 && http_response_head(&response, &x->request, status, fields, length) == 0) {
+        x->answer = HTTP_ANSWER_BEGUN;
+        x->status = (uint16_t)status;
+        x->head_sent = response.head.n + 2;
+        x->counted = length >= 0;
+        x->length = length >= 0 ? (uint64_t)length : 0;
+        x->bare = x->request.head.method == HTTP_HEAD || status == 204 || status == 304;
+        err = x->connection ? x->carrier->begin(x, &response) : KEEL_EOF;
+    } else {
+        fail(x, 503, true);
+    }
+    leave(x);
+    return err;
+}
+
+int http_exchange_write(struct http_exchange *x, const void *bytes, size_t n)
+{
+    int err = 0;
+    if (x->over || x->answer != HTTP_ANSWER_BEGUN)
+        return KEEL_EOF;
+    if (x->counted && n > x->length)
+        return KEEL_EINVAL;
+    enter(x);
+    x->length -= x->counted ? n : 0;
+    if (n > 0 && !x->bare) {
+        x->body_sent += n;
+        err = x->connection ? x->carrier->write(x, bytes, n) : KEEL_EOF;
+    }
+    if (err == KEEL_ENOMEM)
+        fail(x, 503, true);
+    leave(x);
+    return err;
+}
+
+int http_exchange_end(struct http_exchange *x, struct keel_str trailers)
+{
+    if (x->over || x->answer != HTTP_ANSWER_BEGUN)
+        return KEEL_EOF;
+    enter(x);
+    bool cut = x->length > 0 && !x->bare;
+    end(x);
+    if (x->connection && cut)
+        x->carrier->abort(x);
+    else if (x->connection && !x->bare)
+        x->carrier->end(x, x->counted ? KEEL_STR("") : trailers);
+    else if (x->connection)
+        x->carrier->end(x, KEEL_STR(""));
+    leave(x);
+    return 0;
+}
+
+void http_exchange_abort(struct http_exchange *x)
+{
+    if (x->over)
+        return;
+    enter(x);
+    if (x->answer == HTTP_ANSWER_NONE || keep(x) != 0) {
+        fail(x, 500, true);
+        x->gone = false;
+    } else {
+        end(x);
+        if (x->connection)
+            x->carrier->abort(x);
+    }
+    leave(x);
 }
 
 void http_exchange_drained(struct http_exchange *x)

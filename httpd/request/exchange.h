@@ -28,6 +28,11 @@ enum http_answer_phase {
 struct http_carrier {
     /* A whole answer. Borrows. */
     int (*respond)(struct http_exchange *x, struct http_response *response);
+    /* The head of an answer, then pieces of its body: not when x->bare; of that length when
+     * x->counted. write: KEEL_EAGAIN as http_exchange_write. trailers: empty when counted. */
+    int (*begin)(struct http_exchange *x, const struct http_response *response);
+    int (*write)(struct http_exchange *x, const void *bytes, size_t n);
+    int (*end)(struct http_exchange *x, struct keel_str trailers);
     /* The body may come now (again), with 100 Continue before it if `proceed`. */
     void (*read)(struct http_exchange *x, bool proceed);
     /* What was begun cannot be completed, and the client must see that. */

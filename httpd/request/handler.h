@@ -67,13 +67,15 @@ struct http_exchange {
     struct keel_buf trailer;
     uint64_t began_ns;               /* monotonic */
     uint64_t body_limit, body_taken; /* of the request */
-    uint64_t length;                 /* still to be written; unless `counted`: unknown */
+    uint64_t length;                 /* of the answer, still to be written; see `counted` */
     uint64_t head_sent, body_sent;
     uint16_t status; /* of the answer; 0: none was sent */
     uint16_t depth;  /* calls into the handler, or of it, that are running */
     uint8_t content; /* of the request: enum http_content_phase */
     uint8_t answer;  /* enum http_answer_phase */
-    bool kept, counted, over, gone, end_due;
+    bool counted;    /* the answer's length is known */
+    bool bare;       /* it has no body, whatever is written */
+    bool kept, over, gone, end_due;
 };
 
 #define HTTP_HANDLER                                                                               \
@@ -135,6 +137,21 @@ void http_exchange_resume(struct http_exchange *x);
 
 /* A whole answer, which ends the exchange. 0; KEEL_EOF: it was over, or has an answer. */
 int http_exchange_respond(struct http_exchange *x, struct http_response *response);
+/* An answer piece by piece. fields: whole lines, with Content-Type; httpd adds Server, Date, what
+ * the location adds, and how the body is framed. length: bytes that will be written, or -1: chunks
+ * on HTTP/1.1, up to the end of the connection on 1.0. 0, KEEL_EOF as above, KEEL_ENOMEM. */
+int http_exchange_begin(struct http_exchange *x, unsigned status, struct keel_str fields,
+                        int64_t length);
+/* Copies. 0; KEEL_EAGAIN: taken, but stop until on_drained; KEEL_EINVAL: more than `length` (none
+ * of it is sent); KEEL_EOF: over. What is no part of an answer (to HEAD, with status 204 or 304) is
+ * dropped. */
+int http_exchange_write(struct http_exchange *x, const void *bytes, size_t n);
+/* The answer is complete. trailers: whole field lines, or empty; they are for answers without a
+ * length, and those to HTTP/1.0 have none. Less than `length`: as abort. 0 or KEEL_EOF. */
+int http_exchange_end(struct http_exchange *x, struct keel_str trailers);
+/* The answer cannot be completed: the client sees that it is cut. Before begin: 500. */
+void http_exchange_abort(struct http_exchange *x);
+
 /* Not mine after all: the next step of the location decides. 0 or KEEL_EOF. */
 int http_exchange_next(struct http_exchange *x);
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/base/err.h"
 #include "httpd/wire/accept.h"
 #include "httpd/wire/path.h"
 #include "httpd/wire/status.h"
@@ -141,22 +142,30 @@ void http_response_plain(struct http_response *response, struct http_request *re
         response->body = page ? page->body : (struct keel_str){text + head, line};
 }
 
+int http_response_head(struct http_response *response, struct http_request *request,
+                       unsigned status, struct keel_str extra, int64_t length)
+{
+    struct keel_str always = request->location ? request->location->always : KEEL_STR("");
+    char content[48] = "";
+    if (length >= 0 && status != 204)
+        snprintf(content, sizeof content, "Content-Length: %lld\r\n", (long long)length);
+    char *text = keel_arena_printf(
+        &request->arena, "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\n%s%.*s%.*s\r\n", status,
+        http_status_reason(status).p, HTTP_DATE_SIZE, date_of(request), content, (int)extra.n,
+        extra.n ? extra.p : "", (int)always.n, always.n ? always.p : "");
+    if (!text)
+        return KEEL_ENOMEM;
+    *response = (struct http_response){.status = status};
+    response->head = (struct keel_str){text, strlen(text) - 2};
+    return 0;
+}
+
 void http_response_content(struct http_response *response, struct http_request *request,
                            unsigned status, struct keel_str extra, struct keel_str body)
 {
-    struct keel_str always = request->location ? request->location->always : KEEL_STR("");
-    char *text = keel_arena_printf(
-        &request->arena,
-        "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\nContent-Length: %zu\r\n%.*s%.*s\r\n",
-        status, http_status_reason(status).p, HTTP_DATE_SIZE, date_of(request), body.n,
-        (int)extra.n, extra.n ? extra.p : "", (int)always.n, always.n ? always.p : "");
-    if (!text) {
+    if (http_response_head(response, request, status, extra, (int64_t)body.n) != 0)
         out_of_memory(response);
-        return;
-    }
-    *response = (struct http_response){.status = status};
-    response->head = (struct keel_str){text, strlen(text) - 2};
-    if (request->head.method != HTTP_HEAD && body.p)
+    else if (request->head.method != HTTP_HEAD && body.p)
         response->body = body;
 }
 

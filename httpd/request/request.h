@@ -66,6 +66,10 @@ int http_request_prepare(struct http_request *request, const struct http_sites *
  */
 void http_response_plain(struct http_response *response, struct http_request *request,
                          unsigned status, struct keel_str extra);
+/* Builds the head of a response alone: length of the body to come, or -1: no Content-Length. 0 or
+ * KEEL_ENOMEM. */
+int http_response_head(struct http_response *response, struct http_request *request,
+                       unsigned status, struct keel_str extra, int64_t length);
 /* Builds a response with that body, which is borrowed (NULL: none is sent, but n bytes are counted)
  * and left out for HEAD. `extra` has its Content-Type. No error page stands for it. */
 void http_response_content(struct http_response *response, struct http_request *request,

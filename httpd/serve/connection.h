@@ -27,6 +27,8 @@ struct http_connection {
     uint8_t wait;             /* enum http_wait */
     bool spoke;               /* a request was read */
     bool counted;             /* against the connections of its client */
+    bool chunked;             /* the answer under way is */
+    bool last;                /* the connection ends with it */
     bool eof;                 /* the client sends no more */
     bool busy;                /* on_data runs */
     bool paused;              /* output is above the high watermark: no request is read */

@@ -1,5 +1,7 @@
 #include "httpd/serve/serve.h"
 
+#include <sys/socket.h>
+
 #include "common/service/module.h"
 #include "httpd/serve/connection.h"
 #include "httpd/serve/serve_h2.h"
@@ -54,11 +56,15 @@ static bool keeps_body(const struct http_connection *c, const struct http_head *
                                        c->h1.body.left <= http_worker_of(c)->settings->discard));
 }
 
+static bool keeps(const struct http_connection *c, const struct http_head *head)
+{
+    return head->keep_alive && !c->core.instance->draining && c->h1.state != HTTP_H1_CLOSED;
+}
+
 static void respond(struct http_connection *c, const struct http_head *head,
                     struct http_response *response)
 {
-    bool keep = head->keep_alive && !response->close && !c->core.instance->draining &&
-                c->h1.state != HTTP_H1_CLOSED && keeps_body(c, head);
+    bool keep = keeps(c, head) && !response->close && keeps_body(c, head);
     if (write_response(c, head, response, keep) == KEEL_EAGAIN && keep) {
         c->paused = true;
         keel_stream_pause(&c->core.stream);
@@ -129,10 +135,55 @@ static void carry_read(struct http_exchange *x, bool proceed)
     go_on(c);
 }
 
+static int carry_begin(struct http_exchange *x, const struct http_response *response)
+{
+    struct http_connection *c = x->connection;
+    const struct http_head *head = &x->request.head;
+    struct keel_str pieces[HTTP_H1_PIECES];
+    bool open = !x->counted && !x->bare;
+    c->chunked = open && head->minor == 1;
+    /* a body that is being read may still end; what is left of it then is looked at in the end */
+    c->last = !keeps(c, head) || (open && !c->chunked) ||
+              (x->content == HTTP_CONTENT_HELD && !keeps_body(c, head));
+    unsigned count = http_h1_begin(head, response, !c->last, c->chunked, pieces);
+    for (unsigned i = 0; i < count; i++)
+        keel_stream_write(&c->core.stream, pieces[i].p, pieces[i].n);
+    return 0;
+}
+
+static int carry_write(struct http_exchange *x, const void *bytes, size_t n)
+{
+    struct http_connection *c = x->connection;
+    struct keel_stream *s = &c->core.stream;
+    char line[HTTP_H1_CHUNK_LINE];
+    if (!c->chunked)
+        return keel_stream_write(s, bytes, n);
+    keel_stream_write(s, line, http_h1_chunk(line, n));
+    keel_stream_write(s, bytes, n);
+    return keel_stream_write(s, "\r\n", 2);
+}
+
+static int carry_end(struct http_exchange *x, struct keel_str trailers)
+{
+    struct http_connection *c = x->connection;
+    struct keel_stream *s = &c->core.stream;
+    if (c->chunked) {
+        keel_stream_write(s, "0\r\n", 3);
+        keel_stream_write(s, trailers.p, trailers.n);
+        keel_stream_write(s, "\r\n", 2);
+    }
+    if (c->last || !keeps_body(c, &x->request.head))
+        finish(c);
+    return 0;
+}
+
+/* A body that ends with the connection must not seem to end here: it is reset. */
 static void carry_abort(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
     http_h1_close(&c->h1);
+    setsockopt(keel_stream_fd(&c->core.stream), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     keel_stream_close(&c->core.stream);
 }
 
@@ -148,7 +199,14 @@ static void carry_over(struct http_exchange *x)
 }
 
 static const struct http_carrier carrier = {
-    .respond = carry_response, .read = carry_read, .abort = carry_abort, .over = carry_over};
+    .respond = carry_response,
+    .begin = carry_begin,
+    .write = carry_write,
+    .end = carry_end,
+    .read = carry_read,
+    .abort = carry_abort,
+    .over = carry_over,
+};
 
 /* --- requests --- */
 

@@ -26,17 +26,15 @@ static uint64_t now_of(const struct http_connection *c)
 }
 
 /* Hands over what may be sent, up to the high watermark. */
-static void pump(struct http_connection *c)
+static void send_some(struct http_connection *c)
 {
     struct http_serve_h2 *h2 = c->h2;
     struct keel_stream *s = &c->core.stream;
     const uint8_t *bytes;
     while (!h2->full) {
-        c->busy = true;
         ssize_t n = http_h2_send(&h2->core, &bytes);
-        c->busy = false;
         if (n <= 0)
-            break;
+            return;
         h2->written += (uint64_t)n;
         int err = keel_stream_write(s, bytes, (size_t)n);
         if (err == KEEL_EAGAIN) {
@@ -46,8 +44,23 @@ static void pump(struct http_connection *c)
             return;
         }
     }
+}
+
+/* The same, and handlers may write more then. */
+static void pump(struct http_connection *c)
+{
+    struct http_serve_h2 *h2 = c->h2;
+    struct http_exchange *x;
+    c->busy = true; /* what handlers do meanwhile leaves with the rest */
+    do {
+        send_some(c);
+        x = http_h2_next_drained(&h2->core);
+        if (x)
+            http_exchange_drained(x);
+    } while (x);
+    c->busy = false;
     if (!h2->full && http_h2_is_done(&h2->core))
-        keel_stream_finish(s, HTTP_LINGER);
+        keel_stream_finish(&c->core.stream, HTTP_LINGER);
 }
 
 /* What the client has taken: of the stream's output while that waits, else of the bodies, which
@@ -145,13 +158,61 @@ static int carry_response(struct http_exchange *x, struct http_response *respons
     return err;
 }
 
+static int carry_begin(struct http_exchange *x, const struct http_response *response)
+{
+    struct http_connection *c = x->connection;
+    int err = http_h2_begin(&c->h2->core, x->stream, response);
+    end_turn(c);
+    return err;
+}
+
+static int carry_write(struct http_exchange *x, const void *bytes, size_t n)
+{
+    struct http_connection *c = x->connection;
+    int err = http_h2_write(&c->h2->core, x->stream, bytes, n);
+    end_turn(c);
+    return err;
+}
+
+static int carry_end(struct http_exchange *x, struct keel_str trailers)
+{
+    struct http_connection *c = x->connection;
+    int err = http_h2_end(&c->h2->core, x->stream, trailers);
+    end_turn(c);
+    return err;
+}
+
+static void carry_read(struct http_exchange *x, bool proceed)
+{
+    struct http_connection *c = x->connection;
+    if (proceed)
+        http_h2_proceed(&c->h2->core, x->stream);
+    http_h2_feed(&c->h2->core, x->stream);
+    end_turn(c);
+}
+
+static void carry_abort(struct http_exchange *x)
+{
+    struct http_connection *c = x->connection;
+    http_h2_cut(&c->h2->core, x->stream);
+    end_turn(c);
+}
+
 static void carry_over(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
     http_h2_keep(&c->h2->core, x->stream, NULL);
 }
 
-static const struct http_carrier carrier = {.respond = carry_response, .over = carry_over};
+static const struct http_carrier carrier = {
+    .respond = carry_response,
+    .begin = carry_begin,
+    .write = carry_write,
+    .end = carry_end,
+    .read = carry_read,
+    .abort = carry_abort,
+    .over = carry_over,
+};
 
 /* --- requests --- */
 
@@ -264,7 +325,10 @@ void http_serve_h2_deadline(struct http_connection *c)
     } else if (head > 0 && now >= head + settings->header_timeout) {
         http_h2_close(&h2->core);
     } else if (now >= settings->body_timeout) {
-        http_h2_expire_bodies(&h2->core, now - settings->body_timeout);
+        c->busy = true;
+        http_worker_set_clock(worker_of(c));
+        http_h2_expire_bodies(&h2->core, now, now - settings->body_timeout);
+        c->busy = false;
     }
     if (due_of(c) <= now)
         http_h2_close(&h2->core);

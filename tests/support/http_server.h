@@ -6,6 +6,7 @@
 
 #include "common/service/host.h"
 #include "httpd/serve/settings.h"
+#include "tests/support/h2_client.h"
 
 extern struct keel_loop *loop;
 extern struct keel_host *host;
@@ -32,6 +33,8 @@ void send_text(int fd, const char *text, size_t size);
 const char *answer(int fd);
 /* Both. */
 const char *exchange(int fd, const char *text);
+/* Both sides speak HTTP/2 until nothing comes any more. */
+void talk(struct h2_client *h2, int fd);
 /* How often `what` stands in text. */
 unsigned count(const char *text, const char *what);
 

@@ -15,13 +15,20 @@
  *   e  reads the body, answers with it and the trailers
  *   p  the same, but pauses at each piece for a while
  *   x  says NEXT later                 r  reads the body and never answers
- *   s  answers in `respond`, by http_exchange_respond */
+ *   s  answers in `respond`, by http_exchange_respond
+ *   c  piece by piece, of unknown length, with trailers     k  the same, of known length
+ *   b  a MiB, as fast as it is taken    i  the body, as it comes
+ *   a  aborts in the middle             u  ends too early
+ *   0  status 204, and writes all the same */
 struct script {
     struct keel_timer timer;
     struct http_exchange *x;
     struct keel_buf body;
     char what;
+    unsigned pieces;
 };
+#define PIECE 1000
+#define PIECES 1049
 static unsigned started, ended, gone;
 
 static void end_script(struct script *script)
@@ -47,6 +54,47 @@ static void send_body(struct script *script)
     }
 }
 
+static void finish_script(struct script *script, struct keel_str trailers)
+{
+    if (http_exchange_end(script->x, trailers) == 0) {
+        ended++;
+        end_script(script);
+    }
+}
+
+/* As much as is wanted of PIECES pieces. */
+static void send_pieces(struct script *script)
+{
+    uint8_t piece[PIECE];
+    int err = 0;
+    while (script->pieces < PIECES && err == 0) {
+        for (size_t i = 0; i < PIECE; i++)
+            piece[i] = h2_byte(script->pieces * PIECE + i);
+        err = http_exchange_write(script->x, piece, PIECE);
+        script->pieces++;
+    }
+    if (err == 0)
+        finish_script(script, KEEL_STR(""));
+}
+
+static void write_next(struct script *script)
+{
+    struct http_exchange *x = script->x;
+    const char *text = "piece";
+    if (script->what == 'a' && script->pieces == 2) {
+        ended++;
+        end_script(script);
+        http_exchange_abort(x);
+    } else if (script->pieces == (script->what == 'u' ? 1 : 3)) {
+        finish_script(script, KEEL_STR("X-End: yes\r\nX-More:  no \r\n"));
+    } else {
+        int err = http_exchange_write(x, text, script->what == 'k' || script->what == 'u' ? 4 : 5);
+        script->pieces++;
+        if (err == 0)
+            keel_timer_start(&script->timer, KEEL_NS_PER_MS, 0);
+    }
+}
+
 static void on_timer(struct keel_timer *timer)
 {
     struct script *script = KEEL_CONTAINER(timer, struct script, timer);
@@ -60,8 +108,11 @@ static void on_timer(struct keel_timer *timer)
         end_script(script);
         http_exchange_next(x);
         break;
-    default:
+    case 'l':
         send_body(script);
+        break;
+    default:
+        write_next(script);
     }
 }
 
@@ -87,7 +138,16 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
         send_body(script);
     else if (what == 'e' || what == 'p' || what == 'r')
         http_exchange_read(x, 0);
-    else
+    if (what == 'i')
+        http_exchange_read(x, UINT64_MAX);
+    if (what == 'i' || what == 'b')
+        http_exchange_begin(x, 200, KEEL_STR("X-A: b\r\n"), -1);
+    else if (strchr("cku0a", what))
+        http_exchange_begin(x, what == '0' ? 204 : 200, KEEL_STR("X-A: b\r\n"),
+                            what == 'k' || what == 'u' ? 12 : -1);
+    if (what == 'b')
+        send_pieces(script);
+    else if (strchr("lxcku0a", what))
         keel_timer_start(&script->timer, 2 * KEEL_NS_PER_MS, 0);
     return HTTP_LATER;
 }
@@ -95,7 +155,12 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
 static void on_content(struct http_exchange *x, const void *bytes, size_t n)
 {
     struct script *script = x->state;
-    if (n > 0) {
+    if (script->what == 'i') {
+        if (n == 0)
+            finish_script(script, x->trailers);
+        else if (http_exchange_write(x, bytes, n) == KEEL_EAGAIN)
+            http_exchange_pause(x);
+    } else if (n > 0) {
         keel_buf_append(&script->body, bytes, n);
         if (script->what == 'p') {
             http_exchange_pause(x);
@@ -106,14 +171,27 @@ static void on_content(struct http_exchange *x, const void *bytes, size_t n)
     }
 }
 
+static void on_drained(struct http_exchange *x)
+{
+    struct script *script = x->state;
+    if (script->what == 'b')
+        send_pieces(script);
+    else
+        http_exchange_resume(x);
+}
+
 static void on_gone(struct http_exchange *x)
 {
     gone++;
     end_script(x->state);
 }
 
-static const struct http_handler scripted = {HTTP_HANDLER, .name = "scripted", .respond = respond,
-                                             .on_content = on_content, .on_gone = on_gone};
+static const struct http_handler scripted = {HTTP_HANDLER,
+                                             .name = "scripted",
+                                             .respond = respond,
+                                             .on_content = on_content,
+                                             .on_drained = on_drained,
+                                             .on_gone = on_gone};
 
 static void prepare(struct http_settings *s)
 {
@@ -220,12 +298,157 @@ START_TEST(test_bodies)
 }
 END_TEST
 
+START_TEST(test_streaming)
+{
+#define CHUNKS "5\r\npiece\r\n5\r\npiece\r\n5\r\npiece\r\n0\r\nX-End: yes\r\nX-More:  no \r\n\r\n"
+    static const struct {
+        const char *text, *expect;
+        bool close;
+    } rows[] = {
+        {GET("/c") GET("/n"),
+         "X-A: b\r\nTransfer-Encoding: chunked\r\n\r\n" CHUNKS "HTTP/1.1 200 OK\r\n", false},
+        {"GET /c HTTP/1.0\r\n\r\n", "X-A: b\r\nConnection: close\r\n\r\npiecepiecepiece", true},
+        {"GET /c HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+         "X-A: b\r\nConnection: close\r\n\r\npiecepiecepiece", true},
+        {"HEAD /c" HOST "\r\n" GET("/n"), "X-A: b\r\n\r\nHTTP/1.1 200 OK\r\n", false},
+        {"HEAD /k" HOST "\r\n" GET("/n"), "Content-Length: 12\r\nX-A: b\r\n\r\nHTTP/1.1 200",
+         false},
+        {GET("/k") GET("/n"), "Content-Length: 12\r\nX-A: b\r\n\r\npiecpiecpiecHTTP/1.1 200",
+         false},
+        {"GET /k HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" GET("/n"),
+         "Connection: keep-alive\r\n\r\npiecpiecpiecHTTP/1.1 200", false},
+        {"GET /c" HOST "Connection: close\r\n\r\n",
+         "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" CHUNKS, true},
+        {GET("/0") GET("/n"), "HTTP/1.1 204 No Content\r\n", false},
+        {CHUNKED("/i", "3\r\nabc\r\n2\r\nde\r\n0\r\nA: b\r\n\r\n") GET("/n"),
+         "0\r\nA: b\r\n\r\nHTTP/1.1 200", false},
+        {"POST /i" HOST "Content-Length: 2\r\nExpect: 100-continue\r\n\r\nab" GET("/n"),
+         "\r\n2\r\nab\r\n0\r\n\r\nHTTP/1.1 200", false},
+        /* a body that nobody reads */
+        {POST("/c", 5, "12345") GET("/n"), CHUNKS "HTTP/1.1 200 OK\r\n", false},
+        {POST("/c", 5000, "12345"), "Connection: close\r\n\r\n" CHUNKS, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t size = strlen(rows[i].text);
+        bool echo = strstr(rows[i].text, "/i") != NULL; /* comes back as it went */
+        for (size_t cut = 0; cut < size && (cut == 0 || !echo); cut += cut < 60 ? 19 : 3) {
+            int fd = client();
+            send_text(fd, rows[i].text, cut);
+            turns(cut > 0);
+            exchange(fd, rows[i].text + cut);
+            ck_assert_msg(strstr(received, rows[i].expect) && closed == rows[i].close,
+                          "row %zu, cut %zu: %s", i, cut, received);
+            ck_assert_uint_eq(count(received, "\r\n\r\nhello"), strstr(rows[i].text, "/n") != NULL);
+            close(fd);
+            turns(2);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_streaming_large)
+{
+    int fd = client();
+    exchange(fd, GET("/b") GET("/n"));
+    ck_assert(!closed && received_size > PIECE * PIECES);
+    ck_assert_str_eq(received + received_size - 5, "hello");
+    exchange(fd, "GET /b HTTP/1.0\r\n\r\n");
+    const char *body = strstr(received, "\r\n\r\n") + 4;
+    ck_assert_uint_eq(received_size - (size_t)(body - received), PIECE * PIECES);
+    for (size_t i = 0; i < PIECE * PIECES; i++)
+        ck_assert_uint_eq((uint8_t)body[i], h2_byte(i));
+    close(fd);
+}
+END_TEST
+
+/* What cannot be completed never looks complete. */
+START_TEST(test_abort)
+{
+    static const char *const rows[] = {GET("/a"), "GET /a HTTP/1.0\r\n\r\n", GET("/u")};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int fd = client();
+        exchange(fd, rows[i]);
+        ck_assert(!strstr(received, "0\r\n\r\n"));
+        ck_assert_uint_eq(keel_host_connections(host), 0);
+        close(fd);
+    }
+}
+END_TEST
+
+START_TEST(test_h2)
+{
+    static char upload[300000];
+    struct h2_client h2;
+    int fd = client();
+    h2_client_init(&h2, 0, false);
+    for (size_t i = 0; i < sizeof upload; i++)
+        upload[i] = (char)h2_byte(i);
+    struct h2_answer *later = h2_client_ask(&h2, "GET", "/l", NULL, NULL, 0);
+    struct h2_answer *next = h2_client_ask(&h2, "GET", "/x", NULL, NULL, 0);
+    struct h2_answer *file = h2_client_ask(&h2, "GET", "/n", NULL, NULL, 0);
+    struct h2_answer *echo = h2_client_ask(&h2, "POST", "/e", NULL, "12345", 5);
+    struct h2_answer *paused = h2_client_ask(&h2, "POST", "/p", NULL, "abcde", 5);
+    struct h2_answer *empty = h2_client_ask(&h2, "POST", "/e", NULL, "", 0);
+    struct h2_answer *stream = h2_client_ask(&h2, "POST", "/i", NULL, upload, sizeof upload);
+    struct h2_answer *pieces = h2_client_ask(&h2, "GET", "/c", NULL, NULL, 0);
+    struct h2_answer *head = h2_client_ask(&h2, "HEAD", "/c", NULL, NULL, 0);
+    struct h2_answer *known = h2_client_ask(&h2, "GET", "/k", NULL, NULL, 0);
+    struct h2_answer *big = h2_client_ask(&h2, "GET", "/b", NULL, NULL, 0);
+    struct h2_answer *cut = h2_client_ask(&h2, "GET", "/a", NULL, NULL, 0);
+    struct h2_answer *early = h2_client_ask(&h2, "GET", "/u", NULL, NULL, 0);
+    struct h2_answer *none = h2_client_ask(&h2, "GET", "/0", NULL, NULL, 0);
+    struct h2_answer *much = h2_client_ask(&h2, "POST", "/e", NULL, upload, 101);
+    struct h2_answer *said =
+        h2_client_ask(&h2, "POST", "/e", "content-length: 20000", upload, 20000);
+    talk(&h2, fd);
+    ck_assert(later->status == 200 && later->ended);
+    ck_assert(next->status == 200 && strcmp(next->text, "later") == 0);
+    ck_assert(file->status == 200 && strcmp(file->text, "hello") == 0);
+    ck_assert(echo->status == 200 && strcmp(echo->text, "12345|") == 0);
+    ck_assert(paused->status == 200 && strcmp(paused->text, "abcde|") == 0);
+    ck_assert(empty->status == 200 && strcmp(empty->text, "|") == 0);
+    ck_assert(stream->ended && stream->size == sizeof upload);
+    ck_assert_uint_eq(stream->sum, h2_sum(sizeof upload));
+    ck_assert(pieces->ended && strcmp(pieces->text, "piecepiecepiece") == 0);
+    ck_assert_ptr_nonnull(strstr(pieces->head, "x-end: yes\nx-more: no\n"));
+    ck_assert(head->status == 200 && head->size == 0 && head->ended);
+    ck_assert(known->ended && strcmp(known->text, "piecpiecpiec") == 0);
+    ck_assert(big->ended && big->size == PIECE * PIECES && big->sum == h2_sum(big->size));
+    ck_assert(cut->status == 200 && cut->closed && !cut->ended && cut->error != 0);
+    ck_assert(early->closed && !early->ended && early->error != 0);
+    ck_assert(none->status == 204 && none->ended && none->size == 0);
+    ck_assert_uint_eq(much->status, 413);
+    ck_assert_uint_eq(said->status, 413);
+    ck_assert(!closed);
+    ck_assert_uint_eq(gone, 2);
+    /* streams that are reset, and a connection that goes */
+    struct h2_answer *read = h2_client_ask(&h2, "POST", "/r", NULL, "abc", 3);
+    talk(&h2, fd);
+    ck_assert_uint_eq(gone, 2);
+    nghttp2_submit_rst_stream(h2.session, 0, read->id, NGHTTP2_CANCEL);
+    talk(&h2, fd);
+    ck_assert_uint_eq(gone, 3);
+    h2_client_ask(&h2, "POST", "/r", NULL, "abc", 3);
+    talk(&h2, fd);
+    close(fd);
+    turns(3);
+    ck_assert_uint_eq(gone, 4);
+    h2_client_fini(&h2);
+}
+END_TEST
+
 /* The client goes in any state; the handler hears of it once. */
 START_TEST(test_gone)
 {
-    static const char *const rows[] = {
-        POST("/r", 10, "12"), POST("/r", 2, "12"), GET("/l"),
-        POST("/p", 3, "12"),  GET("/l") GET("/l"), CHUNKED("/e", "5\r\nab")};
+    static const char *const rows[] = {POST("/r", 10, "12"),
+                                       POST("/r", 2, "12"),
+                                       GET("/l"),
+                                       POST("/p", 3, "12"),
+                                       GET("/l") GET("/l"),
+                                       CHUNKED("/e", "5\r\nab"),
+                                       GET("/b"),
+                                       GET("/c"),
+                                       CHUNKED("/i", "5\r\nabcde\r\n")};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int fd = client();
         send_text(fd, rows[i], strlen(rows[i]));
@@ -259,9 +482,12 @@ END_TEST
 START_TEST(test_no_memory)
 {
     static const char *const rows[] = {
-        GET("/l") GET("/n"), POST("/e", 5, "12345") GET("/n"), GET("/x") GET("/s"),
+        GET("/l") GET("/n"),
+        POST("/e", 5, "12345") GET("/n"),
+        GET("/x") GET("/s"),
         CHUNKED("/p", "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nA: b\r\n\r\n") GET("/n"),
-        POST("/e", 101, "")};
+        POST("/e", 101, ""),
+        GET("/c") GET("/b")};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         for (unsigned n = 1; n < 40; n++) {
             int fd = client();
@@ -287,6 +513,10 @@ Suite *exchange_suite(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_pipeline);
     tcase_add_test(t, test_bodies);
+    tcase_add_test(t, test_streaming);
+    tcase_add_test(t, test_streaming_large);
+    tcase_add_test(t, test_abort);
+    tcase_add_test(t, test_h2);
     tcase_add_test(t, test_gone);
     tcase_add_test(t, test_stop);
     tcase_add_test(t, test_no_memory);

@@ -281,7 +281,7 @@ START_TEST(test_request_bodies)
     talk(&client);
     expect_body(small_too, 7);
     ck_assert_uint_eq(http_h2_body_since(&server), now);
-    http_h2_expire_bodies(&server, now + 1);
+    http_h2_expire_bodies(&server, now + 1, now + 1);
     talk(&client);
     expect_body(asked[0], 5);
     expect_body(asked[1], 30000);
@@ -675,9 +675,9 @@ START_TEST(test_deadlines)
     give(raw, 11);
     ck_assert_uint_eq(http_h2_since(&server), 0);
     take(NULL);
-    http_h2_expire_bodies(&server, now);
+    http_h2_expire_bodies(&server, now + 1, now);
     ck_assert_uint_eq(server.open, 1);
-    http_h2_expire_bodies(&server, now + 1);
+    http_h2_expire_bodies(&server, now + 1, now + 1);
     ck_assert_uint_gt(take(NULL), 0);
     ck_assert_uint_eq(server.open, 0);
     ck_assert_uint_eq(http_h2_body_since(&server), 0);

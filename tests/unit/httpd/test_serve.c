@@ -382,24 +382,6 @@ END_TEST
 
 /* --- HTTP/2 --- */
 
-/* Both sides talk until nothing comes any more. */
-static void talk(struct h2_client *h2, int fd)
-{
-    static uint8_t bytes[1 << 16];
-    closed = false;
-    for (unsigned quiet = 0; quiet < 20 && !closed;) {
-        size_t out = h2_client_output(h2, bytes, sizeof bytes);
-        send_text(fd, (char *)bytes, out);
-        turns(1);
-        ssize_t n = read(fd, bytes, sizeof bytes);
-        if (n > 0)
-            h2_client_input(h2, bytes, (size_t)n);
-        closed = n == 0;
-        quiet = n > 0 || out > 0 ? 0 : quiet + 1;
-    }
-    ck_assert(!h2->failed);
-}
-
 START_TEST(test_h2)
 {
     struct h2_client h2;
