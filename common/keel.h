@@ -18,6 +18,7 @@
 #include "common/base/wire.h"
 #include "common/runtime/child.h"
 #include "common/runtime/dgram.h"
+#include "common/runtime/file.h"
 #include "common/runtime/loop.h"
 #include "common/runtime/offload.h"
 #include "common/runtime/packet.h"

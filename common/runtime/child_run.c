@@ -2,6 +2,7 @@
  * A program run to its end, waiting here: what it writes is taken while it runs.
  */
 #include "common/runtime/child_private.h"
+#include "common/runtime/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,26 +21,6 @@ struct wait {
     uint64_t deadline; /* monotonic; then of the grace */
     int err;           /* why it is being killed */
 };
-
-/* Input is a file in memory: nothing to pump, and a child that does not read it harms nobody. */
-static int make_input(const struct keel_child_run *run)
-{
-    int fd = memfd_create("stdin", MFD_CLOEXEC);
-    const uint8_t *p = run->input;
-    for (size_t done = 0; fd >= 0 && done < run->input_size;) {
-        ssize_t n = write(fd, p + done, run->input_size - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            close(fd);
-            return -1;
-        }
-        done += (size_t)n;
-    }
-    if (fd >= 0)
-        lseek(fd, 0, SEEK_SET);
-    return fd;
-}
 
 /* Takes what is there. */
 static void drain_pipe(struct wait *w, unsigned i)
@@ -101,7 +82,9 @@ static void await(struct wait *w, const struct keel_child_options *options)
 static int open_pipes(struct wait *w, int *theirs)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    theirs[0] = w->run->input ? make_input(w->run) : fcntl(null, F_DUPFD_CLOEXEC, 3);
+    /* input is a file in memory: nothing to pump, and a child that does not read it harms nobody */
+    theirs[0] = w->run->input ? keel_file_in_memory("stdin", w->run->input, w->run->input_size)
+                              : fcntl(null, F_DUPFD_CLOEXEC, 3);
     bool same = w->bufs[0] && w->bufs[0] == w->bufs[1];
     for (unsigned i = 0; i < 2; i++) {
         int fds[2] = {-1, -1};

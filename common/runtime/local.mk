@@ -1,7 +1,17 @@
 common_libkeel_la_SOURCES += \
+	common/runtime/accept.c \
+	common/runtime/child.c \
+	common/runtime/child_launch.c \
+	common/runtime/child_private.h \
+	common/runtime/child_run.c \
 	common/runtime/dgram.c \
+	common/runtime/file.c \
+	common/runtime/link.c \
 	common/runtime/loop.c \
 	common/runtime/loop_private.h \
+	common/runtime/offload.c \
+	common/runtime/packet.c \
+	common/runtime/probe.c \
 	common/runtime/sock.c \
 	common/runtime/stream.c \
 	common/runtime/stream_input.c \
@@ -14,29 +24,19 @@ common_libkeel_la_SOURCES += \
 	common/runtime/tls_names.c \
 	common/runtime/tls_private.h \
 	common/runtime/tls_staple.c \
-	common/runtime/tls_ticket.c
+	common/runtime/tls_ticket.c \
+	common/runtime/watch.c
 nobase_keelinclude_HEADERS += \
+	common/runtime/accept.h \
+	common/runtime/child.h \
 	common/runtime/dgram.h \
+	common/runtime/file.h \
 	common/runtime/loop.h \
+	common/runtime/offload.h \
+	common/runtime/packet.h \
+	common/runtime/probe.h \
 	common/runtime/sock.h \
 	common/runtime/stream.h \
 	common/runtime/timer.h \
-	common/runtime/tls.h
-nobase_keelinclude_HEADERS += \
-	common/runtime/child.h \
-	common/runtime/offload.h \
-	common/runtime/packet.h \
-	common/runtime/probe.h
-common_libkeel_la_SOURCES += \
-	common/runtime/child.c \
-	common/runtime/probe.c \
-	common/runtime/child_launch.c \
-	common/runtime/child_private.h \
-	common/runtime/child_run.c \
-	common/runtime/link.c \
-	common/runtime/offload.c \
-	common/runtime/packet.c
-nobase_keelinclude_HEADERS += common/runtime/accept.h
-common_libkeel_la_SOURCES += common/runtime/accept.c
-nobase_keelinclude_HEADERS += common/runtime/watch.h
-common_libkeel_la_SOURCES += common/runtime/watch.c
+	common/runtime/tls.h \
+	common/runtime/watch.h

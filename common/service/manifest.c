@@ -1,6 +1,7 @@
 #include "common/service/manifest.h"
 
 #include "common/base/mem.h"
+#include "common/runtime/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,20 +91,6 @@ static json_t *manifest_head(const struct keel_manifest *m)
         "fds", fds);
 }
 
-static int write_all(int fd, const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t w = write(fd, p, n);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w <= 0)
-            return KEEL_ESYS;
-        p += w;
-        n -= (size_t)w;
-    }
-    return 0;
-}
-
 int keel_manifest_write(const struct keel_manifest *m)
 {
     json_t *head = manifest_head(m);
@@ -112,13 +99,13 @@ int keel_manifest_write(const struct keel_manifest *m)
     if (!line)
         return KEEL_ENOMEM;
     int fd = memfd_create("keel-manifest", 0);
-    int err = fd < 0 ? KEEL_ESYS : write_all(fd, line, strlen(line));
+    int err = fd < 0 ? KEEL_ESYS : keel_file_write(fd, line, strlen(line));
     if (!err)
-        err = write_all(fd, "\n", 1);
+        err = keel_file_write(fd, "\n", 1);
     if (!err && m->conf_text)
-        err = write_all(fd, m->conf_text, strlen(m->conf_text));
+        err = keel_file_write(fd, m->conf_text, strlen(m->conf_text));
     if (!err && m->overrides)
-        err = write_all(fd, m->overrides, strlen(m->overrides));
+        err = keel_file_write(fd, m->overrides, strlen(m->overrides));
     free(line);
     if (err && fd >= 0)
         close(fd);

@@ -1,6 +1,7 @@
 #include "dnsd/serve/added.h"
 
 #include "common/base/mem.h"
+#include "common/runtime/file.h"
 #include "common/base/rand.h"
 #include "common/service/conf.h"
 #include "common/service/paths.h"
@@ -174,52 +175,16 @@ static void put_piece(void *arg, const struct dns_name *apex, const char *text)
     keel_buf_printf(out, MARK "%s\n%s", name, text);
 }
 
-static int write_synced(const char *path, const struct keel_buf *text)
-{
-    size_t done = 0, size = keel_buf_size(text);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    int err = fd < 0 ? KEEL_ESYS : 0;
-    while (!err && done < size) {
-        ssize_t n = write(fd, keel_buf_bytes(text) + done, size - done);
-        if (n < 0 && errno != EINTR)
-            err = KEEL_ESYS;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    if (!err && fsync(fd) != 0)
-        err = KEEL_ESYS;
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = error;
-    return err;
-}
-
-/* The name is on the disk only when its directory is. */
-static int sync_directory(const char *path)
-{
-    char directory[DNS_ADDED_PATH];
-    memcpy(directory, path, strlen(path) + 1);
-    *strrchr(directory, '/') = '\0';
-    int fd = open(directory[0] ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int err = fd < 0 || fsync(fd) != 0 ? KEEL_ESYS : 0;
-    if (fd >= 0)
-        close(fd);
-    return err;
-}
-
 int dns_added_save(const struct dns_added *added, struct keel_diag *diag)
 {
-    char fresh[DNS_ADDED_PATH + 8];
     struct keel_buf text;
     keel_buf_init(&text, 0);
     keel_buf_puts(&text, "# Zones added at run time with zone-add. dnsd writes this file.\n");
     dns_added_each(added, put_piece, &text);
-    snprintf(fresh, sizeof fresh, "%s.new", added->path);
     int err = text.failed;
     if (!err)
-        err = write_synced(fresh, &text);
-    if (!err && (rename(fresh, added->path) != 0 || sync_directory(added->path) != 0))
-        err = KEEL_ESYS;
+        err =
+            keel_file_replace(added->path, keel_buf_bytes(&text), keel_buf_size(&text), 0640, true);
     if (err)
         keel_diag_set(diag, err, "cannot write \"%s\": %s", added->path,
                       err == KEEL_ESYS ? strerror(errno) : keel_strerror(err));

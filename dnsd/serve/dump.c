@@ -1,38 +1,30 @@
 #include "dnsd/serve/dump.h"
 
 #include "common/base/mem.h"
+#include "common/runtime/file.h"
 #include "dnsd/zone/print.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEMPORARY ".XXXXXX"
-
-static int write_all(void *arg, const void *bytes, size_t size)
+static int put(void *arg, const void *bytes, size_t size)
 {
-    const uint8_t *p = bytes;
-    while (size > 0) {
-        ssize_t n = write(*(int *)arg, p, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return KEEL_ESYS;
-        p += n;
-        size -= (size_t)n;
-    }
-    return 0;
+    return keel_file_write(*(int *)arg, bytes, size);
 }
 
 static int fail(struct keel_diag *diag, int err, const char *path)
 {
-    if (err != KEEL_ESYS)
-        return keel_diag_set(diag, err, "cannot write \"%s\": %s", path, keel_strerror(err));
-    err = errno == ENOSPC || errno == EDQUOT ? KEEL_ENOSPC : KEEL_ESYS;
-    return keel_diag_set(diag, err, "cannot write \"%s\": %s", path, strerror(errno));
+    return keel_diag_set(diag, err, "cannot write \"%s\": %s", path,
+                         err == KEEL_ESYS ? strerror(errno) : keel_strerror(err));
+}
+
+static int system_error(void)
+{
+    return errno == ENOSPC || errno == EDQUOT ? KEEL_ENOSPC : KEEL_ESYS;
 }
 
 /* The new file looks as the old one did. That a change of the owner is not allowed is no error. */
@@ -46,47 +38,58 @@ static int take_mode(int fd, const char *path)
     return fchmod(fd, st.st_mode & 07777);
 }
 
-/* So that the name is on the disk too. */
-static int sync_folder(const char *path)
+/* The temporary file, ours alone until it is closed: another who writes the same zone file has it
+ * locked, or has given it its name meanwhile. What one that was killed has left is written over. */
+static int open_temporary(const char *path, int *out)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder =
-        slash ? keel_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : keel_strdup(".");
-    if (!folder)
-        return KEEL_ENOMEM;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int err = fd >= 0 && fsync(fd) == 0 ? 0 : KEEL_ESYS;
-    if (fd >= 0)
+    struct stat opened, named;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), err = 0;
+    if (fd < 0)
+        return system_error();
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        err = errno == EWOULDBLOCK ? KEEL_EBUSY : KEEL_ESYS;
+    else if (fstat(fd, &opened) != 0 || lstat(path, &named) != 0)
+        err = errno == ENOENT ? KEEL_EBUSY : KEEL_ESYS;
+    else if (opened.st_ino != named.st_ino || opened.st_dev != named.st_dev)
+        err = KEEL_EBUSY;
+    else if (ftruncate(fd, 0) != 0)
+        err = KEEL_ESYS;
+    if (err)
         close(fd);
-    keel_free(folder);
+    *out = fd;
     return err;
 }
 
 static int fill(int fd, const struct dns_view *view, const char *path)
 {
-    int err = take_mode(fd, path) == 0 ? dns_zone_print(view, true, write_all, &fd) : KEEL_ESYS;
-    return err == 0 && fsync(fd) != 0 ? KEEL_ESYS : err;
+    int err = take_mode(fd, path) == 0 ? dns_zone_print(view, true, put, &fd) : KEEL_ESYS;
+    return err == 0 && fsync(fd) != 0 ? system_error() : err;
 }
 
 int dns_dump_zone(const struct dns_view *view, const char *path, struct keel_diag *diag)
 {
-    size_t size = strlen(path) + sizeof TEMPORARY;
+    size_t size = strlen(path) + sizeof DNS_DUMP_TEMPORARY;
     char *temporary = keel_malloc(size);
+    int fd;
     if (!temporary)
         return fail(diag, KEEL_ENOMEM, path);
-    snprintf(temporary, size, "%s" TEMPORARY, path);
-    int fd = mkostemp(temporary, O_CLOEXEC);
-    int err = fd < 0 ? KEEL_ESYS : fill(fd, view, path);
+    snprintf(temporary, size, "%s" DNS_DUMP_TEMPORARY, path);
+    int err = open_temporary(temporary, &fd);
+    if (err) {
+        fail(diag, err, temporary);
+        keel_free(temporary);
+        return err;
+    }
+    err = fill(fd, view, path);
     if (err == 0 && rename(temporary, path) != 0)
-        err = KEEL_ESYS;
-    if (err)
+        err = system_error();
+    if (err) {
         fail(diag, err, path); /* before anything else changes errno */
-    if (err && fd >= 0)
         unlink(temporary);
-    if (fd >= 0)
-        close(fd);
+    }
+    close(fd);
     keel_free(temporary);
-    if (err == 0 && (err = sync_folder(path)) != 0)
+    if (err == 0 && (err = keel_file_sync_folder(path)) != 0)
         fail(diag, err, path);
     return err;
 }

@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/runtime/file.h"
 #include "dnsd/serve/load.h"
 
 #include <dirent.h>
@@ -111,22 +112,6 @@ static void choose_name(struct dns_images *images, const struct dns_image_part *
              (unsigned long long)keel_checksum(flat, apex->name_size), (unsigned long long)number);
 }
 
-static int write_at(int fd, const void *bytes, uint64_t size, uint64_t offset)
-{
-    const uint8_t *p = bytes;
-    while (size > 0) {
-        ssize_t n = pwrite(fd, p, size < (1u << 30) ? (size_t)size : 1u << 30, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return KEEL_ESYS;
-        p += n;
-        size -= (uint64_t)n;
-        offset += (uint64_t)n;
-    }
-    return 0;
-}
-
 /* Small images one behind the other leave in few calls: their gaps are zeros. */
 #define GATHER_MAX 512
 static int write_parts(int fd, const struct dns_image_part *parts, unsigned count,
@@ -140,7 +125,7 @@ static int write_parts(int fd, const struct dns_image_part *parts, unsigned coun
         int n = 0;
         /* a large one alone, so that a short write is simple to go on with */
         if (parts[i].image->size >= DNS_PACK_IMAGE_MAX) {
-            if (write_at(fd, parts[i].image, parts[i].image->size, start) != 0)
+            if (keel_file_write_at(fd, parts[i].image, parts[i].image->size, start) != 0)
                 return KEEL_ESYS;
             i++;
             continue;
@@ -178,7 +163,7 @@ static int fill(int fd, const struct dns_image_part *parts, unsigned count,
     /* a full disk is found out before the long part where the file system can tell */
     if (fallocate(fd, 0, 0, (off_t)size) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
         return KEEL_ESYS;
-    if (write_at(fd, keel_buf_bytes(head), keel_buf_size(head), 0) != 0 ||
+    if (keel_file_write_at(fd, keel_buf_bytes(head), keel_buf_size(head), 0) != 0 ||
         write_parts(fd, parts, count, offsets) != 0)
         return KEEL_ESYS;
     return fsync(fd) == 0 ? 0 : KEEL_ESYS;

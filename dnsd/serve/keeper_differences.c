@@ -1,8 +1,8 @@
+#include "common/runtime/file.h"
 #include "dnsd/serve/keeper_private.h"
 #include "dnsd/serve/messages.h"
 #include "dnsd/transfer/ixfr.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* What it may take to send differences rather than the zone. */
@@ -34,22 +34,6 @@ static int read_chain(struct dns_kept *kept, uint32_t serial, struct chain *chai
     return err;
 }
 
-/* A descriptor for the worker; -1: none. */
-static int share(const struct keel_buf *bytes)
-{
-    size_t size = keel_buf_size(bytes), done = 0;
-    int fd = memfd_create("differences", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    while (fd >= 0 && done < size) {
-        ssize_t n = write(fd, keel_buf_bytes(bytes) + done, size - done);
-        if (n < 0) {
-            close(fd);
-            return -1;
-        }
-        done += (size_t)n;
-    }
-    return fd;
-}
-
 void dns_keeper_differences(struct dns_kept *kept, const struct dns_keeper_request *request,
                             const uint8_t *bytes, size_t size)
 {
@@ -60,7 +44,8 @@ void dns_keeper_differences(struct dns_kept *kept, const struct dns_keeper_reque
 
     keel_buf_init(&chain.bytes, 0);
     if (size == 4 && read_chain(kept, keel_get_u32(bytes), &chain) == 0)
-        fd = share(&chain.bytes);
+        fd = keel_file_in_memory("differences", keel_buf_bytes(&chain.bytes),
+                                 keel_buf_size(&chain.bytes));
     keel_buf_fini(&chain.bytes);
     dns_keeper_reply(keeper, request, fd >= 0 ? DNS_NOERROR : DNS_NXDOMAIN, NULL, 0,
                      fd >= 0 ? &fd : NULL, fd >= 0);

@@ -2,10 +2,12 @@
 
 #include "common/base/mem.h"
 #include "common/base/rand.h"
+#include "common/runtime/file.h"
 #include "common/runtime/sock.h"
 #include "common/service/log.h"
-#include "dnsd/serve/serve.h"
+#include "dnsd/serve/metrics.h"
 #include "dnsd/transfer/notify.h"
+#include "dnsd/wire/rcode.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,24 +70,10 @@ static void load(struct dns_notifying *n)
     keel_buf_fini(&text);
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, bytes, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return KEEL_ESYS;
-        bytes += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
 /* Not synced: what is lost by a crash of the machine is told once more. */
 static void save(struct dns_notifying *n)
 {
-    char path[PATH_SIZE], fresh[PATH_SIZE];
+    char path[PATH_SIZE];
     struct keel_buf text;
 
     n->save_ns = 0;
@@ -93,18 +81,15 @@ static void save(struct dns_notifying *n)
         return;
     keel_buf_init(&text, STATE_MAX);
     path_of(n, "notified", path);
-    path_of(n, "notified.new", fresh);
     int err = dns_notifier_save(&n->notifier, &text);
-    int fd = err ? -1 : open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    if (fd < 0 || write_all(fd, keel_buf_bytes(&text), keel_buf_size(&text)) != 0 ||
-        rename(fresh, path) != 0) {
+    if (err == 0)
+        err = keel_file_replace(path, keel_buf_bytes(&text), keel_buf_size(&text), 0640, false);
+    if (err) {
         keel_warning("notify", "cannot write what was told", "file=%s error=%s", path,
-                     err ? keel_strerror(err) : strerror(errno));
+                     err == KEEL_ESYS ? strerror(errno) : keel_strerror(err));
         n->notifier.changed = true;
         n->save_ns = keel_loop_now(n->instance->loop) + SAVE_AGAIN;
     }
-    if (fd >= 0)
-        close(fd);
     keel_buf_fini(&text);
 }
 
@@ -125,24 +110,13 @@ static void report(struct dns_notifying *n, const struct dns_notice *notice, uns
                   notice->sent, peer, notice->tries);
 }
 
-static const char *rcode_name(unsigned rcode, char *out, size_t size)
-{
-    static const char *const names[] = {
-        [DNS_FORMERR] = "FORMERR", [DNS_SERVFAIL] = "SERVFAIL", [DNS_NXDOMAIN] = "NXDOMAIN",
-        [DNS_NOTIMP] = "NOTIMP",   [DNS_REFUSED] = "REFUSED",   [DNS_NOTAUTH] = "NOTAUTH"};
-    if (rcode < sizeof names / sizeof names[0] && names[rcode])
-        return names[rcode];
-    snprintf(out, size, "rcode %u", rcode);
-    return out;
-}
-
 static void plan(struct dns_notifying *n);
 
 static void on_batch(struct keel_dgram *d, struct keel_datagram *batch, unsigned count)
 {
     struct dns_notifying *n = keel_dgram_arg(d);
     const struct dns_notice *notice;
-    char text[24];
+    char text[DNS_RCODE_TEXT];
     unsigned rcode;
 
     for (unsigned i = 0; i < count; i++) {
@@ -153,7 +127,7 @@ static void on_batch(struct keel_dgram *d, struct keel_datagram *batch, unsigned
             report(n, notice, DNS_METRIC_NOTIFY_ACKNOWLEDGED, NULL);
             break;
         case DNS_NOTIFY_REJECTED:
-            report(n, notice, DNS_METRIC_NOTIFY_REJECTED, rcode_name(rcode, text, sizeof text));
+            report(n, notice, DNS_METRIC_NOTIFY_REJECTED, dns_rcode_format(text, rcode));
             break;
         case DNS_NOTIFY_STRANGE:
             break;

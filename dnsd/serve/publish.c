@@ -1,6 +1,7 @@
 #include "dnsd/serve/publish.h"
 
 #include "common/base/mem.h"
+#include "common/runtime/file.h"
 #include "common/service/log.h"
 #include "dnsd/serve/messages.h"
 
@@ -184,27 +185,13 @@ struct catalogue {
     int err;
 };
 
-static int memory_with(const struct keel_buf *bytes)
-{
-    int fd = memfd_create("keel-catalogue", MFD_CLOEXEC);
-    size_t size = keel_buf_size(bytes), done = 0;
-    while (fd >= 0 && done < size) {
-        ssize_t n = pwrite(fd, keel_buf_bytes(bytes) + done, size - done, (off_t)done);
-        if (n < 0 && errno != EINTR) {
-            close(fd);
-            return -1;
-        }
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return fd;
-}
-
 static void catalogue_end(struct catalogue *c)
 {
     c->fd = -1;
     c->err = c->bytes.failed;
     if (c->err == 0 && keel_buf_size(&c->bytes) > KEEL_MESSAGE_MAX) {
-        c->fd = memory_with(&c->bytes);
+        c->fd = keel_file_in_memory("keel-catalogue", keel_buf_bytes(&c->bytes),
+                                    keel_buf_size(&c->bytes));
         c->err = c->fd < 0 ? KEEL_ENOMEM : 0;
     }
 }

@@ -2,10 +2,10 @@
 
 #include "common/base/mem.h"
 #include "common/base/rand.h"
+#include "common/runtime/file.h"
 #include "dnsd/wire/message.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define KEEPER 0 /* the helper's number */
@@ -98,14 +98,13 @@ static int send_in_memory(struct dns_requests *r, uint32_t type, uint32_t number
                           size_t size)
 {
     _Alignas(8) uint8_t space[sizeof *head + DNS_NAME_MAX];
-    int fd = memfd_create("keel-request", MFD_CLOEXEC);
-    int err = fd < 0 || pwrite(fd, bytes, size, 0) != (ssize_t)size ? KEEL_ENOMEM : 0;
+    int fd = keel_file_in_memory("keel-request", bytes, size);
+    if (fd < 0)
+        return KEEL_ENOMEM;
     memcpy(space, head, head_size);
     ((struct dns_msg_request *)space)->in_memory = 1;
-    if (!err)
-        err = keel_instance_send(r->instance, KEEPER, type, number, 0, space, head_size, &fd, 1);
-    if (fd >= 0)
-        close(fd);
+    int err = keel_instance_send(r->instance, KEEPER, type, number, 0, space, head_size, &fd, 1);
+    close(fd);
     return err;
 }
 

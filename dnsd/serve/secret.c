@@ -2,6 +2,7 @@
 
 #include "common/base/rand.h"
 #include "common/base/str.h"
+#include "common/runtime/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +43,7 @@ static int make_secret(const char *path, const char *own, struct keel_diag *diag
     int fd = open(own, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail(diag, "create", own);
-    bool written = write(fd, text, TEXT_SIZE) == TEXT_SIZE && fsync(fd) == 0;
+    bool written = keel_file_write(fd, text, TEXT_SIZE) == 0 && fsync(fd) == 0;
     close(fd);
     int err = 0;
     if (!written)

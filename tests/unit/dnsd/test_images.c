@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -261,6 +262,30 @@ START_TEST(a_zone_is_dumped_in_place)
 }
 END_TEST
 
+/* one at a time, and what a killed one has left beside the file is in nobody's way */
+START_TEST(dumps_leave_nothing)
+{
+    struct dns_image *image = support_image("z", HEAD "a A 192.0.2.9\n");
+    struct dns_view view = {.base = image};
+    struct keel_diag diag = {""};
+    char temporary[512];
+    snprintf(temporary, sizeof temporary, "%s", at("b.zone" DNS_DUMP_TEMPORARY));
+    int fd = open(temporary, O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_eq(ftruncate(fd, 1000000), 0);
+    ck_assert_int_eq(flock(fd, LOCK_EX), 0); /* somebody else is at it */
+    ck_assert_int_eq(dns_dump_zone(&view, at("b.zone"), &diag), KEEL_EBUSY);
+    ck_assert_int_ne(access(at("b.zone"), F_OK), 0);
+    ck_assert_int_eq(access(temporary, F_OK), 0);
+    close(fd); /* and was killed */
+    struct stat st;
+    ck_assert_int_eq(dns_dump_zone(&view, at("b.zone"), &diag), 0);
+    ck_assert_int_ne(access(temporary, F_OK), 0);
+    ck_assert_int_eq(stat(at("b.zone"), &st), 0);
+    ck_assert_int_lt(st.st_size, 1000);
+    keel_free(image);
+}
+END_TEST
+
 /* killed at any moment: what has its name is whole */
 START_TEST(a_killed_writer_leaves_whole_files)
 {
@@ -315,6 +340,7 @@ Suite *images_suite(void)
     tcase_add_test(tests, refuses_what_is_damaged);
     tcase_add_test(tests, a_full_disk_leaves_nothing);
     tcase_add_test(tests, a_zone_is_dumped_in_place);
+    tcase_add_test(tests, dumps_leave_nothing);
     suite_add_tcase(suite, tests);
     TCase *kills = tcase_create("kills");
     tcase_add_checked_fixture(kills, open_folder, check_and_close);

@@ -10,6 +10,7 @@ tests_unit_runtime_runtime_SOURCES = \
 	tests/unit/runtime/suites.h \
 	tests/unit/runtime/test_child.c \
 	tests/unit/runtime/test_dgram.c \
+	tests/unit/runtime/test_file.c \
 	tests/unit/runtime/test_loop.c \
 	tests/unit/runtime/test_offload.c \
 	tests/unit/runtime/test_packet.c \

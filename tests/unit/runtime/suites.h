@@ -8,6 +8,7 @@
 
 Suite *child_suite(void);
 Suite *dgram_suite(void);
+Suite *file_suite(void);
 Suite *loop_suite(void);
 Suite *offload_suite(void);
 Suite *packet_suite(void);
