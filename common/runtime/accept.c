@@ -6,7 +6,6 @@
 
 static void acceptor_pause(struct keel_acceptor *a)
 {
-    a->paused = true;
     keel_io_stop(&a->io);
     keel_timer_start(&a->retry, KEEL_ACCEPT_RETRY, 0);
 }
@@ -28,26 +27,29 @@ static void on_ready(struct keel_io *io, short what)
         a->on_accept(a, accepted[i].fd, &accepted[i].peer);
 }
 
+static int watch(struct keel_acceptor *a, struct keel_loop *loop)
+{
+    int err =
+        keel_io_start(&a->io, loop, a->fd, KEEL_READ, KEEL_PRIORITY_TRAFFIC, "accept", on_ready);
+    if (err)
+        acceptor_pause(a);
+    return err;
+}
+
 static void on_retry(struct keel_timer *timer)
 {
-    struct keel_acceptor *a = KEEL_CONTAINER(timer, struct keel_acceptor, retry);
-    a->paused = false;
-    if (keel_io_start(&a->io, timer->loop, a->fd, KEEL_READ, KEEL_PRIORITY_TRAFFIC, "accept",
-                      on_ready) != 0)
-        acceptor_pause(a);
+    watch(KEEL_CONTAINER(timer, struct keel_acceptor, retry), timer->loop);
 }
 
 int keel_acceptor_start(struct keel_acceptor *a, struct keel_loop *loop, int fd)
 {
     a->fd = fd;
-    a->paused = false;
     keel_timer_init(&a->retry, loop, "accept-retry", on_retry);
-    return keel_io_start(&a->io, loop, fd, KEEL_READ, KEEL_PRIORITY_TRAFFIC, "accept", on_ready);
+    return watch(a, loop);
 }
 
 void keel_acceptor_stop(struct keel_acceptor *a)
 {
     keel_timer_stop(&a->retry);
     keel_io_stop(&a->io);
-    a->paused = false;
 }

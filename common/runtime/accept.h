@@ -16,7 +16,6 @@ struct keel_acceptor {
     struct keel_io io;
     struct keel_timer retry;
     int fd; /* stays the caller's */
-    bool paused;
     /* Takes fd (nonblocking, CLOEXEC). */
     void (*on_accept)(struct keel_acceptor *a, int fd, const struct keel_addr *peer);
     /* Before each batch: how many may be taken now. 0: accepting pauses for KEEL_ACCEPT_RETRY. */
@@ -26,7 +25,8 @@ struct keel_acceptor {
 };
 #define KEEL_ACCEPT_RETRY (50 * KEEL_NS_PER_MS)
 
-/* The callbacks are set by the caller before; room and on_full may be NULL. 0 or KEEL_ESYS. */
+/* The callbacks are set by the caller before; room and on_full may be NULL. 0; KEEL_ESYS: the
+ * descriptor cannot be watched now, which is tried again until it can, or keel_acceptor_stop. */
 int keel_acceptor_start(struct keel_acceptor *a, struct keel_loop *loop, int fd);
 void keel_acceptor_stop(struct keel_acceptor *a);
 

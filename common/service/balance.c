@@ -145,7 +145,7 @@ void keel_balance_flush(struct keel_master *master)
     struct keel_balance *b = master->balance;
     struct keel_list waiting;
     keel_list_init(&waiting);
-    while (b && !keel_list_empty(&b->parked)) {
+    while (!keel_list_empty(&b->parked)) {
         struct keel_list *node = b->parked.next;
         keel_list_remove(node);
         keel_list_push_back(&waiting, node);
@@ -178,8 +178,7 @@ static bool take_connections(void *arg, struct keel_message *message)
 
 void keel_balance_recover(struct keel_process *p)
 {
-    if (p->generation->master->balance)
-        keel_channel_take_back(&p->channel, p->worker_end, take_connections, p);
+    keel_channel_take_back(&p->channel, p->worker_end, take_connections, p);
 }
 
 /* --- accepting --- */
@@ -212,48 +211,48 @@ static unsigned room(struct keel_acceptor *a)
     return 0;
 }
 
-static int source_add(struct keel_balance *b, unsigned endpoint, int fd)
+/* One that cannot be watched yet is tried again by its acceptor. */
+static void source_add(struct keel_balance *b, unsigned endpoint, int fd)
 {
     struct balance_source *source = keel_calloc(1, sizeof *source);
-    if (!source)
-        return KEEL_ENOMEM;
+    if (!source) {
+        keel_error("balance", "cannot accept", "reason=%s", keel_strerror(KEEL_ENOMEM));
+        return;
+    }
     source->balance = b;
     source->endpoint = endpoint;
     source->acceptor.on_accept = on_accept;
     source->acceptor.room = room;
     source->acceptor.on_full = on_full;
     keel_list_push_back(&b->sources, &source->node);
-    return keel_acceptor_start(&source->acceptor, b->master->loop, fd);
+    int err = keel_acceptor_start(&source->acceptor, b->master->loop, fd);
+    if (err)
+        keel_error("balance", "cannot accept, and will try again", "reason=%s", strerror(errno));
 }
 
-int keel_balance_update(struct keel_master *master)
+int keel_balance_init(struct keel_master *master)
+{
+    master->balance = keel_calloc(1, sizeof *master->balance);
+    if (!master->balance)
+        return KEEL_ENOMEM;
+    master->balance->master = master;
+    keel_list_init(&master->balance->sources);
+    keel_list_init(&master->balance->parked);
+    return 0;
+}
+
+void keel_balance_update(struct keel_master *master)
 {
     struct keel_generation *g = master->serving;
-    if (!master->balance) {
-        master->balance = keel_calloc(1, sizeof *master->balance);
-        if (!master->balance)
-            return KEEL_ENOMEM;
-        master->balance->master = master;
-        keel_list_init(&master->balance->sources);
-        keel_list_init(&master->balance->parked);
-    }
     struct keel_balance *b = master->balance;
     sources_free(b);
     keel_balance_flush(master);
-    if (!g ||
-        (g->core.schedule != KEEL_SCHEDULE_ROUND_ROBIN && g->core.schedule != KEEL_SCHEDULE_LEAST))
-        return 0;
+    if (!g)
+        return;
     b->generation = g;
-    int err = 0;
-    for (unsigned e = 0; e < g->endpoints.count && !err; e++) {
-        for (unsigned s = 0; s < g->kept[e]->count && !err; s++) {
-            if (g->endpoints.items[e].kind == KEEL_ENDPOINT_TCP)
-                err = source_add(b, e, g->kept[e]->fds[s]);
-        }
-    }
-    if (err)
-        keel_error("balance", "cannot accept", "reason=%s", keel_strerror(err));
-    return err;
+    for (unsigned e = 0; e < g->endpoints.count; e++)
+        for (unsigned s = 0; keel_generation_accepts(g, e) && s < g->kept[e]->count; s++)
+            source_add(b, e, g->kept[e]->fds[s]);
 }
 
 void keel_balance_free(struct keel_master *master)

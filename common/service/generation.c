@@ -88,6 +88,13 @@ static int acquire(struct keel_generation *g, struct keel_diag *diag)
     return 0;
 }
 
+bool keel_generation_accepts(const struct keel_generation *g, unsigned endpoint)
+{
+    return g->endpoints.items[endpoint].kind == KEEL_ENDPOINT_TCP &&
+           (g->core.schedule == KEEL_SCHEDULE_ROUND_ROBIN ||
+            g->core.schedule == KEEL_SCHEDULE_LEAST);
+}
+
 static bool is_wide(const struct keel_generation *g)
 {
     for (unsigned e = 0; e < g->endpoints.count; e++) {
@@ -378,8 +385,7 @@ void keel_generation_lost(struct keel_process *p, const char *why)
             if (p->failure_status == KEEL_EXIT_USAGE)
                 fprintf(stderr, "%s: %s\n", master->protocol->name, said);
             keel_master_stop(master, true, p->failure_status ? p->failure_status : EXIT_FAILURE);
-        }
-        else
+        } else
             undo(g, text);
         return;
     }

@@ -274,6 +274,8 @@ static int master_start(struct keel_master *master, char *text, struct keel_mani
     }
     if (!err && keel_totals_new(master) != 0)
         err = keel_diag_set(diag, KEEL_ESYS, "cannot make the shared segment: %s", strerror(errno));
+    if (!err && keel_balance_init(master) != 0)
+        err = keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     if (!err)
         err = catch_signals(master, diag);
     if (!err && manifest)

@@ -151,6 +151,8 @@ void keel_generation_reopen_logs(struct keel_generation *g);
 void keel_generation_ready(struct keel_process *p);
 void keel_generation_lost(struct keel_process *p, const char *why);
 const char *keel_generation_state_name(enum keel_generation_state state);
+/* The master accepts the connections to this endpoint, and passes them on. */
+bool keel_generation_accepts(const struct keel_generation *g, unsigned endpoint);
 
 /* --- process.c --- */
 /* Starts the process of an EMPTY one, with the descriptors it owns. On error it stays EMPTY. */
@@ -178,8 +180,10 @@ void keel_supervise_retired(struct keel_process *p);
 bool keel_process_healthy(const struct keel_process *p);
 
 /* --- balance.c --- */
+/* Makes master->balance. 0 or KEEL_ENOMEM. */
+int keel_balance_init(struct keel_master *master);
 /* Accepts for the serving generation if its schedule says so; called when that changes. */
-int keel_balance_update(struct keel_master *master);
+void keel_balance_update(struct keel_master *master);
 void keel_balance_free(struct keel_master *master);
 /* Takes connections back that a dead or hung worker has not read yet, for the others. */
 void keel_balance_recover(struct keel_process *p);

@@ -119,9 +119,7 @@ static void grant_own(struct keel_process *p)
     for (unsigned e = 0; e < g->endpoints.count && !p->helper; e++) {
         unsigned slots = g->first_slot[e + 1] - g->first_slot[e];
         bool shared = slots == 1 || g->core.schedule == KEEL_SCHEDULE_SINGLE;
-        bool passed = g->endpoints.items[e].kind == KEEL_ENDPOINT_TCP &&
-                      (g->core.schedule == KEEL_SCHEDULE_ROUND_ROBIN ||
-                       g->core.schedule == KEEL_SCHEDULE_LEAST);
+        bool passed = keel_generation_accepts(g, e);
         for (unsigned s = 0; s < slots; s++)
             p->has[g->first_slot[e] + s] =
                 !passed && s < g->kept[e]->count && (shared || s % g->count == p->index);
@@ -178,8 +176,8 @@ int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *di
     m.slot = p->slot;
     bool one_only = p->helper || g->core.schedule == KEEL_SCHEDULE_SINGLE;
     m.active = !one_only || active;
-    m.replaces = g->state == KEEL_GENERATION_STARTING &&
-                 (!g->first || keel_upgrade_waiting(master, NULL));
+    m.replaces =
+        g->state == KEEL_GENERATION_STARTING && (!g->first || keel_upgrade_waiting(master, NULL));
     m.channel = p->worker_end;
     m.segment = master->segment.fd;
     m.log = g->core.log.target == KEEL_LOG_FILE ? keel_log_fd() : -1;

@@ -39,13 +39,6 @@ static struct keel_process *deputy_of(struct keel_generation *g, unsigned index)
     return NULL;
 }
 
-static bool master_accepts(const struct keel_generation *g, unsigned endpoint)
-{
-    return g->endpoints.items[endpoint].kind == KEEL_ENDPOINT_TCP &&
-           (g->core.schedule == KEEL_SCHEDULE_ROUND_ROBIN ||
-            g->core.schedule == KEEL_SCHEDULE_LEAST);
-}
-
 static void hand_over(struct keel_process *p, unsigned endpoint, unsigned slot, bool give)
 {
     struct keel_generation *g = p->generation;
@@ -61,7 +54,7 @@ static void hand_over(struct keel_process *p, unsigned endpoint, unsigned slot, 
 static void assign_slot(struct keel_generation *g, unsigned endpoint, unsigned slot)
 {
     unsigned slots = g->first_slot[endpoint + 1] - g->first_slot[endpoint];
-    bool open = slot < g->kept[endpoint]->count && !master_accepts(g, endpoint);
+    bool open = slot < g->kept[endpoint]->count && !keel_generation_accepts(g, endpoint);
     if (!open || slots == 1 || g->core.schedule == KEEL_SCHEDULE_SINGLE) {
         /* nobody's; or everybody's, and the active one's to serve */
         for (unsigned i = 0; i < g->count; i++)

@@ -8,6 +8,7 @@ tests_unit_runtime_runtime_SOURCES = \
 	tests/unit/runtime/harness.h \
 	tests/unit/runtime/main.c \
 	tests/unit/runtime/suites.h \
+	tests/unit/runtime/test_accept.c \
 	tests/unit/runtime/test_child.c \
 	tests/unit/runtime/test_dgram.c \
 	tests/unit/runtime/test_file.c \

@@ -6,6 +6,7 @@
 
 #include <check.h>
 
+Suite *accept_suite(void);
 Suite *child_suite(void);
 Suite *dgram_suite(void);
 Suite *file_suite(void);
