@@ -14,6 +14,7 @@ common_libkeel_la_SOURCES += \
 	common/runtime/probe.c \
 	common/runtime/sock.c \
 	common/runtime/stream.c \
+	common/runtime/stream_file.c \
 	common/runtime/stream_input.c \
 	common/runtime/stream_output.c \
 	common/runtime/stream_private.h \

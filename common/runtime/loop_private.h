@@ -39,6 +39,7 @@ struct keel_loop {
     uint8_t *input;   /* for recv; KEEL_LOOP_SCRATCH bytes */
     uint8_t *output;  /* for ciphertext and file slices; KEEL_LOOP_OUTPUT bytes, or NULL */
     struct keel_stream_pool *pool;
+    struct keel_offload *files; /* reads files for streams; NULL: they are read on the loop */
     struct keel_wheel wheel;
 };
 

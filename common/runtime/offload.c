@@ -1,4 +1,5 @@
 #include "common/runtime/offload.h"
+#include "common/runtime/loop_private.h"
 
 #include "common/base/err.h"
 #include "common/base/mem.h"
@@ -166,6 +167,8 @@ void keel_offload_free(struct keel_offload *pool)
     if (!pool)
         return;
     KEEL_ASSERT(!pool->delivering, "a pool was freed by an on_done of its own");
+    if (pool->loop->files == pool)
+        pool->loop->files = NULL;
     pthread_mutex_lock(&pool->lock);
     pool->stopping = true;
     pthread_cond_broadcast(&pool->work);
@@ -232,6 +235,11 @@ bool keel_offload_cancel(struct keel_offload *pool, struct keel_job *job)
 unsigned keel_offload_busy(const struct keel_offload *pool)
 {
     return pool->busy;
+}
+
+void keel_offload_serve_streams(struct keel_offload *pool)
+{
+    pool->loop->files = pool;
 }
 
 /* --- reading files --------------------------------------------------------------------------- */

@@ -39,6 +39,10 @@ bool keel_offload_cancel(struct keel_offload *pool, struct keel_job *job);
 /* Jobs under way: waiting, running, or with on_done to come. */
 unsigned keel_offload_busy(const struct keel_offload *pool);
 
+/* From now on, until it is freed, the pool reads the files that streams of its loop send, where the
+ * page cache does not have them. A queue that is too short makes the loop read. */
+void keel_offload_serve_streams(struct keel_offload *pool);
+
 /* A read from a file at an offset. Embedded; zeroed before the first use. */
 struct keel_file_read {
     struct keel_job job;

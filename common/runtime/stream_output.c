@@ -21,21 +21,6 @@ void keel_stream_drop_output(struct keel_stream *s)
         keel_queue_free(s->io.loop->pool, q);
 }
 
-ssize_t keel_stream_read_file(struct keel_stream *s, const struct keel_piece *piece, uint8_t *out,
-                              size_t size)
-{
-    if (size > piece->size)
-        size = (size_t)piece->size;
-    ssize_t n;
-    do
-        n = pread(piece->file, out, size, (off_t)piece->offset);
-    while (n < 0 && errno == EINTR);
-    if (n > 0)
-        return n;
-    s->error = (int16_t)(n == 0 ? ENODATA : errno);
-    return KEEL_ESYS;
-}
-
 /* Sends memory; more: something follows at once. Bytes or KEEL_ESYS with s->error. */
 static ssize_t send_iovec(struct keel_stream *s, struct iovec *iov, unsigned count, bool more)
 {
@@ -65,11 +50,19 @@ static ssize_t send_iovec(struct keel_stream *s, struct iovec *iov, unsigned cou
 }
 
 /* Sends from a file range. Bytes, KEEL_EAGAIN, or KEEL_ESYS with s->error. */
-static ssize_t send_file(struct keel_stream *s, const struct keel_piece *piece)
+static ssize_t send_file(struct keel_stream *s, struct keel_piece *piece)
 {
     off_t offset = (off_t)piece->offset;
     size_t size = piece->size < FILE_SLICE ? (size_t)piece->size : FILE_SLICE;
-    ssize_t n = sendfile(keel_stream_fd(s), piece->file, &offset, size);
+    const uint8_t *bytes;
+    ssize_t n = keel_stream_take_file(s, piece, size, &bytes);
+    if (n < 0)
+        return n;
+    if (n > 0) {
+        struct iovec read = {(void *)(uintptr_t)bytes, (size_t)n};
+        return send_iovec(s, &read, 1, false);
+    }
+    n = sendfile(keel_stream_fd(s), piece->file, &offset, size);
     if (n > 0)
         return n;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -162,6 +155,8 @@ void keel_stream_flush(struct keel_stream *s)
     }
     if (err == KEEL_EAGAIN) {
         s->flags |= KEEL_ST_BLOCKED;
+        if (keel_stream_waits_for_file(s) && (!s->tls || keel_stream_tls_pending(s) == 0))
+            s->flags &= ~(uint32_t)KEEL_ST_BLOCKED; /* for a disk, not for the peer */
         if (s->output)
             keel_queue_settle(s->io.loop->pool, s->output);
     } else {

@@ -23,6 +23,7 @@ struct keel_piece {
     uint64_t size;
     uint64_t offset; /* file */
     int file;
+    uint8_t waits; /* file: what is known of its file system (stream_file.c) */
     struct keel_chunk *chunk;
     void (*release)(void *arg);
     void *arg;
@@ -33,8 +34,9 @@ struct keel_stream_queue {
     struct keel_stream_queue *next; /* in the pool */
     struct keel_piece *pieces;      /* inline_pieces, or heap when it had to grow */
     uint32_t first, end, capacity;
-    struct keel_chunk *tail; /* where copies are appended; NULL: none */
-    uint64_t size;           /* bytes of all pieces */
+    struct keel_chunk *tail;  /* where copies are appended; NULL: none */
+    uint64_t size;            /* bytes of all pieces */
+    struct keel_slice *slice; /* of the file at the front, read by a thread; NULL: none */
     struct keel_piece inline_pieces[KEEL_QUEUE_INLINE];
 };
 
@@ -80,10 +82,19 @@ int keel_stream_tls_flush(struct keel_stream *s);
 int keel_stream_tls_shutdown(struct keel_stream *s);
 /* Ciphertext that waits. */
 size_t keel_stream_tls_pending(const struct keel_stream *s);
-/* Reads a slice of the file range into out. Bytes, or KEEL_ESYS with s->error (ENODATA: the file
- * is shorter than promised). */
-ssize_t keel_stream_read_file(struct keel_stream *s, const struct keel_piece *piece, uint8_t *out,
+/* stream_file.c: reads from the file range at the front into out. Bytes; KEEL_EAGAIN: a thread
+ * reads, and the stream is flushed again behind it; KEEL_ESYS with s->error (ENODATA: the file is
+ * shorter than promised). */
+ssize_t keel_stream_read_file(struct keel_stream *s, struct keel_piece *piece, uint8_t *out,
                               size_t size);
+/* Before sendfile of `size` bytes: 0, it will not wait for a disk; or so many bytes, which were
+ * read by a thread and are to be sent instead; or the errors above. */
+ssize_t keel_stream_take_file(struct keel_stream *s, struct keel_piece *piece, size_t size,
+                              const uint8_t **bytes);
+/* A thread reads for it: there is nothing to send until that ends. */
+bool keel_stream_waits_for_file(const struct keel_stream *s);
+/* The file at the front is another one from now on. */
+void keel_slice_drop(struct keel_stream_queue *q);
 
 /* stream.c: ends it for this reason as soon as none of its callbacks runs. */
 void keel_stream_fail(struct keel_stream *s, enum keel_stream_end why, int error);

@@ -92,6 +92,7 @@ struct keel_stream_queue *keel_queue_new(struct keel_stream_pool *pool)
     q->next = NULL;
     q->first = q->end = 0;
     q->tail = NULL;
+    q->slice = NULL;
     q->size = 0;
     return q;
 }
@@ -253,6 +254,8 @@ void keel_queue_consume(struct keel_stream_pool *pool, struct keel_stream_queue 
         /* The release function may append, and so move the pieces: it comes last. */
         void (*release)(void *arg) = piece->release;
         void *arg = piece->arg;
+        if (!piece->bytes && q->slice)
+            keel_slice_drop(q);
         q->first++;
         if (q->first == q->end)
             q->first = q->end = 0;

@@ -393,7 +393,7 @@ static ssize_t next_plaintext(struct keel_stream *s, size_t most, const uint8_t 
     return (ssize_t)n;
 }
 
-/* Encrypts up to a send's worth. 0, KEEL_ETLS or KEEL_ESYS. */
+/* Encrypts up to a send's worth. 0, KEEL_ETLS, KEEL_ESYS, or KEEL_EAGAIN: a file is being read. */
 static int encrypt(struct keel_stream *s, size_t *done)
 {
     struct keel_tls *tls = s->tls;
@@ -435,8 +435,10 @@ int keel_stream_tls_flush(struct keel_stream *s)
         begin(tls);
         err = encrypt(s, &done);
         int sent = end(s);
+        if (err && err != KEEL_EAGAIN)
+            return err;
         if (err || sent)
-            return err ? err : sent;
+            return sent ? sent : err;
         if (s->flags & KEEL_ST_CLOSING)
             return KEEL_EAGAIN;
         total += done;

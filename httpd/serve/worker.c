@@ -41,6 +41,8 @@ const struct keel_metric http_metrics[] = {
 
 /* Clients that a table has room for: 1 MiB of which only what is used is touched. */
 #define CLIENTS 65536
+#define FILE_THREADS 16 /* made when they are needed */
+#define FILE_QUEUE 65536
 
 static void refresh_clock(struct http_clock *clock)
 {
@@ -63,7 +65,7 @@ static int fill(struct http_worker *w, struct keel_diag *diag)
                                           .streams = w->settings->max_streams,
                                           .discard = w->settings->discard};
     w->x = http_exchange_new(&w->host);
-    if (http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload || !w->x ||
+    if (http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload || !w->files || !w->x ||
         (log.format && http_access_log_init(&w->log, &log) != 0) ||
         (w->settings->client_connections && keel_clients_init(&w->connections, CLIENTS) != 0))
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
@@ -80,6 +82,9 @@ int http_worker_new(struct keel_instance *instance, struct http_worker **out,
     w->instance = instance;
     w->settings = instance->settings;
     w->offload = keel_offload_new(instance->loop, 0, 0);
+    w->files = keel_offload_new(instance->loop, FILE_THREADS, FILE_QUEUE);
+    if (w->files)
+        keel_offload_serve_streams(w->files);
     w->host.loop = instance->loop;
     w->host.offload = w->offload;
     w->host.instance = instance;
@@ -97,6 +102,7 @@ int http_worker_new(struct keel_instance *instance, struct http_worker **out,
 
 void http_worker_free(struct http_worker *w)
 {
+    keel_offload_free(w->files);
     keel_offload_free(w->offload);
     http_chains_stop(&w->settings->handlers, &w->host);
     http_access_log_fini(&w->log);

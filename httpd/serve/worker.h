@@ -18,6 +18,7 @@ struct http_worker {
     struct http_exchange *x; /* of the request that is being answered; used again and again */
     struct http_cache cache;
     struct keel_offload *offload;
+    struct keel_offload *files; /* of its own: a dead file server takes no more than its threads */
     struct http_access_log log;
     struct keel_clients connections; /* items NULL: nothing is limited */
     struct http_h2_shared h2;

@@ -1,0 +1,113 @@
+"""A disk that takes its time delays who asks for its files, and nobody else."""
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from keel import Daemon, directory, need_program, run
+from slow_fs import SlowFs
+from test_httpd import certificate
+
+BIG = bytes(range(256)) * 2048  # half a MiB
+FILES = {'big': BIG, 'small': b'small', 'other': b'other'}
+CONF = '''
+listen = { "127.0.0.1:0", "127.0.0.1:0 tls" }
+site "localhost" {
+  default     = true
+  certificate = "cert.pem"
+  key         = "key.pem"
+  root        = "www"
+  location "/slow/" { autoindex = true }
+}
+'''
+
+
+class Setting:
+    """A daemon whose www/slow is a slow file system."""
+
+    def __init__(self):
+        folder = directory()
+        certificate(folder)
+        self.daemon = Daemon('httpd', conf=CONF, listen=None, folder=folder,
+                             files={'www/fast': 'fast\n', 'www/slow/none': ''})
+        self.disk = SlowFs(folder + '/www/slow', FILES)
+
+    def __enter__(self):
+        self.daemon.__enter__()
+        return self.daemon, self.disk
+
+    def __exit__(self, *what):
+        self.disk.hurry()
+        try:
+            return self.daemon.__exit__(*what)
+        finally:
+            self.disk.close()
+
+
+class Question:
+    """curl, started; what it says goes to a file, so that nothing waits for us."""
+
+    def __init__(self, daemon, path, *args, tls=False):
+        url = 'http%s://127.0.0.1:%d%s' % ('s' if tls else '', daemon.address('tcp', tls)[1], path)
+        self.file = tempfile.TemporaryFile()
+        self.curl = subprocess.Popen([need_program('curl'), '-sSk', '-m', '60'] + list(args) + [url],
+                                     stdout=self.file)
+
+    def is_open(self):
+        return self.curl.poll() is None
+
+    def answer(self):
+        self.curl.wait(60)
+        self.file.seek(0)
+        with self.file:
+            return self.file.read()
+
+
+def others_go_on(daemon, slow):
+    """Questions that are answered while the slow one waits: how many, and how long the worst took."""
+    count, worst = 0, 0
+    while slow.is_open():
+        out = Question(daemon, '/fast', '-w', '%{time_total}').answer()
+        assert out.startswith(b'fast\n'), out
+        if slow.is_open():
+            count += 1
+            worst = max(worst, float(out.split()[1]))
+    return count, worst
+
+
+def bodies():
+    for what, args, tls in (('HTTP/1.1', ['--http1.1'], False), ('TLS', ['--http1.1'], True)):
+        with Setting() as (daemon, disk):
+            disk.read = 0.5
+            slow = Question(daemon, '/slow/big', *args, tls=tls)
+            count, worst = others_go_on(daemon, slow)
+            out = slow.answer()
+            assert out == BIG, (what, len(out))
+            assert disk.reads > 0
+            assert count >= 5, (what, count)
+            print('# %s: %d others while it was read, %.1f ms at most' % (what, count, worst * 1e3))
+
+
+def many():
+    """More questions than threads, clients that go away, and a stop in the middle."""
+    with Setting() as (daemon, disk):
+        disk.read = disk.open = 0.2
+        crowd = [Question(daemon, '/slow/' + ('big', 'small', 'other')[i % 3]) for i in range(40)]
+        for i, slow in enumerate(crowd):
+            if i % 4 == 0:
+                slow.curl.kill()
+        for i, slow in enumerate(crowd):
+            out = slow.answer()
+            assert i % 4 == 0 or out == (BIG, b'small', b'other')[i % 3], (i, len(out))
+        disk.read = 0.5
+        daemon.ctl('cache-flush')
+        last = Question(daemon, '/slow/big')
+        time.sleep(0.2)
+    assert BIG.startswith(last.answer())
+
+
+if __name__ == '__main__':
+    run(('bodies of large files', bodies),
+        ('many at once', many))
