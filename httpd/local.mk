@@ -10,10 +10,13 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/wire/etag.c httpd/wire/etag.h \
 	httpd/wire/range.c httpd/wire/range.h \
 	httpd/wire/path.c httpd/wire/path.h \
+	httpd/wire/credentials.c httpd/wire/credentials.h \
 	httpd/wire/accept.c httpd/wire/accept.h \
 	httpd/wire/mime.c httpd/wire/mime.h \
 	httpd/request/condition.c httpd/request/condition.h \
 	httpd/request/access.c httpd/request/access.h \
+	httpd/request/users.c httpd/request/users.h \
+	httpd/request/verified.c httpd/request/verified.h \
 	httpd/request/rewrite.c httpd/request/rewrite.h \
 	httpd/request/route.c httpd/request/route.h \
 	httpd/request/request.c httpd/request/request.h \
@@ -37,6 +40,8 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/redirect.c httpd/handlers/redirect.h \
 	httpd/handlers/file.c httpd/handlers/file.h \
 	httpd/handlers/limits.c httpd/handlers/limits.h \
+	httpd/handlers/auth.c httpd/handlers/auth.h \
+	httpd/serve/settings_access.c httpd/serve/settings_access.h \
 	httpd/serve/location.c httpd/serve/location.h \
 	httpd/serve/settings.c httpd/serve/settings.h \
 	httpd/serve/settings_tls.c httpd/serve/settings_tls.h \
@@ -48,7 +53,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/serve/serve.c httpd/serve/serve.h \
 	httpd/options.c httpd/options.h
 httpd_libhttpd_la_LIBADD = common/libkeel.la $(NGHTTP2_LIBS) $(ZLIB_LIBS) $(BROTLI_LIBS) \
-	$(ZSTD_LIBS) $(PCRE2_LIBS)
+	$(ZSTD_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS)
 
 sbin_PROGRAMS += httpd/httpd
 httpd_httpd_SOURCES = httpd/main.c

@@ -53,6 +53,24 @@ static const struct keel_option location_rows[] = {
      .type = KEEL_OPT_PREFIX,
      .flags = KEEL_OPT_LIST,
      .help = "When given, all other addresses get 403."},
+    {.name = "auth",
+     .type = KEEL_OPT_STRING,
+     .help = "The realm: a password is asked for (RFC 7617). \"off\": not here, whatever the site "
+             "says. It should only be used over TLS."},
+    {.name = "auth-file",
+     .type = KEEL_OPT_PATH,
+     .help = "The users and their passwords, as htpasswd(1) writes them; see Passwords above. It "
+             "stands beside auth."},
+    {.name = "allow-users",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Users of the file that may come in; others of it get 403. Without it all may."},
+    {.name = "satisfy",
+     .type = KEEL_OPT_CHOICE,
+     .choices = "any|all",
+     .def = "all",
+     .help = "Whether a client needs an address that may ask and a password (all), or one of them "
+             "(any)."},
     {.name = "request-rate",
      .type = KEEL_OPT_STRING,
      .help =
@@ -162,6 +180,28 @@ static const struct keel_option site_rows[] = {
          "matched; the request's query is kept. Behind the target may stand last (no rule after "
          "this one is tried) or 301, 302, 303, 307 or 308 (the client is redirected). See "
          "Rewrites above."},
+    {.name = "deny",
+     .type = KEEL_OPT_PREFIX,
+     .flags = KEEL_OPT_LIST,
+     .help = "As in a location, for those that have neither deny nor allow."},
+    {.name = "allow", .type = KEEL_OPT_PREFIX, .flags = KEEL_OPT_LIST, .help = "Likewise."},
+    {.name = "auth",
+     .type = KEEL_OPT_STRING,
+     .help = "As in a location, for those that do not have it."},
+    {.name = "auth-file",
+     .type = KEEL_OPT_PATH,
+     .help = "The users and their passwords, as htpasswd(1) writes them; see Passwords above. It "
+             "stands beside auth."},
+    {.name = "allow-users",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "Users of the file that may come in; others of it get 403. Without it all may."},
+    {.name = "satisfy",
+     .type = KEEL_OPT_CHOICE,
+     .choices = "any|all",
+     .def = "all",
+     .help = "Whether a client needs an address that may ask and a password (all), or one of them "
+             "(any)."},
     {.name = "error-pages",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,

@@ -31,7 +31,7 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *set
     const struct http_access *access = settings;
     struct keel_metrics *metrics = &x->host->instance->metrics;
     uint64_t wait_ns;
-    if (!http_access_allows(access, x->peer)) {
+    if (!access->any && !http_access_allows(access, x->peer)) {
         keel_metric_add(metrics, HTTP_M_DENIED, 1);
         http_response_plain(response, &x->request, 403, KEEL_STR(""));
         return HTTP_DONE;

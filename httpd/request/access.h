@@ -10,6 +10,7 @@
 struct http_access {
     struct keel_prefix *deny, *allow;
     unsigned deny_count, allow_count; /* allow_count 0: everybody that is not denied */
+    bool any;                         /* who is not allowed may come in with a password */
     struct keel_rate rate;            /* of requests; interval 0: no limit */
 };
 /* IPv4-mapped IPv6 addresses count as IPv4. */

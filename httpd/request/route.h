@@ -25,6 +25,8 @@ struct http_error_page {
     struct keel_str type, body;
 };
 
+struct http_auth;
+struct http_step;
 #define HTTP_NO_LOCATION UINT32_MAX
 /* Rules for a path alone, or for it and the paths below it; the longest that fits decides. */
 struct http_location {
@@ -39,6 +41,7 @@ struct http_location {
     struct keel_str always;        /* and those of them that go into every other answer too */
     struct http_rewrites rewrites; /* tried when a path came here */
     struct http_access *access;    /* NULL: everybody, as often as they like */
+    struct http_auth *auth;        /* handlers/auth.h; NULL: nobody is asked for a password */
     struct http_try *tries;        /* which files may stand for a path, in order; none: its own */
     unsigned try_count;
     uint64_t max_body;             /* of a request, for handlers that read it; 0: the site's */

@@ -1,6 +1,7 @@
 #include "httpd/serve/chain.h"
 
 #include "common/base/err.h"
+#include "httpd/handlers/auth.h"
 #include "httpd/handlers/file.h"
 #include "httpd/handlers/limits.h"
 #include "httpd/handlers/redirect.h"
@@ -39,6 +40,8 @@ static int build(struct keel_arena *arena, struct http_location *location,
     struct chain chain = {.count = 0};
     if (location->access)
         add(&chain, handlers, &http_limits_handler, location->access);
+    if (location->auth)
+        add(&chain, handlers, &http_auth_handler, location->auth);
     if (location->redirect)
         add(&chain, handlers, &http_redirect_handler, NULL);
     else

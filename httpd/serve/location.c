@@ -1,8 +1,8 @@
 #include "httpd/serve/location.h"
 
 #include "common/base/buf.h"
-#include "common/base/clock.h"
 #include "httpd/wire/chars.h"
+#include "httpd/serve/settings_access.h"
 #include "httpd/wire/path.h"
 
 static int no_memory(struct keel_diag *diag)
@@ -43,22 +43,23 @@ static int read_redirect(struct keel_arena *arena, struct http_location *locatio
     return location->redirect_to.p ? 0 : no_memory(diag);
 }
 
-int http_rewrites_read(struct keel_arena *arena, struct http_rewriter **rewriter,
-                       struct http_rewrites *rules, const struct keel_conf *conf,
-                       struct keel_diag *diag)
+int http_rewrites_read(struct http_settings *s, struct http_rewrites *rules,
+                       const struct keel_conf *conf, struct keel_diag *diag)
 {
+    struct http_rewriter **rewriter = &s->sites.rewriter;
     unsigned count = keel_conf_count(conf, "rewrite");
     struct keel_diag why = {""};
     if (count == 0)
         return 0;
     if (!*rewriter)
         *rewriter = http_rewriter_new();
-    rules->items = keel_arena_alloc(arena, count * sizeof *rules->items);
+    rules->items = keel_arena_alloc(&s->arena, count * sizeof *rules->items);
     if (!rules->items || !*rewriter)
         return no_memory(diag);
     for (; rules->count < count; rules->count++) {
         struct keel_str text = keel_str(keel_conf_at(conf, "rewrite", rules->count)->text);
-        int err = http_rewrite_compile(*rewriter, arena, text, &rules->items[rules->count], &why);
+        int err =
+            http_rewrite_compile(*rewriter, &s->arena, text, &rules->items[rules->count], &why);
         if (err == KEEL_ENOMEM)
             return no_memory(diag);
         if (err)
@@ -160,53 +161,6 @@ static int read_tries(struct keel_arena *arena, struct http_location *location,
     return 0;
 }
 
-/* "10/s", "30/m": the time between two requests. */
-static int read_rate(struct http_access *access, const struct keel_conf *conf,
-                     struct keel_diag *diag)
-{
-    struct keel_str rest = keel_str(keel_conf_str(conf, "request-rate")), number;
-    uint64_t n = 0;
-    if (!rest.p)
-        return 0;
-    if (!keel_str_split(&rest, '/', &number) || keel_parse_u64(number, 1000000, &n) != 0 ||
-        n == 0 || rest.n != 1 || (*rest.p != 's' && *rest.p != 'm'))
-        return keel_conf_error(conf, "request-rate", diag, "\"NUMBER/s\" or \"NUMBER/m\" expected");
-    access->rate.interval_ns = (*rest.p == 's' ? 1 : 60) * KEEL_NS_PER_S / n;
-    access->rate.burst_ns =
-        access->rate.interval_ns * (uint64_t)keel_conf_int(conf, "request-burst");
-    return 0;
-}
-
-static struct keel_prefix *read_prefixes(struct keel_arena *arena, const struct keel_conf *conf,
-                                         const char *name, unsigned *count)
-{
-    *count = keel_conf_count(conf, name);
-    struct keel_prefix *list = keel_arena_alloc(arena, (*count + 1) * sizeof *list);
-    for (unsigned i = 0; i < *count && list; i++)
-        list[i] = keel_conf_at(conf, name, i)->prefix;
-    return list;
-}
-
-static int read_access(struct keel_arena *arena, struct http_location *location, unsigned *limited,
-                       const struct keel_conf *conf, struct keel_diag *diag)
-{
-    if (!keel_conf_count(conf, "allow") && !keel_conf_count(conf, "deny") &&
-        !keel_conf_str(conf, "request-rate"))
-        return 0;
-    struct http_access *access = keel_arena_calloc(arena, sizeof *access);
-    if (!access)
-        return no_memory(diag);
-    access->allow = read_prefixes(arena, conf, "allow", &access->allow_count);
-    access->deny = read_prefixes(arena, conf, "deny", &access->deny_count);
-    if (!access->allow || !access->deny)
-        return no_memory(diag);
-    location->access = access;
-    int err = read_rate(access, conf, diag);
-    if (access->rate.interval_ns > 0)
-        access->rate.rule = ++*limited;
-    return err;
-}
-
 uint64_t http_max_body_read(const struct keel_conf *conf)
 {
     if (keel_conf_count(conf, "max-body") == 0)
@@ -239,42 +193,54 @@ static int read_title(struct keel_arena *arena, struct http_location *location,
     return 0;
 }
 
-static int read_location(struct keel_arena *arena, struct http_location *location,
-                         struct http_rewriter **rewriter, unsigned *limited,
-                         const struct keel_conf *conf, struct keel_diag *diag)
+/* conf NULL: what the site says of paths that have no location. */
+static int read_location(struct http_settings *s, struct http_location *location,
+                         const struct http_location *base, const struct keel_conf *conf,
+                         struct keel_access *access, struct keel_diag *diag)
 {
-    int err = read_title(arena, location, conf, diag);
-    if (err)
-        return err;
+    struct keel_arena *arena = &s->arena;
+    int err = 0;
+    location->prefix = KEEL_STR("/");
+    if (conf)
+        err = read_title(arena, location, conf, diag);
     location->autoindex = keel_conf_bool(conf, "autoindex");
     location->max_body = http_max_body_read(conf);
-    err = http_rewrites_read(arena, rewriter, &location->rewrites, conf, diag);
+    if (!err)
+        err = http_rewrites_read(s, &location->rewrites, conf, diag);
     if (!err)
         err = read_redirect(arena, location, conf, diag);
     if (!err)
         err = read_headers(arena, location, conf, diag);
     if (!err)
         err = read_tries(arena, location, conf, diag);
-    return err ? err : read_access(arena, location, limited, conf, diag);
+    if (!err)
+        err = http_access_read(s, location, base, conf, access, diag);
+    return err ? err : http_rate_read(s, location, conf, diag);
 }
 
-int http_locations_read(struct keel_arena *arena, struct http_site *site,
-                        struct http_rewriter **rewriter, unsigned *limited,
-                        const struct keel_conf *conf, struct keel_diag *diag)
+int http_locations_read(struct http_settings *s, struct http_site *site,
+                        const struct keel_conf *conf, struct keel_access *access,
+                        struct keel_diag *diag)
 {
+    static const struct http_location nothing;
     unsigned count = keel_conf_count(conf, "location");
     const struct http_location *twice;
-    site->locations = keel_arena_calloc(arena, (count + 1) * sizeof *site->locations);
+    struct http_location base = {.prefix = KEEL_STR("/")};
+    bool has_root = false;
+    site->locations = keel_arena_calloc(&s->arena, (count + 1) * sizeof *site->locations);
     if (!site->locations)
         return no_memory(diag);
+    int err = http_access_read(s, &base, &nothing, conf, access, diag);
     keel_conf_for (section, conf, "location") {
         struct http_location *location = &site->locations[site->location_count++];
-        int err = read_location(arena, location, rewriter, limited, section, diag);
-        if (err)
-            return err;
+        if (!err)
+            err = read_location(s, location, &base, section, access, diag);
+        has_root = has_root || (!location->exact && location->prefix.n == 1);
     }
-    if (http_locations_compile(site, &twice) == 0)
-        return 0;
+    if (!err && !has_root)
+        err = read_location(s, &site->locations[site->location_count++], &base, NULL, access, diag);
+    if (err || http_locations_compile(site, &twice) == 0)
+        return err;
     keel_conf_for (section, conf, "location")
         if (keel_conf_line(section) == twice->line)
             return keel_conf_error(section, NULL, diag, "line %d has this path", twice[-1].line);

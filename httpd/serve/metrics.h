@@ -25,9 +25,12 @@ enum http_metric_id {
     HTTP_M_DENIED,
     HTTP_M_LIMITED_REQUESTS,
     HTTP_M_LIMITED_CONNECTIONS,
+    HTTP_M_AUTH_LIMITED,
     HTTP_M_SECONDS,
     HTTP_M_H2_CONNECTIONS,
     HTTP_M_H2_CUT,
+    HTTP_M_AUTH_CHECKS,
+    HTTP_M_AUTH_FAILED,
 };
 extern const struct keel_metric http_metrics[];
 

@@ -10,6 +10,7 @@
 #include "httpd/wire/chars.h"
 #include "httpd/wire/mime.h"
 #include "httpd/serve/location.h"
+#include "httpd/serve/settings_access.h"
 #include "httpd/serve/settings_tls.h"
 
 static int no_memory(struct keel_diag *diag)
@@ -205,9 +206,9 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
     if (!err)
         err = read_error_pages(s, site, conf, diag);
     if (!err)
-        err = http_rewrites_read(&s->arena, &s->sites.rewriter, &site->rewrites, conf, diag);
+        err = http_rewrites_read(s, &site->rewrites, conf, diag);
     if (!err)
-        err = http_locations_read(&s->arena, site, &s->sites.rewriter, &s->limited, conf, diag);
+        err = http_locations_read(s, site, conf, access, diag);
     return err ? err : open_root(site, conf, access, diag);
 }
 
@@ -337,6 +338,7 @@ void http_settings_free(void *settings)
             close(s->sites.items[i].root_fd);
     keel_tls_context_free(s->tls);
     http_sites_fini(&s->sites);
+    http_users_files_free(s);
     keel_arena_fini(&s->arena);
     keel_free(s);
 }

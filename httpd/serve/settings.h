@@ -21,9 +21,10 @@ struct http_settings {
     bool http2;           /* spoken to those who ask for it */
     uint32_t max_streams; /* of an HTTP/2 connection at once */
     struct http_cache_limits cache;
-    unsigned limited;            /* locations with a request rate */
-    unsigned client_connections; /* most of one client in a worker; 0: no limit */
-    struct http_log_format *log; /* NULL: no access log; its file is log file 0 */
+    unsigned limited;              /* locations with a request rate */
+    struct keel_table users_files; /* of struct http_users_file, by path */
+    unsigned client_connections;   /* most of one client in a worker; 0: no limit */
+    struct http_log_format *log;   /* NULL: no access log; its file is log file 0 */
     size_t log_buffer;
     struct keel_tls_context *tls; /* NULL: no site has a certificate */
 };

@@ -30,12 +30,17 @@ const struct keel_metric http_metrics[] = {
      "Requests and connections above the limit of one client."},
     {"httpd_limited_total", KEEL_COUNTER, "what=\"connections\"",
      "Requests and connections above the limit of one client."},
+    {"httpd_limited_total", KEEL_COUNTER, "what=\"passwords\"",
+     "Requests and connections above the limit of one client."},
     {"httpd_request_seconds", KEEL_HISTOGRAM, NULL,
      "Time from reading a request to handing over its response."},
     {"httpd_http2_connections_total", KEEL_COUNTER, NULL, "Connections that speak HTTP/2."},
     {"httpd_http2_cut_total", KEEL_COUNTER, NULL,
      "Of these, closed because the client reset streams, or sent other frames than requests, "
      "without end."},
+    {"httpd_auth_checks_total", KEEL_COUNTER, NULL,
+     "Passwords that were compared with a hash; those that were right before are not."},
+    {"httpd_auth_failed_total", KEEL_COUNTER, NULL, "Of these, wrong ones."},
     {0},
 };
 

@@ -45,6 +45,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_hang.py \
 	tests/system/test_helper.py \
 	tests/system/test_httpd.py \
+	tests/system/test_httpd_auth.py \
 	tests/system/test_httpd_changing.py \
 	tests/system/test_httpd_corpus.py \
 	tests/system/test_httpd_h2.py \

@@ -13,6 +13,7 @@ Suite *access_suite(void);
 Suite *file_suite(void);
 Suite *http_watch_suite(void);
 Suite *log_suite(void);
+Suite *credentials_suite(void);
 Suite *rewrite_suite(void);
 Suite *settings_suite(void);
 Suite *serve_suite(void);
@@ -35,6 +36,7 @@ int main(void)
         file_suite,
         http_watch_suite,
         log_suite,
+        credentials_suite,
         rewrite_suite,
         settings_suite,
         serve_suite,

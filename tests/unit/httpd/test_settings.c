@@ -71,6 +71,24 @@ static const struct {
     {LOCATION("rewrite = '/(.*) https://example.org$1 301'"), "\"https://HOST/\" before any $"},
     {LOCATION("rewrite = '/(.*) https:///$1 301'"), "\"https://HOST/\" before any $"},
     {LOCATION("rewrite = '/(.*) https://example.org/$1'"), "must begin with \"/\""},
+    /* users */
+    {LOCATION("auth = \"a\""),
+     "httpd.conf:4: site \"a\": location \"/x\": auth: auth-file is missing"},
+    {LOCATION("auth-file = \"/nonexistent\""), "auth-file: it stands beside auth"},
+    {LOCATION("auth = \"off\" auth-file = \"/nonexistent\""), "auth-file: it stands beside auth"},
+    {LOCATION("allow-users = \"a\""), "allow-users: it stands beside auth"},
+    {SITE("allow-users = \"a\""), "allow-users: it stands beside auth"},
+    {LOCATION("auth = \"a\" auth-file = \"/nonexistent\""),
+     "httpd.conf:4: site \"a\": location \"/x\": auth-file: cannot open \"/nonexistent\": No such "
+     "file"},
+    {LOCATION("auth = \"a\" auth-file = \"/etc/passwd\""),
+     "auth-file: /etc/passwd:1: no hash of a kind that is known"},
+    {LOCATION("auth = \"\" auth-file = \"/dev/null\""), "auth: a name without"},
+    {LOCATION("auth = 'a\"b' auth-file = \"/dev/null\""), "auth: a name without"},
+    {LOCATION("satisfy = any"), "satisfy: any needs auth, and allow or deny"},
+    {LOCATION("satisfy = any allow = \"::/0\""), "satisfy: any needs auth, and allow or deny"},
+    {LOCATION("satisfy = some"), "satisfy"},
+    {SITE("deny = \"192.0.2.1/24\""), "deny"},
 };
 
 START_TEST(test_refused)
@@ -86,9 +104,11 @@ END_TEST
 
 static const char everything[] =
     LISTEN "site \"a\" { names = { \"b\", \"*.c\" }\n"
-           "location \"= /x\" { autoindex = true }\n"
+           "auth = \"a\" auth-file = \"/dev/null\" allow = { \"192.0.2.1\" }\n"
+           "location \"= /x\" { autoindex = true auth = \"off\" }\n"
            "rewrite = { '/(a|b)+ /$1?x=y last', '/c https://c/ 301' }\n"
-           "location \"/x\" { redirect = \"301 /z\" rewrite = '/x/z /y' } }\n"
+           "location \"/x\" { redirect = \"301 /z\" deny = { \"::1\" } satisfy = any rewrite = "
+           "'/x/z /y' } }\n"
            "site \"d\" { default = true }\n";
 
 START_TEST(test_accepted)
@@ -101,6 +121,14 @@ START_TEST(test_accepted)
     const struct http_site *site = &settings->sites.items[0];
     ck_assert(http_route_location(site, KEEL_STR("/x"))->autoindex);
     ck_assert_uint_eq(http_route_location(site, KEEL_STR("/x/y"))->redirect, 301);
+    /* what a site says goes for all of it, and each group of options by itself */
+    const struct http_location *rest = http_route_location(site, KEEL_STR("/"));
+    const struct http_location *open = http_route_location(site, KEEL_STR("/x"));
+    const struct http_location *own = http_route_location(site, KEEL_STR("/x/y"));
+    ck_assert(rest->auth && rest->access->allow_count == 1 && !rest->access->any);
+    ck_assert(!open->auth && open->access->allow_count == 1);
+    ck_assert(own->auth == rest->auth && own->access->deny_count == 1 && own->access->any);
+    ck_assert_uint_eq(own->access->allow_count, 0);
     http_settings_free(settings);
 }
 END_TEST
