@@ -106,17 +106,17 @@ static bool is_wide(const struct keel_generation *g)
 
 /* What a process has, by new numbers: those behind the old ones of an endpoint are free. Returns
  * new. */
-static bool *renumber(const struct keel_process *p, const unsigned *old, const unsigned *now,
+static uint32_t *renumber(const struct keel_process *p, const unsigned *old, const unsigned *now,
                       unsigned n)
 {
-    bool *has = keel_calloc(now[n] + 1, sizeof(bool));
+    uint32_t *has = keel_calloc(now[n] + 1, sizeof *has);
     for (unsigned e = 0; has && e < n; e++)
-        memcpy(has + now[e], p->has + old[e], old[e + 1] - old[e]);
+        memcpy(has + now[e], p->has + old[e], (old[e + 1] - old[e]) * sizeof *has);
     return has;
 }
 
 /* All or nothing: numbers and what goes by them change together. */
-static int renumber_all(struct keel_generation *g, unsigned *now, bool **fresh)
+static int renumber_all(struct keel_generation *g, unsigned *now, uint32_t **fresh)
 {
     unsigned made = 0;
     while (made < g->total &&
@@ -141,7 +141,7 @@ int keel_generation_widen(struct keel_generation *g)
     if (is_wide(g))
         return 0;
     unsigned *now = keel_calloc(n + 1, sizeof *now);
-    bool **fresh = keel_calloc(g->total, sizeof(bool *));
+    uint32_t **fresh = keel_calloc(g->total, sizeof *fresh);
     for (unsigned e = 0; now && e < n; e++) {
         unsigned have = g->first_slot[e + 1] - g->first_slot[e], want = slots_of(g->kept[e]);
         now[e + 1] = now[e] + (want > have ? want : have);
@@ -185,7 +185,7 @@ static int init_processes(struct keel_generation *g, struct keel_diag *diag)
         p->helper = i < g->count ? NULL : g->master->protocol->helpers[p->index];
         p->channel.fd = p->worker_end = -1;
         keel_timer_init(&p->respawn, g->master->loop, "respawn", on_respawn);
-        p->has = keel_calloc(g->first_slot[g->endpoints.count] + 1, sizeof(bool));
+        p->has = keel_calloc(g->first_slot[g->endpoints.count] + 1, sizeof *p->has);
         if (!p->has)
             return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     }

@@ -47,7 +47,7 @@ struct keel_process {
     bool hung;   /* heartbeat is late: siblings serve its descriptors */
     bool warned, aborted;
     uint64_t aborted_ns;
-    bool *has;       /* for each (endpoint, slot) number: it holds the descriptor */
+    uint32_t *has;   /* for each (endpoint, slot) number: keel_kept.opening of what it holds; or 0 */
     uint64_t passed; /* connections that the master passed to it */
     unsigned deaths; /* in a row, for the respawn delay */
     struct keel_timer respawn;

@@ -122,7 +122,9 @@ static void grant_own(struct keel_process *p)
         bool passed = keel_generation_accepts(g, e);
         for (unsigned s = 0; s < slots; s++)
             p->has[g->first_slot[e] + s] =
-                !passed && s < g->kept[e]->count && (shared || s % g->count == p->index);
+                !passed && s < g->kept[e]->count && (shared || s % g->count == p->index)
+                    ? g->kept[e]->opening
+                    : 0;
     }
 }
 

@@ -54,6 +54,7 @@ void keel_sockets_close_fds(struct keel_kept *kept)
     keel_free(kept->fds);
     kept->fds = NULL;
     kept->count = 0;
+    kept->opening++;
 }
 
 static void kept_free(struct keel_sockets *sockets, struct keel_kept *kept)
@@ -296,6 +297,7 @@ static int kept_new(struct keel_sockets *sockets, const struct keel_endpoint *e,
     if (!kept)
         return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
     kept->endpoint = *e;
+    kept->opening = 1;
     kept->reuse_port = e->kind == KEEL_ENDPOINT_TCP || e->kind == KEEL_ENDPOINT_UDP;
     int err = kept_fill(sockets, kept, wanted, diag);
     if (err) {
@@ -389,6 +391,7 @@ static struct keel_kept *adopt_first(struct keel_sockets *sockets,
     if (!kept)
         return NULL;
     kept->endpoint = *endpoint;
+    kept->opening = 1;
     kept->adopted = true;
     kept->inherited = inherited;
     learn_place(kept, fd);

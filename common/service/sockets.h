@@ -17,6 +17,7 @@ struct keel_kept {
     struct keel_addr bound;        /* with the real port; AF_UNSPEC: none */
     int *fds;
     unsigned count;           /* 0: the interface is not there (yet) */
+    uint32_t opening;         /* from 1 on; one more whenever they were closed */
     unsigned users;           /* generations that want it */
     bool reuse_port;          /* more descriptors may be opened on its port */
     unsigned interface_index; /* that it was opened on; 0: none */

@@ -39,16 +39,22 @@ static struct keel_process *deputy_of(struct keel_generation *g, unsigned index)
     return NULL;
 }
 
+/* While it starts it keeps what it was started with. */
 static void hand_over(struct keel_process *p, unsigned endpoint, unsigned slot, bool give)
 {
     struct keel_generation *g = p->generation;
-    unsigned number = g->first_slot[endpoint] + slot;
-    if (p->has[number] == give || p->state != KEEL_PROCESS_SERVING)
+    struct keel_kept *kept = g->kept[endpoint];
+    uint32_t *has = &p->has[g->first_slot[endpoint] + slot], wanted = give ? kept->opening : 0;
+    if (*has == wanted || p->state != KEEL_PROCESS_SERVING)
         return;
-    int fd = give ? g->kept[endpoint]->fds[slot] : -1;
-    if (keel_channel_send(&p->channel, give ? KEEL_MSG_ADOPT : KEEL_MSG_RELEASE, endpoint, slot,
-                          NULL, 0, give ? &fd : NULL, give ? 1 : 0) == 0)
-        p->has[number] = give;
+    /* also one of an interface that has gone and come back meanwhile */
+    if (*has &&
+        keel_channel_send(&p->channel, KEEL_MSG_RELEASE, endpoint, slot, NULL, 0, NULL, 0) != 0)
+        return;
+    *has = 0;
+    if (give && keel_channel_send(&p->channel, KEEL_MSG_ADOPT, endpoint, slot, NULL, 0,
+                                  &kept->fds[slot], 1) == 0)
+        *has = wanted;
 }
 
 static void assign_slot(struct keel_generation *g, unsigned endpoint, unsigned slot)
@@ -261,7 +267,7 @@ static void process_ended(struct keel_process *p, int status)
     keel_channel_stop(&p->channel);
     close(p->worker_end);
     p->worker_end = -1;
-    memset(p->has, 0, g->first_slot[g->endpoints.count]);
+    memset(p->has, 0, g->first_slot[g->endpoints.count] * sizeof *p->has);
     if (g->state == KEEL_GENERATION_SERVING) {
         keel_supervise_assign(g);
         keel_supervise_activate(g);

@@ -396,6 +396,39 @@ def without_a_packet_socket():
         assert daemon.log().count('no packet socket') == 1, daemon.log()
 
 
+def stopped_at_start(daemon):
+    """Kills the worker, and stops the next one before it serves. None: it was quicker."""
+    old = set(daemon.children())
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    pid = until(lambda: set(daemon.children()) - old, 'another worker', pause=0.0005).pop()
+    os.kill(pid, signal.SIGSTOP)
+    if [row['state'] for row in daemon.ctl('workers') if row['pid'] == pid] == ['starting']:
+        return pid
+    os.kill(pid, signal.SIGCONT)
+    until(lambda: daemon.ctl('workers')[0]['state'] == 'active', 'it to serve')
+    return None
+
+
+def cable_exchanged_at_start():
+    """The interface goes and comes back while a worker starts: it serves the new one."""
+    with Link() as link, dhcpd('respawn-budget = 0\n' + LINK, listen=(), workers=1,
+                               netns=link.server) as daemon:
+        pid = None
+        for _ in range(8):
+            pid = pid or stopped_at_start(daemon)
+        if not pid:
+            raise Skip('the worker is too quick to be stopped')
+        link.server.ip('link', 'del', 'lan0')
+        until(lambda: 'interface is gone' in daemon.log(), 'the interface to be missed')
+        link.connect()
+        until(lambda: 'interface appeared' in daemon.log(), 'the interface')
+        os.kill(pid, signal.SIGCONT)
+        until(lambda: daemon.ctl('workers')[0]['state'] == 'active', 'it to serve')
+        output(udhcpc(link, '-q'), netns=link.client)
+        assert link.event('bound')['ip'].startswith('192.0.2.1')
+
+
 def udhcpc_renews_and_releases():
     with Link() as link, dhcpd(LINK, listen=(), netns=link.server) as daemon:
         process = spawn(udhcpc(link, '-R', '-x', 'hostname:box'), netns=link.client,
@@ -566,6 +599,7 @@ run(('an exchange through a relay, and what keelctl shows of it', relayed),
     ('dhclient over a link, and back', with_dhclient),
     ('the standby takes over on a link', takeover_on_a_link),
     ('an interface that comes later', interface_comes_later),
+    ('a cable that is exchanged while a worker starts', cable_exchanged_at_start),
     ('without a configuration file', without_a_file),
     ('wrong configurations', wrong_configuration),
     ('options of the file\'s own', own_options))
