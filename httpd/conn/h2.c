@@ -434,6 +434,20 @@ static void return_memory(struct http_h2 *h2)
     h2->head = (struct http_h2_head){.start = 0};
 }
 
+static void terminate(struct http_h2 *h2, uint32_t error)
+{
+    if (!h2->broken && !h2->ending)
+        nghttp2_session_terminate_session(h2->session, error);
+    h2->ending = true;
+}
+
+/* A budget may be used up by what is read, and by the resets that are sent for it. */
+static void end_cut(struct http_h2 *h2)
+{
+    if (h2->frames.cut)
+        terminate(h2, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 static enum http_h2_event ask(struct http_h2 *h2, struct http_head *head, uint32_t *id,
                               unsigned *status)
 {
@@ -450,7 +464,6 @@ enum http_h2_event http_h2_read(struct http_h2 *h2, uint64_t now_ns, struct http
                                 const uint8_t *bytes, size_t size, size_t *used, uint32_t *stream,
                                 unsigned *status)
 {
-    bool ended = h2->frames.cut || h2->broken;
     *used = 0;
     while (*used < size && !h2->frames.cut && !h2->broken) {
         struct keel_str feed;
@@ -466,8 +479,7 @@ enum http_h2_event http_h2_read(struct http_h2 *h2, uint64_t now_ns, struct http
     return_memory(h2);
     if (!h2->frames.cut && !h2->broken)
         return HTTP_H2_NEED;
-    if (!h2->broken && !ended)
-        nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+    end_cut(h2);
     *used = size;
     return HTTP_H2_CLOSED;
 }
@@ -736,6 +748,9 @@ ssize_t http_h2_send(struct http_h2 *h2, const uint8_t **bytes)
 {
     if (h2->broken)
         return KEEL_EPROTO;
+    end_cut(h2);
+    if (h2->ending && http_h2_is_done(h2))
+        return 0; /* nothing behind GOAWAY, though streams are open */
     ssize_t n = nghttp2_session_mem_send(h2->session, bytes);
     if (n >= 0 && !h2->memory.failed)
         return n;
@@ -768,6 +783,5 @@ void http_h2_drain(struct http_h2 *h2)
 
 void http_h2_close(struct http_h2 *h2)
 {
-    if (!h2->broken)
-        nghttp2_session_terminate_session(h2->session, NGHTTP2_NO_ERROR);
+    terminate(h2, NGHTTP2_NO_ERROR);
 }

@@ -46,6 +46,7 @@ struct http_h2 {
     struct http_h2_stream *asked; /* its request is complete */
     struct http_h2_stream *block; /* of the head under way; NULL: dropped (a trailer section) */
     bool broken;                  /* memory is out, or the session failed */
+    bool ending;                  /* GOAWAY is queued, or left, and nothing follows it */
     uint8_t drain;
     uint32_t open;            /* streams */
     uint32_t sending;         /* of these, with some of a response that waits to leave */

@@ -64,7 +64,9 @@ static void count(struct http_h2_frames *frames)
     uint8_t type = frames->head[3], flags = frames->head[4];
     switch (type) {
     case NGHTTP2_DATA:
-        if (payload_size(frames) == 0 && !(flags & NGHTTP2_FLAG_END_STREAM))
+        /* without content, or perhaps: padding is 256 bytes at most */
+        if (payload_size(frames) <= (flags & NGHTTP2_FLAG_PADDED ? 256 : 0) &&
+            !(flags & NGHTTP2_FLAG_END_STREAM))
             spend_control(frames);
         return;
     case NGHTTP2_RST_STREAM:

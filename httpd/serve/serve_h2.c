@@ -12,6 +12,7 @@ struct http_serve_h2 {
     uint64_t written;  /* bytes handed to the stream */
     uint64_t drain_ns; /* when it was told to go; 0: it was not */
     bool asked;        /* a request was read */
+    bool cut;          /* it went too far, and was counted */
     bool full;         /* output is above the high watermark: nothing is read or sent */
 };
 
@@ -59,6 +60,9 @@ static void pump(struct http_connection *c)
             http_exchange_drained(x);
     } while (x);
     c->busy = false;
+    if (h2->core.frames.cut && !h2->cut)
+        http_worker_count_h2_cut(worker_of(c));
+    h2->cut = h2->core.frames.cut;
     if (!h2->full && http_h2_is_done(&h2->core))
         keel_stream_finish(&c->core.stream, HTTP_LINGER);
 }
@@ -258,13 +262,8 @@ static unsigned take_bytes(struct http_connection *c, const uint8_t *bytes, size
             http_h2_read(&h2->core, w->host.clock.now_ns, &w->x->request.head, bytes + at,
                          size - at, &used, &stream, &status);
         at += used;
-        if (event == HTTP_H2_NEED)
+        if (event == HTTP_H2_NEED || event == HTTP_H2_CLOSED)
             return requests;
-        if (event == HTTP_H2_CLOSED) {
-            if (h2->core.frames.cut)
-                http_worker_count_h2_cut(w);
-            return requests;
-        }
         requests++;
         if (event == HTTP_H2_REQUEST)
             take_request(c, stream);
