@@ -93,9 +93,11 @@ int keel_sock_listen(const struct keel_addr *addr, const struct keel_sock_option
     int fd = open_bound(addr, SOCK_STREAM, o, diag);
     if (fd < 0)
         return fd;
-    /* Accepted sockets inherit it: no call for each connection. */
+    /* Accepted sockets inherit both: no call for each connection. */
     if (keel_sock_nodelay(fd) < 0)
         return fail_addr(fd, "set TCP_NODELAY", addr, diag);
+    if (keel_sock_set_unsent(fd, KEEL_SOCK_UNSENT_MAX) < 0)
+        return fail_addr(fd, "set TCP_NOTSENT_LOWAT", addr, diag);
     if (listen(fd, o->backlog > 0 ? o->backlog : 4096) < 0)
         return fail_addr(fd, "listen", addr, diag);
     return fd;
@@ -260,6 +262,11 @@ int keel_sock_error(int fd)
 int keel_sock_nodelay(int fd)
 {
     return set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ? KEEL_ESYS : 0;
+}
+
+int keel_sock_set_unsent(int fd, int bytes)
+{
+    return set_flag(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes) < 0 ? KEEL_ESYS : 0;
 }
 
 int keel_sock_accept(int fd, struct keel_accepted *out, unsigned max)

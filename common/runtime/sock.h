@@ -52,6 +52,12 @@ int keel_sock_peer(int fd, struct keel_addr *addr);
 int keel_sock_error(int fd);
 /* 0 or KEEL_ESYS. Accepted sockets have it from keel_sock_listen already. */
 int keel_sock_nodelay(int fd);
+/* How much a TCP socket takes that cannot leave yet (TCP_NOTSENT_LOWAT). Accepted sockets have the
+ * bound from keel_sock_listen: without it every client that does not read fills megabytes of the
+ * kernel's memory, and the time that takes is the others'. 0 or KEEL_ESYS. */
+#define KEEL_SOCK_UNSENT_MAX (128 * 1024)
+#define KEEL_SOCK_UNSENT_ANY INT32_MAX
+int keel_sock_set_unsent(int fd, int bytes);
 
 struct keel_accepted {
     int fd;

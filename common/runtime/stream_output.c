@@ -3,6 +3,8 @@
  */
 #include "common/runtime/stream_private.h"
 
+#include "common/runtime/sock.h"
+
 #include <errno.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -10,6 +12,7 @@
 
 #define WRITE_PER_TURN (1024 * 1024) /* bytes to one peer before the others' turn */
 #define FILE_SLICE (256 * 1024)      /* of these, by sendfile */
+#define FAST_AFTER (4 << 20)         /* of these in one go: the client is fast */
 #define FILE_READ (64 * 1024)        /* where sendfile cannot */
 #define IOVECS 64
 
@@ -84,6 +87,17 @@ static ssize_t send_file(struct keel_stream *s, struct keel_piece *piece)
     return send_iovec(s, &iov, 1, false);
 }
 
+/* A client that takes so much in one go does not play dead: the kernel may keep more for it, and
+ * what it asks us for it asks less often. */
+static void note_file_sent(struct keel_stream *s, size_t n)
+{
+    struct keel_stream_queue *q = s->output;
+    uint64_t before = q->files;
+    q->files += n;
+    if (before < FAST_AFTER && q->files >= FAST_AFTER && !(s->flags & KEEL_ST_PIPE))
+        keel_sock_set_unsent(keel_stream_fd(s), KEEL_SOCK_UNSENT_ANY);
+}
+
 /* 0: the queue is empty; KEEL_EAGAIN: poll for writing; KEEL_ESYS with s->error. */
 static int flush_plain(struct keel_stream *s)
 {
@@ -107,6 +121,8 @@ static int flush_plain(struct keel_stream *s)
         if (n < 0)
             return (int)n;
         sent += (size_t)n;
+        if (file)
+            note_file_sent(s, (size_t)n);
         keel_queue_consume(pool, q, (size_t)n);
         if (s->flags & KEEL_ST_CLOSING)
             return KEEL_EAGAIN;

@@ -36,6 +36,7 @@ struct keel_stream_queue {
     uint32_t first, end, capacity;
     struct keel_chunk *tail;  /* where copies are appended; NULL: none */
     uint64_t size;            /* bytes of all pieces */
+    uint64_t files;           /* bytes of files that left since it was last empty */
     struct keel_slice *slice; /* of the file at the front, read by a thread; NULL: none */
     struct keel_piece inline_pieces[KEEL_QUEUE_INLINE];
 };

@@ -94,6 +94,7 @@ struct keel_stream_queue *keel_queue_new(struct keel_stream_pool *pool)
     q->tail = NULL;
     q->slice = NULL;
     q->size = 0;
+    q->files = 0;
     return q;
 }
 

@@ -53,6 +53,9 @@ START_TEST(listen_connect_accept)
             socklen_t size = sizeof nodelay;
             getsockopt(accepted[k].fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &nodelay, &size);
             ck_assert_int_ne(nodelay, 0);
+            int unsent = 0;
+            getsockopt(accepted[k].fd, IPPROTO_TCP, 25 /* TCP_NOTSENT_LOWAT */, &unsent, &size);
+            ck_assert_int_eq(unsent, KEEL_SOCK_UNSENT_MAX);
             close(clients[k]);
             close(accepted[k].fd);
         }
