@@ -45,6 +45,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_hang.py \
 	tests/system/test_helper.py \
 	tests/system/test_httpd.py \
+	tests/system/test_httpd_attack.py \
 	tests/system/test_httpd_auth.py \
 	tests/system/test_httpd_changing.py \
 	tests/system/test_httpd_corpus.py \
@@ -79,3 +80,9 @@ dns-differential: all $(check_PROGRAMS)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON3) $(srcdir)/tests/system/test_dns_differential.py \
 		--count 200000 --seed random $(DIFFFLAGS)
 .PHONY: dns-differential
+
+# Slow clients by the ten thousand, and floods of HTTP/2; prints how long others waited.
+http-attack: all $(check_PROGRAMS)
+	$(AM_TESTS_ENVIRONMENT) $(PYTHON3) $(srcdir)/tests/system/test_httpd_attack.py \
+		--connections $${CONNECTIONS:-10000}
+.PHONY: http-attack

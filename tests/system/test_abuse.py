@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from core import echod, worker_pids
-from keel import SRCDIR, Daemon, Load, directory, run, tap, until
+from keel import SRCDIR, Daemon, Load, directory, memory, run, tap, until
 import dhcp_client  # of tests/support, which keel.py put on the path
 
 GARBAGE = 64 << 20
@@ -36,15 +36,6 @@ def cpu_seconds(pids):
         with open('/proc/%d/stat' % pid, encoding='utf-8') as f:
             fields = f.read().rsplit(')', 1)[1].split()
         total += (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-    return total
-
-
-def memory(pids):
-    """Private memory in bytes."""
-    total = 0
-    for pid in pids:
-        with open('/proc/%d/smaps_rollup' % pid, encoding='utf-8') as f:
-            total += sum(int(line.split()[1]) for line in f if line.startswith('Private_')) << 10
     return total
 
 
