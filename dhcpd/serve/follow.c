@@ -2,8 +2,10 @@
 
 #include "common/service/log.h"
 
-/* Room for the messages of a batch, and for expired leases beside them. */
-#define CAPACITY (KEEL_DGRAM_BATCH * DHCP_EVENTS_PER_MESSAGE + 192)
+/* Kept for the messages of a batch. What is beyond it is for expired leases, and for the batches of
+ * a group before: few messages make more than one event. */
+#define KEPT (KEEL_DGRAM_BATCH * DHCP_EVENTS_PER_MESSAGE)
+#define CAPACITY (KEPT + 512)
 
 int dhcp_follow_open(struct dhcp_follow *follow, struct keel_instance *instance,
                      struct keel_store *env, const struct dhcp_settings *settings,
@@ -27,15 +29,18 @@ void dhcp_follow_close(struct dhcp_follow *follow)
     dhcp_events_fini(&follow->events);
 }
 
+bool dhcp_follow_room(const struct dhcp_follow *follow)
+{
+    return !follow->events.items || dhcp_events_room(&follow->events) >= KEPT;
+}
+
 void dhcp_follow_settle(struct dhcp_follow *follow, struct dhcp_engine *engine, bool all)
 {
-    /* the messages of the batch need their room */
-    unsigned kept = KEEL_DGRAM_BATCH * DHCP_EVENTS_PER_MESSAGE;
     if (!follow->events.items || !(all || dhcp_engine_unsettled(engine)))
         return;
-    follow->events.capacity -= kept;
+    follow->events.capacity -= KEPT;
     dhcp_engine_settle(engine, all); /* an error is the commit's too */
-    follow->events.capacity += kept;
+    follow->events.capacity += KEPT;
     dhcp_follow_write(follow);
 }
 

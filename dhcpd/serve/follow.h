@@ -29,6 +29,8 @@ static inline struct dhcp_events *dhcp_follow_events(struct dhcp_follow *follow)
     return follow->events.items ? &follow->events : NULL;
 }
 
+/* True while the running batch may take as many messages again as come at once. */
+bool dhcp_follow_room(const struct dhcp_follow *follow);
 /* In a batch: finds leases that expired. all: also those that only a sweep finds. */
 void dhcp_follow_settle(struct dhcp_follow *follow, struct dhcp_engine *engine, bool all);
 /* In a batch, after each message: writes down what follows from it. */

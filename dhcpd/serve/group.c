@@ -30,8 +30,7 @@ void dhcp_group_free(struct dhcp_group *g)
 int dhcp_group_open(struct dhcp_group *g)
 {
     struct dhcp_serve *s = g->serve;
-    /* whoever follows what happens has room for the events of one batch */
-    if (g->open && (g->count + KEEL_DGRAM_BATCH > DHCP_GROUP_MAX || s->follow.events.items))
+    if (g->open && (g->count + KEEL_DGRAM_BATCH > DHCP_GROUP_MAX || !dhcp_follow_room(&s->follow)))
         dhcp_group_close(g);
     if (g->open)
         return 0;

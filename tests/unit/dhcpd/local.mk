@@ -6,6 +6,7 @@ tests_unit_dhcpd_test_dhcpd_SOURCES = \
 	tests/support/dhcp_lab.c tests/support/dhcp_lab.h \
 	tests/support/dhcp_memory_store.c tests/support/dhcp_memory_store.h \
 	tests/unit/dhcpd/test_bitmap.c \
+	tests/unit/dhcpd/test_client_index.c \
 	tests/unit/dhcpd/test_config.c \
 	tests/unit/dhcpd/test_durable.c \
 	tests/unit/dhcpd/test_edit.c \

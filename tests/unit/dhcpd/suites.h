@@ -14,6 +14,7 @@ Suite *bitmap_suite(void);
 Suite *lease_suite(void);
 Suite *pool_suite(void);
 Suite *offer_suite(void);
+Suite *client_index_suite(void);
 Suite *config_suite(void);
 Suite *expression_suite(void);
 Suite *policy_suite(void);
