@@ -142,7 +142,11 @@ static void shake_hands(struct keel_stream *s)
     default:
         keel_stream_fail(s, KEEL_END_TLS, 0);
     }
-    if (!(s->flags & KEEL_ST_CLOSING) && keel_stream_tls_pending(s) > 0)
+    if (s->flags & KEEL_ST_CLOSING)
+        return;
+    if (keel_stream_tls_holds(s))
+        keel_task_start(s->io.loop, &s->flush);
+    else if (keel_stream_tls_pending(s) > 0)
         s->flags |= KEEL_ST_BLOCKED;
 }
 

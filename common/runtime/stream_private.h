@@ -73,6 +73,8 @@ void keel_stream_tls_free(struct keel_stream *s);
 void keel_stream_tls_turn(struct keel_stream *s);
 /* 0 when done, KEEL_EAGAIN, KEEL_EOF, KEEL_ESYS (s->error), KEEL_ETLS. */
 int keel_stream_tls_handshake(struct keel_stream *s);
+/* After the handshake: something of it is to leave with the next flush. */
+bool keel_stream_tls_holds(const struct keel_stream *s);
 /* Fills as much as there is. Bytes (> 0); KEEL_EAGAIN, KEEL_EOF, KEEL_ESYS, KEEL_ETLS when none. In
  * *more whether another call at once may give something. */
 ssize_t keel_stream_tls_read(struct keel_stream *s, uint8_t *bytes, size_t size, bool *more);

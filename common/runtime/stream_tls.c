@@ -26,8 +26,10 @@
 #define SMALL_RECORD 1369
 #define SMALL_RECORDS 3
 #define PAUSE (1 * KEEL_NS_PER_S)
+/* The end of a handshake that is held back; ENCRYPT_PER_SEND leaves room for it in a send. */
+#define HOLD_MOST 8192
 /* What the records of one send can grow to. */
-_Static_assert(KEEL_LOOP_OUTPUT >= ENCRYPT_PER_SEND + 16384, "the output buffer holds a send");
+_Static_assert(KEEL_LOOP_OUTPUT >= ENCRYPT_PER_SEND + 16384 + HOLD_MOST, "it holds a send");
 
 struct keel_tls {
     SSL *ssl;
@@ -36,6 +38,7 @@ struct keel_tls {
     uint8_t *out; /* ciphertext that the kernel did not take; NULL: none */
     size_t out_size, out_sent;
     size_t collected; /* bytes of ours in the loop's output buffer, inside an operation */
+    bool held;        /* `out` is the end of the handshake: it leaves with what is written next */
     uint64_t last_write_ns;
     uint8_t small_left; /* small records still to come */
     uint8_t recvs_left; /* in this turn */
@@ -245,6 +248,7 @@ static int send_waiting(struct keel_stream *s)
 {
     struct keel_tls *tls = s->tls;
     size_t sent;
+    tls->held = false;
     if (!tls->out)
         return 0;
     int err = send_bytes(s, tls->out + tls->out_sent, tls->out_size - tls->out_sent, &sent);
@@ -325,10 +329,35 @@ int keel_stream_tls_handshake(struct keel_stream *s)
     err = result == 1 ? 0 : outcome(s, result, "handshake");
     if (err == 0) /* a stapled response has been sent: its copy would stay for good */
         SSL_set_tlsext_status_ocsp_resp(tls->ssl, NULL, 0);
+    /* Our last words (a server's ticket, a client's Finished) leave at the end of the callback,
+     * together with the first data if there are any by then. */
+    if (err == 0 && !tls->out && tls->collected > 0 && tls->collected <= HOLD_MOST &&
+        keep_output(tls, s->io.loop->output, tls->collected)) {
+        tls->collected = 0;
+        tls->held = true;
+        return 0;
+    }
     int sent = end(s); /* also when it failed: the alert */
     if (sent == KEEL_ESYS && err == 0)
         return KEEL_ESYS;
     return err;
+}
+
+bool keel_stream_tls_holds(const struct keel_stream *s)
+{
+    return s->tls->held;
+}
+
+/* What is held goes to the front of the next operation's output. */
+static void release_held(struct keel_stream *s)
+{
+    struct keel_tls *tls = s->tls;
+    tls->held = false;
+    memcpy(s->io.loop->output, tls->out, tls->out_size);
+    tls->collected = tls->out_size;
+    keel_free(tls->out);
+    tls->out = NULL;
+    tls->out_size = 0;
 }
 
 ssize_t keel_stream_tls_read(struct keel_stream *s, uint8_t *bytes, size_t size, bool *more)
@@ -349,7 +378,7 @@ ssize_t keel_stream_tls_read(struct keel_stream *s, uint8_t *bytes, size_t size,
     if (sent == KEEL_ESYS && err == 0)
         err = KEEL_ESYS;
     /* An answer of the TLS layer itself (a key update) that waits. */
-    if (sent == KEEL_EAGAIN)
+    if (sent == KEEL_EAGAIN && !tls->held)
         s->flags |= KEEL_ST_BLOCKED;
     /* The end of the stream, or an error, comes again at the next call. */
     *more = err != KEEL_EAGAIN;
@@ -421,7 +450,8 @@ int keel_stream_tls_flush(struct keel_stream *s)
 {
     struct keel_tls *tls = s->tls;
     size_t total = 0;
-    int err = send_waiting(s);
+    bool held = tls->held && s->output && s->output->size > 0;
+    int err = held ? 0 : send_waiting(s);
     if (err || !s->output)
         return err;
     uint64_t now = keel_loop_now(s->io.loop);
@@ -433,6 +463,8 @@ int keel_stream_tls_flush(struct keel_stream *s)
         if (total >= ENCRYPT_PER_TURN)
             return KEEL_EAGAIN; /* the others' turn */
         begin(tls);
+        if (tls->held)
+            release_held(s);
         err = encrypt(s, &done);
         int sent = end(s);
         if (err && err != KEEL_EAGAIN)
