@@ -47,6 +47,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/serve/settings_tls.c httpd/serve/settings_tls.h \
 	httpd/serve/metrics.h \
 	httpd/serve/chain.c httpd/serve/chain.h \
+	httpd/serve/modules.c httpd/serve/modules.h \
 	httpd/serve/worker.c httpd/serve/worker.h \
 	httpd/serve/connection.h \
 	httpd/serve/serve_h2.c httpd/serve/serve_h2.h \
@@ -58,6 +59,11 @@ httpd_libhttpd_la_LIBADD = common/libkeel.la $(NGHTTP2_LIBS) $(ZLIB_LIBS) $(BROT
 sbin_PROGRAMS += httpd/httpd
 httpd_httpd_SOURCES = httpd/main.c
 httpd_httpd_LDADD = httpd/libhttpd.la common/libkeel.la
+# Modules call it.
+httpd_httpd_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
+nobase_keelinclude_HEADERS += httpd/request/handler.h httpd/request/request.h \
+	httpd/request/route.h httpd/request/access.h httpd/wire/head.h httpd/wire/field.h \
+	httpd/wire/date.h httpd/wire/accept.h
 
 # The options in the manual are the rows of the program.
 man_MANS += doc/httpd.8

@@ -40,6 +40,10 @@ static const struct keel_option location_rows[] = {
     {.name = "cache-control",
      .type = KEEL_OPT_STRING,
      .help = "Value of Cache-Control of responses about files: \"max-age=3600\"."},
+    {.name = "handler",
+     .type = KEEL_OPT_STRING,
+     .help = "Name of a module that answers, or passes requests on to the site's files."},
+    {.name = "argument", .type = KEEL_OPT_STRING, .help = "What the handler makes of it."},
     {.name = "max-body",
      .type = KEEL_OPT_SIZE,
      .min = 0,
@@ -236,6 +240,15 @@ static const struct keel_option site_rows[] = {
     {.type = KEEL_OPT_END},
 };
 
+static const struct keel_option module_rows[] = {
+    {.name = "file",
+     .type = KEEL_OPT_PATH,
+     .flags = KEEL_OPT_REQUIRED,
+     .help = "The shared object. It and its directory belong to root, or to who runs httpd, and "
+             "nobody else may write to them."},
+    {.type = KEEL_OPT_END},
+};
+
 static const struct keel_option cache_rows[] = {
     {.name = "memory",
      .type = KEEL_OPT_SIZE,
@@ -373,6 +386,12 @@ const struct keel_option http_options[] = {
      .max = 1000000,
      .help = "Most connections of one client (an IPv4 address, or the /64 of an IPv6 one) in a "
              "worker; what is more is closed. 0: no limit."},
+    {.name = "module",
+     .type = KEEL_OPT_SECTION,
+     .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
+     .sub = module_rows,
+     .help = "A handler in C, which locations name by the title. A change of the file is taken at "
+             "the next start or upgrade."},
     {.name = "file-cache",
      .type = KEEL_OPT_SECTION,
      .sub = cache_rows,

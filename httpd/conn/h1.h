@@ -40,6 +40,11 @@ static inline bool http_h1_in_head(const struct http_h1 *h1)
 {
     return h1->state == HTTP_H1_HEAD && h1->scan.next > 0;
 }
+/* True when of a body only its END is to come, which takes no bytes. */
+static inline bool http_h1_body_is_read(const struct http_h1 *h1)
+{
+    return h1->state == HTTP_H1_BODY && h1->body.kind == HTTP_BODY_LENGTH && h1->body.left == 0;
+}
 static inline void http_h1_close(struct http_h1 *h1)
 {
     h1->state = HTTP_H1_CLOSED;

@@ -45,6 +45,8 @@ struct http_location {
     struct http_try *tries;        /* which files may stand for a path, in order; none: its own */
     unsigned try_count;
     uint64_t max_body;             /* of a request, for handlers that read it; 0: the site's */
+    const struct http_handler *handler; /* of a module; NULL: none */
+    void *handler_settings;
     const struct http_step *steps; /* request/handler.h; NULL: only files */
 };
 

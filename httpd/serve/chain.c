@@ -6,8 +6,8 @@
 #include "httpd/handlers/limits.h"
 #include "httpd/handlers/redirect.h"
 
-#define HANDLERS_MAX 64 /* different ones in a configuration */
-#define STEPS_MAX 8     /* of a location, with the mark of the end */
+#define BUILT_IN 16 /* handlers that are no module's, at most */
+#define STEPS_MAX 8 /* of a location, with the mark of the end */
 
 static const struct http_step plain[] = {{.handler = &http_file_handler}, {.handler = NULL}};
 
@@ -17,7 +17,6 @@ static unsigned number_of(struct http_handlers *handlers, const struct http_hand
     for (unsigned i = 0; i < handlers->count; i++)
         if (handlers->items[i] == handler)
             return i;
-    KEEL_ASSERT(handlers->count < HANDLERS_MAX, "every handler has room");
     handlers->items[handlers->count] = handler;
     return handlers->count++;
 }
@@ -42,6 +41,8 @@ static int build(struct keel_arena *arena, struct http_location *location,
         add(&chain, handlers, &http_limits_handler, location->access);
     if (location->auth)
         add(&chain, handlers, &http_auth_handler, location->auth);
+    if (location->handler)
+        add(&chain, handlers, location->handler, location->handler_settings);
     if (location->redirect)
         add(&chain, handlers, &http_redirect_handler, NULL);
     else
@@ -51,10 +52,10 @@ static int build(struct keel_arena *arena, struct http_location *location,
     return location->steps ? 0 : KEEL_ENOMEM;
 }
 
-int http_chains_build(struct keel_arena *arena, const struct http_sites *sites,
+int http_chains_build(struct keel_arena *arena, const struct http_sites *sites, unsigned modules,
                       struct http_handlers *handlers)
 {
-    handlers->items = keel_arena_calloc(arena, HANDLERS_MAX * sizeof *handlers->items);
+    handlers->items = keel_arena_calloc(arena, (BUILT_IN + modules) * sizeof *handlers->items);
     if (!handlers->items)
         return KEEL_ENOMEM;
     number_of(handlers, &http_file_handler);

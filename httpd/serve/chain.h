@@ -13,8 +13,9 @@ struct http_handlers {
     unsigned count;
 };
 
-/* Gives each location of the sites its steps, in the arena. 0 or KEEL_ENOMEM. */
-int http_chains_build(struct keel_arena *arena, const struct http_sites *sites,
+/* Gives each location of the sites its steps, in the arena; they may be those of so many modules.
+ * 0 or KEEL_ENOMEM. */
+int http_chains_build(struct keel_arena *arena, const struct http_sites *sites, unsigned modules,
                       struct http_handlers *handlers);
 /* Gives the host the handlers' states; the file handler's is `cache`. 0, or an error with diag;
  * stop in any case. */

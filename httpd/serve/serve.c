@@ -88,10 +88,12 @@ static void respond_bad(struct http_connection *c, unsigned status)
 
 static void set_deadline(struct http_connection *c);
 
-/* Is there nothing to be read, because a handler keeps an exchange? */
+/* Is there nothing to be read, because a handler keeps an exchange? The end of a body that has no
+ * byte of its own is read in any case. */
 static bool is_held(const struct http_connection *c)
 {
-    return c->x && (c->h1.state != HTTP_H1_BODY || !http_exchange_wants(c->x));
+    return c->x && (c->h1.state != HTTP_H1_BODY ||
+                    (!http_exchange_wants(c->x) && !http_h1_body_is_read(&c->h1)));
 }
 
 /* The client sends no more, and what it sent was read. */

@@ -209,6 +209,8 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
         err = http_rewrites_read(s, &site->rewrites, conf, diag);
     if (!err)
         err = http_locations_read(s, site, conf, access, diag);
+    if (!err)
+        err = http_modules_bind(&s->arena, &s->modules, site, conf, access, diag);
     return err ? err : open_root(site, conf, access, diag);
 }
 
@@ -309,8 +311,10 @@ int http_settings_configure(const struct keel_conf *conf, void **settings,
         return no_memory(diag);
     keel_arena_init(&s->arena, 0);
     read_limits(s, conf);
-    int err = read_sites(s, conf, access, diag);
-    if (!err && http_chains_build(&s->arena, &s->sites, &s->handlers) != 0)
+    int err = http_modules_read(&s->arena, &s->modules, conf, diag);
+    if (!err)
+        err = read_sites(s, conf, access, diag);
+    if (!err && http_chains_build(&s->arena, &s->sites, s->modules.count, &s->handlers) != 0)
         err = no_memory(diag);
     if (!err)
         err = read_log(s, conf, access, diag);

@@ -10,10 +10,12 @@
 #include "httpd/log/format.h"
 #include "httpd/request/route.h"
 #include "httpd/serve/chain.h"
+#include "httpd/serve/modules.h"
 
 struct http_settings {
     struct keel_arena arena; /* everything below that is text or a list */
     struct http_sites sites;
+    struct http_modules modules;
     struct http_handlers handlers; /* of all locations */
     struct http_head_limits head;
     uint64_t header_timeout, body_timeout, keepalive_timeout, send_timeout; /* ns */

@@ -50,6 +50,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_httpd_changing.py \
 	tests/system/test_httpd_corpus.py \
 	tests/system/test_httpd_h2.py \
+	tests/system/test_httpd_handler.py \
 	tests/system/test_httpd_files.py \
 	tests/system/test_httpd_watch.py \
 	tests/system/test_httpd_tls.py \
@@ -87,3 +88,8 @@ http-attack: all $(check_PROGRAMS)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON3) $(srcdir)/tests/system/test_httpd_attack.py \
 		--connections $${CONNECTIONS:-10000}
 .PHONY: http-attack
+
+# The scripted handler of the unit tests as a module of httpd: test_httpd_handler.py.
+check_LTLIBRARIES += tests/support/script_module.la
+tests_support_script_module_la_SOURCES = tests/support/script_module.c
+tests_support_script_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere

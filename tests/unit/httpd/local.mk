@@ -16,6 +16,8 @@ tests_unit_httpd_test_httpd_SOURCES = \
 	tests/support/h2_client.h \
 	tests/support/http_server.c \
 	tests/support/http_server.h \
+	tests/support/script_module.c \
+	tests/support/script_module.h \
 	tests/unit/httpd/test_exchange.c \
 	tests/unit/httpd/files.c \
 	tests/unit/httpd/files.h \

@@ -4,207 +4,24 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "common/runtime/timer.h"
 #include "httpd/handlers/file.h"
 #include "httpd/request/handler.h"
 #include "tests/support/http_server.h"
+#include "tests/support/script_module.h"
 #include "tests/support/unit.h"
-
-/* What the handler does, by the first letter of the file name:
- *   n  says NEXT at once               l  answers later
- *   e  reads the body, answers with it and the trailers
- *   p  the same, but pauses at each piece for a while
- *   x  says NEXT later                 r  reads the body and never answers
- *   s  answers in `respond`, by http_exchange_respond
- *   c  piece by piece, of unknown length, with trailers     k  the same, of known length
- *   b  a MiB, as fast as it is taken    i  the body, as it comes
- *   a  aborts in the middle             u  ends too early
- *   0  status 204, and writes all the same */
-struct script {
-    struct keel_timer timer;
-    struct http_exchange *x;
-    struct keel_buf body;
-    char what;
-    unsigned pieces;
-};
-#define PIECE 1000
-#define PIECES 1049
-static unsigned started, ended, gone;
-
-static void end_script(struct script *script)
-{
-    keel_timer_stop(&script->timer);
-    keel_buf_fini(&script->body);
-    keel_free(script);
-}
-
-static void send_body(struct script *script)
-{
-    struct http_exchange *x = script->x;
-    struct http_response response;
-    keel_buf_append(&script->body, "|", 1);
-    if (x->trailers.n > 0)
-        keel_buf_append(&script->body, x->trailers.p, x->trailers.n);
-    http_response_content(
-        &response, &x->request, 200, KEEL_STR("Content-Type: text/plain\r\n"),
-        (struct keel_str){(char *)keel_buf_bytes(&script->body), keel_buf_size(&script->body)});
-    if (http_exchange_respond(x, &response) == 0) {
-        ended++;
-        end_script(script);
-    }
-}
-
-static void finish_script(struct script *script, struct keel_str trailers)
-{
-    if (http_exchange_end(script->x, trailers) == 0) {
-        ended++;
-        end_script(script);
-    }
-}
-
-/* As much as is wanted of PIECES pieces. */
-static void send_pieces(struct script *script)
-{
-    uint8_t piece[PIECE];
-    int err = 0;
-    while (script->pieces < PIECES && err == 0) {
-        for (size_t i = 0; i < PIECE; i++)
-            piece[i] = h2_byte(script->pieces * PIECE + i);
-        err = http_exchange_write(script->x, piece, PIECE);
-        script->pieces++;
-    }
-    if (err == 0)
-        finish_script(script, KEEL_STR(""));
-}
-
-static void write_next(struct script *script)
-{
-    struct http_exchange *x = script->x;
-    const char *text = "piece";
-    if (script->what == 'a' && script->pieces == 2) {
-        ended++;
-        end_script(script);
-        http_exchange_abort(x);
-    } else if (script->pieces == (script->what == 'u' ? 1 : 3)) {
-        finish_script(script, KEEL_STR("X-End: yes\r\nX-More:  no \r\n"));
-    } else {
-        int err = http_exchange_write(x, text, script->what == 'k' || script->what == 'u' ? 4 : 5);
-        script->pieces++;
-        if (err == 0)
-            keel_timer_start(&script->timer, KEEL_NS_PER_MS, 0);
-    }
-}
-
-static void on_timer(struct keel_timer *timer)
-{
-    struct script *script = KEEL_CONTAINER(timer, struct script, timer);
-    struct http_exchange *x = script->x;
-    switch (script->what) {
-    case 'p':
-        http_exchange_resume(x);
-        break;
-    case 'x':
-        ended++;
-        end_script(script);
-        http_exchange_next(x);
-        break;
-    case 'l':
-        send_body(script);
-        break;
-    default:
-        write_next(script);
-    }
-}
-
-static enum http_verdict respond(struct http_exchange *x, void *state, void *arg,
-                                 struct http_response *response)
-{
-    struct keel_str path = x->request.path;
-    const char *slash = memrchr(path.p, '/', path.n);
-    char what = slash + 1 < path.p + path.n ? slash[1] : 'n';
-    if (what == 'n')
-        return HTTP_NEXT;
-    struct script *script = keel_calloc(1, sizeof *script);
-    if (!script) {
-        http_response_plain(response, &x->request, 503, KEEL_STR(""));
-        return HTTP_DONE;
-    }
-    started++;
-    x->state = script;
-    script->x = x;
-    script->what = what;
-    keel_timer_init(&script->timer, x->host->loop, "script", on_timer);
-    if (what == 's')
-        send_body(script);
-    else if (what == 'e' || what == 'p' || what == 'r')
-        http_exchange_read(x, 0);
-    if (what == 'i')
-        http_exchange_read(x, UINT64_MAX);
-    if (what == 'i' || what == 'b')
-        http_exchange_begin(x, 200, KEEL_STR("X-A: b\r\n"), -1);
-    else if (strchr("cku0a", what))
-        http_exchange_begin(x, what == '0' ? 204 : 200, KEEL_STR("X-A: b\r\n"),
-                            what == 'k' || what == 'u' ? 12 : -1);
-    if (what == 'b')
-        send_pieces(script);
-    else if (strchr("lxcku0a", what))
-        keel_timer_start(&script->timer, 2 * KEEL_NS_PER_MS, 0);
-    return HTTP_LATER;
-}
-
-static void on_content(struct http_exchange *x, const void *bytes, size_t n)
-{
-    struct script *script = x->state;
-    if (script->what == 'i') {
-        if (n == 0)
-            finish_script(script, x->trailers);
-        else if (http_exchange_write(x, bytes, n) == KEEL_EAGAIN)
-            http_exchange_pause(x);
-    } else if (n > 0) {
-        keel_buf_append(&script->body, bytes, n);
-        if (script->what == 'p') {
-            http_exchange_pause(x);
-            keel_timer_start(&script->timer, KEEL_NS_PER_MS, 0);
-        }
-    } else if (script->what != 'r') {
-        send_body(script);
-    }
-}
-
-static void on_drained(struct http_exchange *x)
-{
-    struct script *script = x->state;
-    if (script->what == 'b')
-        send_pieces(script);
-    else
-        http_exchange_resume(x);
-}
-
-static void on_gone(struct http_exchange *x)
-{
-    gone++;
-    end_script(x->state);
-}
-
-static const struct http_handler scripted = {HTTP_HANDLER,
-                                             .name = "scripted",
-                                             .respond = respond,
-                                             .on_content = on_content,
-                                             .on_drained = on_drained,
-                                             .on_gone = on_gone};
 
 static void prepare(struct http_settings *s)
 {
     static struct http_step steps[] = {
-        {.handler = &scripted}, {.handler = &http_file_handler}, {0}};
+        {.handler = &http_module}, {.handler = &http_file_handler}, {0}};
     steps[0].number = s->handlers.count;
-    s->handlers.items[s->handlers.count++] = &scripted;
+    s->handlers.items[s->handlers.count++] = &http_module;
     s->sites.items[0].locations[0].steps = steps;
 }
 
 static void set_up(void)
 {
-    started = ended = gone = 0;
+    script_started = script_ended = script_gone = 0;
     server_folder();
     server_file("n", "hello");
     server_file("x", "later");
@@ -216,7 +33,8 @@ static void set_up(void)
 static void tear_down(void)
 {
     server_stop();
-    ck_assert_uint_eq(ended + gone, started); /* on_gone once, or the handler ended it */
+    ck_assert_uint_eq(script_ended + script_gone,
+                      script_started); /* on_gone once, or the handler script_ended it */
 }
 
 #define HOST " HTTP/1.1\r\nHost: a\r\n"
@@ -256,6 +74,7 @@ START_TEST(test_bodies)
         {CHUNKED("/p", "1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n") GET("/n"), "\r\n\r\nabc|HTTP",
          false},
         {CHUNKED("/e", "0\r\n\r\n") GET("/n"), "\r\n\r\n|HTTP", false},
+        {POST("/p", 3, "abc"), "\r\n\r\nabc|", false}, /* nothing comes behind the last byte */
         {POST("/e", 0, "") GET("/n"), "\r\n\r\n|HTTP", false},
         /* nobody reads it */
         {POST("/s", 5, "12345") GET("/n"), "\r\n\r\n|HTTP", false},
@@ -420,19 +239,19 @@ START_TEST(test_h2)
     ck_assert_uint_eq(much->status, 413);
     ck_assert_uint_eq(said->status, 413);
     ck_assert(!closed);
-    ck_assert_uint_eq(gone, 2);
+    ck_assert_uint_eq(script_gone, 2);
     /* streams that are reset, and a connection that goes */
     struct h2_answer *read = h2_client_ask(&h2, "POST", "/r", NULL, "abc", 3);
     talk(&h2, fd);
-    ck_assert_uint_eq(gone, 2);
+    ck_assert_uint_eq(script_gone, 2);
     nghttp2_submit_rst_stream(h2.session, 0, read->id, NGHTTP2_CANCEL);
     talk(&h2, fd);
-    ck_assert_uint_eq(gone, 3);
+    ck_assert_uint_eq(script_gone, 3);
     h2_client_ask(&h2, "POST", "/r", NULL, "abc", 3);
     talk(&h2, fd);
     close(fd);
     turns(3);
-    ck_assert_uint_eq(gone, 4);
+    ck_assert_uint_eq(script_gone, 4);
     h2_client_fini(&h2);
 }
 END_TEST
@@ -455,12 +274,12 @@ START_TEST(test_gone)
         turns(1);
         close(fd);
         turns(10);
-        ck_assert_uint_le(ended + gone, started);
+        ck_assert_uint_le(script_ended + script_gone, script_started);
     }
     /* a body that does not come */
     int fd = client();
     send_text(fd, POST("/e", 10, "12"), strlen(POST("/e", 10, "12")));
-    for (unsigned i = 0; i < 4000 && gone + ended < started; i++)
+    for (unsigned i = 0; i < 4000 && script_gone + script_ended < script_started; i++)
         turns(1);
     answer(fd);
     ck_assert(closed && strstr(received, "HTTP/1.1 408 "));
@@ -474,7 +293,7 @@ START_TEST(test_stop)
     int fd = client();
     send_text(fd, POST("/r", 2, "12"), strlen(POST("/r", 2, "12")));
     turns(3);
-    ck_assert_uint_eq(started, 1);
+    ck_assert_uint_eq(script_started, 1);
     close(fd); /* the worker stops with it under way */
 }
 END_TEST

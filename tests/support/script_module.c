@@ -1,0 +1,176 @@
+#include "tests/support/script_module.h"
+
+#include "common/base/mem.h"
+#include "common/runtime/timer.h"
+#include "tests/support/h2_client.h"
+
+struct script {
+    struct keel_timer timer;
+    struct http_exchange *x;
+    struct keel_buf body;
+    char what;
+    unsigned pieces;
+};
+unsigned script_started, script_ended, script_gone;
+
+static void end_script(struct script *script)
+{
+    keel_timer_stop(&script->timer);
+    keel_buf_fini(&script->body);
+    keel_free(script);
+}
+
+static void send_body(struct script *script)
+{
+    struct http_exchange *x = script->x;
+    struct http_response response;
+    keel_buf_append(&script->body, "|", 1);
+    if (x->trailers.n > 0)
+        keel_buf_append(&script->body, x->trailers.p, x->trailers.n);
+    http_response_content(
+        &response, &x->request, 200, KEEL_STR("Content-Type: text/plain\r\n"),
+        (struct keel_str){(char *)keel_buf_bytes(&script->body), keel_buf_size(&script->body)});
+    if (http_exchange_respond(x, &response) == 0) {
+        script_ended++;
+        end_script(script);
+    }
+}
+
+static void finish_script(struct script *script, struct keel_str trailers)
+{
+    if (http_exchange_end(script->x, trailers) == 0) {
+        script_ended++;
+        end_script(script);
+    }
+}
+
+/* As much as is wanted of PIECES pieces. */
+static void send_pieces(struct script *script)
+{
+    uint8_t piece[PIECE];
+    int err = 0;
+    while (script->pieces < PIECES && err == 0) {
+        for (size_t i = 0; i < PIECE; i++)
+            piece[i] = h2_byte(script->pieces * PIECE + i);
+        err = http_exchange_write(script->x, piece, PIECE);
+        script->pieces++;
+    }
+    if (err == 0)
+        finish_script(script, KEEL_STR(""));
+}
+
+static void write_next(struct script *script)
+{
+    struct http_exchange *x = script->x;
+    const char *text = "piece";
+    if (script->what == 'a' && script->pieces == 2) {
+        script_ended++;
+        end_script(script);
+        http_exchange_abort(x);
+    } else if (script->pieces == (script->what == 'u' ? 1 : 3)) {
+        finish_script(script, KEEL_STR("X-End: yes\r\nX-More:  no \r\n"));
+    } else {
+        int err = http_exchange_write(x, text, script->what == 'k' || script->what == 'u' ? 4 : 5);
+        script->pieces++;
+        if (err == 0)
+            keel_timer_start(&script->timer, KEEL_NS_PER_MS, 0);
+    }
+}
+
+static void on_timer(struct keel_timer *timer)
+{
+    struct script *script = KEEL_CONTAINER(timer, struct script, timer);
+    struct http_exchange *x = script->x;
+    switch (script->what) {
+    case 'p':
+        http_exchange_resume(x);
+        break;
+    case 'x':
+        script_ended++;
+        end_script(script);
+        http_exchange_next(x);
+        break;
+    case 'l':
+        send_body(script);
+        break;
+    default:
+        write_next(script);
+    }
+}
+
+static enum http_verdict respond(struct http_exchange *x, void *state, void *arg,
+                                 struct http_response *response)
+{
+    struct keel_str path = x->request.path;
+    const char *slash = memrchr(path.p, '/', path.n);
+    char what = slash + 1 < path.p + path.n ? slash[1] : 'n';
+    if (what == 'n')
+        return HTTP_NEXT;
+    struct script *script = keel_calloc(1, sizeof *script);
+    if (!script) {
+        http_response_plain(response, &x->request, 503, KEEL_STR(""));
+        return HTTP_DONE;
+    }
+    script_started++;
+    x->state = script;
+    script->x = x;
+    script->what = what;
+    keel_timer_init(&script->timer, x->host->loop, "script", on_timer);
+    if (what == 's')
+        send_body(script);
+    else if (what == 'e' || what == 'p' || what == 'r')
+        http_exchange_read(x, 0);
+    if (what == 'i')
+        http_exchange_read(x, UINT64_MAX);
+    if (what == 'i' || what == 'b')
+        http_exchange_begin(x, 200, KEEL_STR("X-A: b\r\n"), -1);
+    else if (strchr("cku0a", what))
+        http_exchange_begin(x, what == '0' ? 204 : 200, KEEL_STR("X-A: b\r\n"),
+                            what == 'k' || what == 'u' ? 12 : -1);
+    if (what == 'b')
+        send_pieces(script);
+    else if (strchr("lxcku0a", what))
+        keel_timer_start(&script->timer, 2 * KEEL_NS_PER_MS, 0);
+    return HTTP_LATER;
+}
+
+static void on_content(struct http_exchange *x, const void *bytes, size_t n)
+{
+    struct script *script = x->state;
+    if (script->what == 'i') {
+        if (n == 0)
+            finish_script(script, x->trailers);
+        else if (http_exchange_write(x, bytes, n) == KEEL_EAGAIN)
+            http_exchange_pause(x);
+    } else if (n > 0) {
+        keel_buf_append(&script->body, bytes, n);
+        if (script->what == 'p') {
+            http_exchange_pause(x);
+            keel_timer_start(&script->timer, KEEL_NS_PER_MS, 0);
+        }
+    } else if (script->what != 'r') {
+        send_body(script);
+    }
+}
+
+static void on_drained(struct http_exchange *x)
+{
+    struct script *script = x->state;
+    if (script->what == 'b')
+        send_pieces(script);
+    else
+        http_exchange_resume(x);
+}
+
+static void on_gone(struct http_exchange *x)
+{
+    script_gone++;
+    end_script(x->state);
+}
+
+const struct http_handler http_module = {HTTP_HANDLER,
+                                         .name = "script",
+                                         .respond = respond,
+                                         .on_content = on_content,
+                                         .on_drained = on_drained,
+                                         .on_gone = on_gone};
