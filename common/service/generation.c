@@ -107,7 +107,7 @@ static bool is_wide(const struct keel_generation *g)
 /* What a process has, by new numbers: those behind the old ones of an endpoint are free. Returns
  * new. */
 static uint32_t *renumber(const struct keel_process *p, const unsigned *old, const unsigned *now,
-                      unsigned n)
+                          unsigned n)
 {
     uint32_t *has = keel_calloc(now[n] + 1, sizeof *has);
     for (unsigned e = 0; has && e < n; e++)

@@ -47,11 +47,11 @@ struct keel_process {
     bool hung;   /* heartbeat is late: siblings serve its descriptors */
     bool warned, aborted;
     uint64_t aborted_ns;
-    uint32_t *has;   /* for each (endpoint, slot) number: keel_kept.opening of what it holds; or 0 */
+    uint32_t *has;   /* by (endpoint, slot) number: keel_kept.opening of what it holds; 0: no */
     uint64_t passed; /* connections that the master passed to it */
     unsigned deaths; /* in a row, for the respawn delay */
     struct keel_timer respawn;
-    char sandbox[256]; /* what it said with READY */
+    char sandbox[256];  /* what it said with READY */
     char failure[1024]; /* what it said with FAILED */
     int failure_status; /* and the exit status for the daemon; 0: it said nothing */
 };
@@ -71,8 +71,8 @@ struct keel_generation {
     struct keel_conf *conf;
     struct keel_core core;
     struct keel_endpoints endpoints;
-    struct keel_access access; /* of its workers; here for the log files, and those to watch */
-    uint64_t *seen;            /* the watched files as they were read, then at the last look */
+    struct keel_access access;      /* of its workers; here for the log files, and those to watch */
+    uint64_t *seen;                 /* the watched files as they were read, then at the last look */
     struct keel_kept **kept;        /* one for each endpoint */
     unsigned *first_slot;           /* endpoint -> number of its slot 0; [count] is the total */
     struct keel_process *processes; /* the workers, then the helpers */

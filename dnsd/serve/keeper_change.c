@@ -70,20 +70,27 @@ static void keep_promises(struct keel_list *list, int err)
     }
 }
 
+void dns_keeper_must_replay(struct keeper_zone *zone)
+{
+    struct keel_diag diag = {""};
+    if (dns_keeper_replay(zone, &diag) == 0)
+        return;
+    keel_error("keeper", "cannot go back to what is on the disk", "reason=%s", diag.text);
+    KEEL_ASSERT(false, "what is in memory is not what is on the disk");
+}
+
 /* Nothing of the batch is on the disk: nothing of it may stay in memory. */
 static void undo(struct dns_keeper *keeper)
 {
-    struct keel_diag diag = {""};
+    keeper->changes = 0;
     while (!keel_list_empty(&keeper->changed)) {
         struct keeper_zone *zone =
             KEEL_CONTAINER(keeper->changed.next, struct keeper_zone, changed);
         keel_list_remove(&zone->changed);
         dns_shared_release(keeper->publisher, zone->next_base);
         zone->next_base = NULL;
-        if (dns_keeper_changes(zone) && zone->base && dns_keeper_replay(zone, &diag) != 0) {
-            keel_error("keeper", "cannot undo changes", "reason=%s", diag.text);
-            KEEL_ASSERT(false, "what is in memory is not what is on the disk");
-        }
+        if (dns_keeper_changes(zone) && zone->base)
+            dns_keeper_must_replay(zone);
     }
 }
 

@@ -74,6 +74,12 @@ static const char *state_text(const struct dns_zone *zone)
     return zone->version->expired ? "expired" : "served";
 }
 
+/* Bytes of the images that it is served from. */
+static uint64_t size_of(const struct dns_view *view)
+{
+    return view->base->size + (view->delta ? (uint64_t)view->delta->size : 0);
+}
+
 static json_t *zone_row(const struct keeper_zone *zone)
 {
     const struct dns_zone *z = zone->kept.zone;
@@ -84,8 +90,8 @@ static json_t *zone_row(const struct keeper_zone *zone)
         return row;
     const struct dns_image *image = dns_view_newest(&z->version->view);
     json_t *rest = json_pack("{s:I, s:I, s:I, s:s}", "serial", (json_int_t)image->serial, "records",
-                             (json_int_t)image->records, "bytes", (json_int_t)image->size, "signed",
-                             signed_text(image));
+                             (json_int_t)image->records, "bytes",
+                             (json_int_t)size_of(&z->version->view), "signed", signed_text(image));
     json_object_update(row, rest);
     json_decref(rest);
     if (z->file)
@@ -139,7 +145,7 @@ static int count_zones(const struct dns_keeper *keeper, json_t **result, struct 
         served += !zone->version->expired;
         expired += zone->version->expired;
         records += image->records;
-        bytes += zone->version->view.base->size;
+        bytes += size_of(&zone->version->view);
     }
     *result = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "zones", (json_int_t)count, "served",
                         (json_int_t)served, "expired", (json_int_t)expired, "no data",

@@ -24,6 +24,7 @@ static int read_chain(struct dns_kept *kept, uint32_t serial, struct chain *chai
 {
     struct dns_keeper *keeper = kept->keeper;
     uint64_t number;
+    dns_keeper_end_turn(keeper); /* there is no reading while a batch is open */
     int err = keeper->store ? keel_store_read(keeper->store) : KEEL_ENOENT;
     if (err)
         return err;

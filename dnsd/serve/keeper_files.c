@@ -99,7 +99,7 @@ const char *dns_keeper_file_name(const struct dns_shared *shared)
 
 const struct dns_image_file *dns_keeper_image_file(const struct dns_shared *shared)
 {
-    return &((const struct keeper_file *)shared->owner)->map->file;
+    return shared && shared->owner ? &((const struct keeper_file *)shared->owner)->map->file : NULL;
 }
 
 /* Room for deltas behind what is mapped, as a worker will have it. */

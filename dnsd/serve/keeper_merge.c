@@ -62,6 +62,7 @@ static void run_merge(struct keel_job *job)
     dns_sources_fini(&sources);
 }
 
+/* On error the old base is still the one of the journal. */
 static int take_base(struct keeper_merging *m, struct keeper_zone *zone)
 {
     struct dns_keeper *keeper = m->keeper;
@@ -88,7 +89,7 @@ static int take_base(struct keeper_merging *m, struct keeper_zone *zone)
         dns_keeper_set_base(zone, file, where.offset); /* m->base holds the old one */
         zone->base_step = m->step;
         if (rebased != 0)
-            err = dns_keeper_replay(zone, &m->diag);
+            dns_keeper_must_replay(zone);
     }
     dns_shared_release(keeper->publisher, file);
     return err;

@@ -186,10 +186,10 @@ uint64_t dns_keeper_journal_size(const struct keeper_zone *zone);
  * behind it. */
 int dns_keeper_open_file(struct dns_keeper *keeper, const char *name, bool room,
                          struct dns_shared **shared, struct keel_diag *diag);
-/* NULL: it is no file of the folder. */
+/* NULL: it is no file of the folder, but in memory alone; or shared is NULL. */
 const char *dns_keeper_file_name(const struct dns_shared *shared);
 const struct dns_image_file *dns_keeper_image_file(const struct dns_shared *shared);
-/* Before anything else of the keeper; and once its pool is gone. */
+/* Before anything else of the keeper; and when it stops, before its pool goes. */
 void dns_keeper_files_init(struct dns_keeper *keeper);
 void dns_keeper_files_fini(struct dns_keeper *keeper);
 bool dns_keeper_has_file(const struct dns_keeper *keeper, const char *name);
@@ -271,6 +271,8 @@ int dns_keeper_publish_memory(struct keeper_zone *zone, struct keel_diag *diag);
 void dns_keeper_set_owed(struct keeper_zone *zone, bool owed);
 /* Makes kept.edit: the zone over its base, with the steps that the journal has on top of it. */
 int dns_keeper_replay(struct keeper_zone *zone, struct keel_diag *diag);
+/* The same; where it cannot be done the keeper starts anew, from the disk. */
+void dns_keeper_must_replay(struct keeper_zone *zone);
 /* The zone stands on this image from now on; kept.edit must be made anew. */
 void dns_keeper_set_base(struct keeper_zone *zone, struct dns_shared *file, uint64_t offset);
 /* The edit; and what that gives is served. */

@@ -165,6 +165,8 @@ static int serve_pack(struct dns_keeper *keeper, struct keeper_pack *pack, struc
         keel_error("keeper", "cannot keep zones in the state directory, they are in memory alone",
                    "zones=%u reason=%s", pack->count, inner.text);
         err = dns_keeper_serve_memory(keeper, pack, diag);
+        for (unsigned i = 0; i < pack->count; i++)
+            pack->items[i].zone->file_anew = pack->items[i].zone->record != NULL;
         dns_pack_clear(pack);
         return err;
     }
@@ -355,6 +357,21 @@ static void on_retry(struct keel_timer *timer)
     dns_keeper_record_all(keeper);
 }
 
+/* In a batch of their own. */
+static int write_records(struct dns_keeper *keeper)
+{
+    int err = keel_store_begin(keeper->store);
+    if (err)
+        return err;
+    for (unsigned i = 0; i < keeper->count && !err; i++)
+        if (keeper->zones[i] && keeper->zones[i]->unrecorded)
+            err = dns_keeper_record(keeper->zones[i]);
+    if (err == 0)
+        return keel_store_commit(keeper->store);
+    keel_store_abort(keeper->store);
+    return err;
+}
+
 void dns_keeper_record_all(struct dns_keeper *keeper)
 {
     bool any = false;
@@ -362,15 +379,9 @@ void dns_keeper_record_all(struct dns_keeper *keeper)
         any = keeper->zones[i] && keeper->zones[i]->unrecorded;
     if (!any || keeper->state != KEEPER_OWNER || !keeper->store)
         return;
-    int err = keel_store_begin(keeper->store);
-    for (unsigned i = 0; i < keeper->count && !err; i++)
-        if (keeper->zones[i] && keeper->zones[i]->unrecorded)
-            err = dns_keeper_record(keeper->zones[i]);
-    if (err)
-        keel_store_abort(keeper->store);
-    else
-        err = keel_store_commit(keeper->store);
-    if (err) { /* the store has said why: what is served is served, the next start reads files */
+    dns_keeper_end_turn(keeper);
+    if (write_records(keeper) !=
+        0) { /* the store has said why: what is served is served, the next start reads files */
         keel_timer_start(&keeper->retry, RETRY_RECORDS, 0);
         return;
     }
@@ -475,13 +486,12 @@ void dns_keeper_forget(struct keeper_zone *zone)
     const struct dns_shared *file = zone->base ? zone->base : zone->published.file;
     if (keeper->state != KEEPER_OWNER || !keeper->store)
         return;
+    dns_keeper_end_turn(keeper);
     int err = keel_store_begin(keeper->store);
-    if (!err)
-        err = dns_journal_remove(&keeper->journal, &zone->kept.apex);
-    if (!err)
-        err = keel_store_commit(keeper->store);
-    else
+    if (!err && (err = dns_journal_remove(&keeper->journal, &zone->kept.apex)) != 0)
         keel_store_abort(keeper->store);
+    else if (!err)
+        err = keel_store_commit(keeper->store);
     if (!err && name && dns_keeper_image_file(file)->count == 1)
         dns_images_remove(keeper->images, name); /* else it goes with the next sweep */
 }

@@ -34,7 +34,7 @@ static bool is_as_read(const struct dns_source *then)
 static bool look_at_files(const struct keeper_zone *zone, bool unknown, uint64_t *look)
 {
     const struct dns_shared *shared = zone->base ? zone->base : zone->published.file;
-    const struct dns_image_file *file = shared ? dns_keeper_image_file(shared) : NULL;
+    const struct dns_image_file *file = dns_keeper_image_file(shared);
     struct dns_image_zone image = {0};
     struct dns_source source;
     bool same = true;

@@ -64,7 +64,7 @@ void dns_updater_run(struct dns_kept *kept, const struct dns_keeper_request *req
     struct keel_diag diag = {""};
     bool changed;
     if (!kept->edit) {
-        tell(kept, request, DNS_SERVFAIL, "the zone has no data yet");
+        tell(kept, request, DNS_SERVFAIL, "the zone has no data, or none on the disk");
         reply(kept->keeper, request, DNS_SERVFAIL);
         return;
     }

@@ -1,5 +1,6 @@
 """Updates of dnsd's zones while its processes are killed, replaced and started anew, and while the disk
 is full: what was acknowledged is there, and no zone is ever older than what was served."""
+import contextlib
 import os
 import random
 import signal
@@ -200,12 +201,7 @@ def replaced():
 def disk_full():
     """Nothing is promised that cannot be written, what was promised stands, and it goes on when there
     is room again; one line in the log each way."""
-    need_root()
-    folder = directory()
-    state = os.path.join(folder, 'state')
-    os.mkdir(state)
-    output(['mount', '-t', 'tmpfs', '-o', 'size=16m,mode=0755', 'keel-test', state])
-    try:
+    with small_disk() as (folder, state):
         for name, text in (('small.zone', SMALL), ('large.zone', LARGE)):
             with open(os.path.join(folder, name), 'w', encoding='ascii') as f:
                 f.write(text)
@@ -215,27 +211,68 @@ def disk_full():
             for name in 'a', 'b', 'c':
                 assert has(daemon, 'small', name), name
             assert not has(daemon, 'small', 'lost')
+
+
+@contextlib.contextmanager
+def small_disk():
+    """(a folder, the state directory in it, on a small disk of its own)."""
+    need_root()
+    folder = directory()
+    state = os.path.join(folder, 'state')
+    os.mkdir(state)
+    output(['mount', '-t', 'tmpfs', '-o', 'size=16m,mode=0755', 'keel-test', state])
+    try:
+        yield folder, state
     finally:
         output(['umount', '-l', state])
+
+
+def fill(state):
+    """Every byte of the disk; returns the path of what takes them."""
+    path = os.path.join(state, 'ballast')
+    with open(path, 'wb', buffering=0) as f:
+        try:
+            while True:
+                f.write(bytes(4096))
+        except OSError:
+            return path
+
+
+def start_with_a_full_disk():
+    """Zones are served from memory; they are kept, and watched, once there is room again."""
+    text = '$TTL 60\n@ SOA ns h %d 2 3 9 5\n@ NS ns.other.\n'
+    conf = 'respawn-budget = 0\nzone "z" { file = "z" watch = true }\nzone "u" { file = "u" allow-update = { "any" } }\n'
+
+    def serial(zone):
+        return daemon.ctl('zone-status', zone)['serial']
+    with small_disk() as (folder, state):
+        with Daemon('dnsd', conf=conf, files={'z': text % 1, 'u': text % 1}, folder=folder) as daemon:
+            assert (serial('z'), serial('u')) == (1, 1)
+        ballast = fill(state)
+        with Daemon('dnsd', conf=conf, files={'z': text % 2, 'u': text % 2}, folder=folder) as daemon:
+            assert (serial('z'), serial('u')) == (2, 2)
+            assert 'they are in memory alone' in daemon.log(), daemon.log()
+            assert ask_udp(daemon.address('udp'), add_address('u', 'a'))[3] & 15 == 2
+            os.unlink(ballast)
+            daemon.write('z', text % 3)
+            until(lambda: serial('z') == 3, 'the file that has changed')
+            daemon.ctl('zone-reload', 'u')
+            assert ask_udp(daemon.address('udp'), add_address('u', 'a'))[3] & 15 == 0
+            assert 'worker died' not in daemon.log(), daemon.log()
 
 
 def full_then_not(daemon, state):
     def change(name):
         return ask_udp(daemon.address('udp'), add_address('small', name))[3] & 15
     assert change('a') == 0
-    with open(os.path.join(state, 'ballast'), 'wb', buffering=0) as f:
-        try:
-            while True:
-                f.write(bytes(4096))
-        except OSError:
-            pass
+    ballast = fill(state)
     until(lambda: change('lost') == 2, 'a refusal', pause=0.001)
     for _ in range(20):
         assert change('lost') == 2
     assert has(daemon, 'small', 'a') and not has(daemon, 'small', 'lost')
     alarms = [line for line in daemon.log().splitlines() if ' store: ' in line]
     assert len(alarms) == 1, alarms
-    os.unlink(os.path.join(state, 'ballast'))
+    os.unlink(ballast)
     assert change('b') == 0
     assert change('c') == 0
     assert not has(daemon, 'small', 'lost')
@@ -244,4 +281,5 @@ def full_then_not(daemon, state):
 run(('the keeper and workers are killed', killed),
     ('everything is killed', all_killed),
     ('reloads and upgrades', replaced),
-    ('a full disk', disk_full))
+    ('a full disk', disk_full),
+    ('a start with a full disk', start_with_a_full_disk))
