@@ -15,6 +15,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/wire/mime.c httpd/wire/mime.h \
 	httpd/request/condition.c httpd/request/condition.h \
 	httpd/request/access.c httpd/request/access.h \
+	httpd/request/headers.c httpd/request/headers.h \
 	httpd/request/users.c httpd/request/users.h \
 	httpd/request/verified.c httpd/request/verified.h \
 	httpd/request/rewrite.c httpd/request/rewrite.h \
@@ -40,7 +41,9 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/redirect.c httpd/handlers/redirect.h \
 	httpd/handlers/file.c httpd/handlers/file.h \
 	httpd/handlers/limits.c httpd/handlers/limits.h \
+	httpd/handlers/respond.c httpd/handlers/respond.h \
 	httpd/handlers/auth.c httpd/handlers/auth.h \
+	httpd/serve/settings_headers.c httpd/serve/settings_headers.h \
 	httpd/serve/settings_access.c httpd/serve/settings_access.h \
 	httpd/serve/location.c httpd/serve/location.h \
 	httpd/serve/settings.c httpd/serve/settings.h \

@@ -12,6 +12,23 @@
         .name = key, .type = KEEL_OPT_UNSUPPORTED                                                  \
     }
 
+/* Options of sites and locations alike. */
+#define USERS_ROWS                                                                                 \
+    {.name = "auth-file",                                                                          \
+     .type = KEEL_OPT_PATH,                                                                        \
+     .help = "The users and their passwords, as htpasswd(1) writes them; see Passwords above. It " \
+             "stands beside auth."},                                                               \
+        {.name = "allow-users",                                                                    \
+         .type = KEEL_OPT_STRING,                                                                  \
+         .flags = KEEL_OPT_LIST,                                                                   \
+         .help = "Users of the file that may come in; others of it get 403. Without it all may."}, \
+    {                                                                                              \
+        .name = "satisfy", .type = KEEL_OPT_CHOICE, .choices = "any|all", .def = "all",            \
+        .help =                                                                                    \
+            "Whether a client needs an address that may ask and a password (all), or one of them " \
+            "(any)."                                                                               \
+    }
+
 static const struct keel_option location_rows[] = {
     {.name = "autoindex",
      .type = KEEL_OPT_BOOL,
@@ -21,6 +38,10 @@ static const struct keel_option location_rows[] = {
      .type = KEEL_OPT_STRING,
      .help = "\"STATUS TARGET\": redirect with status 301, 302, 307 or 308; the target stands for "
              "the location's path, and the rest of the request's path follows it."},
+    {.name = "respond",
+     .type = KEEL_OPT_STRING,
+     .help = "\"STATUS TEXT\": this status and this line of text for every request: \"200 ok\" for "
+             "health checks. Without the text, the status' own, or the site's page for it."},
     {.name = "rewrite",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
@@ -36,7 +57,9 @@ static const struct keel_option location_rows[] = {
     {.name = "headers",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
-     .help = "Lines \"Name: value\" that are added to every response, errors included."},
+     .help = "Rules for the fields of every response, errors included: \"Name: value\" sets one, "
+             "\"+Name: value\" adds another of the name, \"-Name\" removes what there is. The "
+             "site's rules come first; those go whose field the location names, too."},
     {.name = "cache-control",
      .type = KEEL_OPT_STRING,
      .help = "Value of Cache-Control of responses about files: \"max-age=3600\"."},
@@ -61,20 +84,7 @@ static const struct keel_option location_rows[] = {
      .type = KEEL_OPT_STRING,
      .help = "The realm: a password is asked for (RFC 7617). \"off\": not here, whatever the site "
              "says. It should only be used over TLS."},
-    {.name = "auth-file",
-     .type = KEEL_OPT_PATH,
-     .help = "The users and their passwords, as htpasswd(1) writes them; see Passwords above. It "
-             "stands beside auth."},
-    {.name = "allow-users",
-     .type = KEEL_OPT_STRING,
-     .flags = KEEL_OPT_LIST,
-     .help = "Users of the file that may come in; others of it get 403. Without it all may."},
-    {.name = "satisfy",
-     .type = KEEL_OPT_CHOICE,
-     .choices = "any|all",
-     .def = "all",
-     .help = "Whether a client needs an address that may ask and a password (all), or one of them "
-             "(any)."},
+    USERS_ROWS,
     {.name = "request-rate",
      .type = KEEL_OPT_STRING,
      .help =
@@ -192,20 +202,11 @@ static const struct keel_option site_rows[] = {
     {.name = "auth",
      .type = KEEL_OPT_STRING,
      .help = "As in a location, for those that do not have it."},
-    {.name = "auth-file",
-     .type = KEEL_OPT_PATH,
-     .help = "The users and their passwords, as htpasswd(1) writes them; see Passwords above. It "
-             "stands beside auth."},
-    {.name = "allow-users",
+    USERS_ROWS,
+    {.name = "headers",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
-     .help = "Users of the file that may come in; others of it get 403. Without it all may."},
-    {.name = "satisfy",
-     .type = KEEL_OPT_CHOICE,
-     .choices = "any|all",
-     .def = "all",
-     .help = "Whether a client needs an address that may ask and a password (all), or one of them "
-             "(any)."},
+     .help = "As in a location, for all of them: \"Strict-Transport-Security: max-age=31536000\"."},
     {.name = "error-pages",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,

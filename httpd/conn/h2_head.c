@@ -33,12 +33,6 @@ static struct keel_str text_of(const struct http_h2_head *head, struct http_span
     return (struct keel_str){(const char *)keel_buf_bytes(&head->text) + span.at, span.size};
 }
 
-static bool is_all(struct keel_str text, unsigned classes)
-{
-    const uint8_t *p = (const uint8_t *)text.p;
-    return http_skip(p, p + text.n, classes) == p + text.n;
-}
-
 static void put(struct http_h2_head *head, struct keel_str text)
 {
     if (keel_buf_append(&head->text, text.p, text.n) != 0)
@@ -95,9 +89,9 @@ static void put_request_line(struct http_h2_head *head, const struct http_head_l
                                     !keel_str_equal(text_of(head, target), KEEL_STR("*")))) {
         refuse(head, -400); /* RFC 9113, 8.3.1: never the absolute form */
     }
-    if (!is_all(text_of(head, head->method), HTTP_CHAR_TOKEN) ||
-        !is_all(text_of(head, target), HTTP_CHAR_TARGET) ||
-        !is_all(text_of(head, head->authority), HTTP_CHAR_TARGET))
+    if (!http_is_all(text_of(head, head->method), HTTP_CHAR_TOKEN) ||
+        !http_is_all(text_of(head, target), HTTP_CHAR_TARGET) ||
+        !http_is_all(text_of(head, head->authority), HTTP_CHAR_TARGET))
         refuse(head, -400);
     if ((size_t)head->method.size + target.size + sizeof "  HTTP/1.1" - 1 > limits->line)
         refuse(head, -414);
@@ -119,7 +113,8 @@ static void add_field(struct http_h2_head *head, const struct http_head_limits *
         put_request_line(head, limits);
     if (++head->fields > limits->fields || name.n + 2 + value.n > limits->line)
         refuse(head, -431);
-    else if (name.n == 0 || !is_all(name, HTTP_CHAR_TOKEN) || !is_all(value, HTTP_CHAR_VALUE))
+    else if (name.n == 0 || !http_is_all(name, HTTP_CHAR_TOKEN) ||
+             !http_is_all(value, HTTP_CHAR_VALUE))
         refuse(head, -400);
     if (head->status != 0)
         return;

@@ -157,6 +157,7 @@ static void end(struct http_exchange *x)
 
 static int send_whole(struct http_exchange *x, struct http_response *response)
 {
+    http_response_edit(response, &x->request);
     x->status = (uint16_t)response->status;
     x->head_sent = response->head.n + 2;
     x->body_sent = response->body.n + response->file_size;
@@ -342,6 +343,7 @@ int http_exchange_begin(struct http_exchange *x, unsigned status, struct keel_st
         return KEEL_EOF;
     enter(x);
     if (keep(x) == 0 && http_response_head(&response, &x->request, status, fields, length) == 0) {
+        http_response_edit(&response, &x->request);
         x->answer = HTTP_ANSWER_BEGUN;
         x->status = (uint16_t)status;
         x->head_sent = response.head.n + 2;

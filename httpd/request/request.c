@@ -179,3 +179,18 @@ void http_response_redirect(struct http_response *response, struct http_request 
     else
         out_of_memory(response);
 }
+
+void http_response_edit(struct http_response *response, struct http_request *request)
+{
+    const struct http_location *location = request->location;
+    if (!location || !location->edited)
+        return;
+    struct keel_str head =
+        http_head_edit(response->head, &location->headers, location->lines, &request->arena);
+    if (!head.p) { /* with nothing of it: a rule may be there to hide something */
+        out_of_memory(response);
+        return;
+    }
+    response->head = head;
+    response->joined = false;
+}

@@ -29,8 +29,8 @@ struct http_request {
     struct keel_str moved; /* where http_request_prepare redirects to */
     const struct http_site *site;
     const struct http_location *location;
-    bool json;            /* a listing is wanted as JSON */
-    struct keel_str user; /* who proved to be it; empty: nobody */
+    bool json;                      /* a listing is wanted as JSON */
+    struct keel_str user;           /* who proved to be it; empty: nobody */
     struct keel_str client_subject; /* of the certificate that it showed for this site; or empty */
     struct http_clock *clock;
     struct keel_arena arena; /* dies with the request */
@@ -74,6 +74,9 @@ int http_response_head(struct http_response *response, struct http_request *requ
  * and left out for HEAD. `extra` has its Content-Type. No error page stands for it. */
 void http_response_content(struct http_response *response, struct http_request *request,
                            unsigned status, struct keel_str extra, struct keel_str body);
+/* Does to the response's head what the rules of the request's location want, where that was not
+ * done when it was made. Once, before it is sent. */
+void http_response_edit(struct http_response *response, struct http_request *request);
 /* A redirection to `location`, a URI reference that is properly encoded. */
 void http_response_redirect(struct http_response *response, struct http_request *request,
                             unsigned status, struct keel_str location);

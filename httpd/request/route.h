@@ -11,6 +11,7 @@
 #include "common/base/hash.h"
 #include "common/base/mem.h"
 #include "httpd/request/access.h"
+#include "httpd/request/headers.h"
 #include "httpd/request/rewrite.h"
 #include "httpd/wire/accept.h"
 
@@ -26,6 +27,7 @@ struct http_error_page {
 };
 
 struct http_auth;
+struct http_respond;
 struct http_step;
 #define HTTP_NO_LOCATION UINT32_MAX
 /* Rules for a path alone, or for it and the paths below it; the longest that fits decides. */
@@ -36,13 +38,17 @@ struct http_location {
     int line;               /* where it stands in the configuration */
     bool autoindex;         /* list directories that have no index file */
     unsigned redirect;      /* status 301, 302, 307 or 308; 0: none */
-    struct keel_str redirect_to;   /* stands for the prefix */
-    struct keel_str fields;        /* lines that go into every answer about a file */
-    struct keel_str always;        /* and those of them that go into every other answer too */
-    struct http_rewrites rewrites; /* tried when a path came here */
-    struct http_access *access;    /* NULL: everybody, as often as they like */
-    struct http_auth *auth;        /* handlers/auth.h; NULL: nobody is asked for a password */
-    struct http_try *tries;        /* which files may stand for a path, in order; none: its own */
+    struct keel_str redirect_to;      /* stands for the prefix */
+    struct keel_str fields;           /* lines that go into every answer about a file */
+    struct keel_str always;           /* and those of them that go into every other answer too */
+    struct http_header_rules headers; /* of the site and its own */
+    struct keel_str lines;            /* what they set and add */
+    bool edited;                      /* they are not in the two above: heads are edited */
+    struct http_rewrites rewrites;    /* tried when a path came here */
+    struct http_access *access;       /* NULL: everybody, as often as they like */
+    struct http_respond *respond;     /* handlers/respond.h; NULL: another handler answers */
+    struct http_auth *auth;           /* handlers/auth.h; NULL: nobody is asked for a password */
+    struct http_try *tries; /* which files may stand for a path, in order; none: its own */
     unsigned try_count;
     uint64_t max_body;             /* of a request, for handlers that read it; 0: the site's */
     const struct http_handler *handler; /* of a module; NULL: none */

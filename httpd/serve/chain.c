@@ -5,6 +5,7 @@
 #include "httpd/handlers/file.h"
 #include "httpd/handlers/limits.h"
 #include "httpd/handlers/redirect.h"
+#include "httpd/handlers/respond.h"
 
 #define BUILT_IN 16 /* handlers that are no module's, at most */
 #define STEPS_MAX 8 /* of a location, with the mark of the end */
@@ -43,7 +44,9 @@ static int build(struct keel_arena *arena, struct http_location *location,
         add(&chain, handlers, &http_auth_handler, location->auth);
     if (location->handler)
         add(&chain, handlers, location->handler, location->handler_settings);
-    if (location->redirect)
+    if (location->respond)
+        add(&chain, handlers, &http_respond_handler, location->respond);
+    else if (location->redirect)
         add(&chain, handlers, &http_redirect_handler, NULL);
     else
         add(&chain, handlers, &http_file_handler, NULL);

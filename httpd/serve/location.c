@@ -1,8 +1,9 @@
 #include "httpd/serve/location.h"
 
 #include "common/base/buf.h"
-#include "httpd/wire/chars.h"
+#include "httpd/handlers/respond.h"
 #include "httpd/serve/settings_access.h"
+#include "httpd/serve/settings_headers.h"
 #include "httpd/wire/path.h"
 
 static int no_memory(struct keel_diag *diag)
@@ -68,71 +69,34 @@ int http_rewrites_read(struct http_settings *s, struct http_rewrites *rules,
     return 0;
 }
 
-/* Fields that say how a message is framed, or that are ours to set. */
-static bool is_reserved(struct keel_str name)
-{
-    static const char *const names[] = {"connection",
-                                        "content-length",
-                                        "content-range",
-                                        "content-type",
-                                        "content-encoding",
-                                        "date",
-                                        "etag",
-                                        "keep-alive",
-                                        "last-modified",
-                                        "server",
-                                        "te",
-                                        "trailer",
-                                        "transfer-encoding",
-                                        "upgrade",
-                                        "accept-ranges",
-                                        "location",
-                                        "www-authenticate",
-                                        "proxy-connection"};
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
-        if (keel_str_equal_nocase(name, keel_str(names[i])))
-            return true;
-    return false;
-}
-
-static bool is_value(struct keel_str value)
-{
-    const uint8_t *p = (const uint8_t *)value.p, *end = p + value.n;
-    return value.n > 0 && http_skip(p, end, HTTP_CHAR_VALUE) == end;
-}
-
-static int read_headers(struct keel_arena *arena, struct http_location *location,
+/* "200 ok": a status, and perhaps a line of text. */
+static int read_respond(struct keel_arena *arena, struct http_location *location,
                         const struct keel_conf *conf, struct keel_diag *diag)
 {
-    struct keel_buf always = {0};
-    const char *control = keel_conf_str(conf, "cache-control");
-    int err = 0;
-    for (unsigned i = 0; i < keel_conf_count(conf, "headers") && !err; i++) {
-        struct keel_str value = keel_str(keel_conf_at(conf, "headers", i)->text), name;
-        bool split = keel_str_split(&value, ':', &name) && value.p;
-        const uint8_t *p = (const uint8_t *)name.p;
-        value = split ? keel_str_trim(value) : KEEL_STR("");
-        if (!split || name.n == 0 || http_skip(p, p + name.n, HTTP_CHAR_TOKEN) != p + name.n ||
-            !is_value(value))
-            err = keel_conf_error_at(conf, "headers", i, diag, "\"Name: value\" expected");
-        else if (is_reserved(name))
-            err = keel_conf_error_at(conf, "headers", i, diag, "%.*s is set by httpd", (int)name.n,
-                                     name.p);
-        keel_buf_printf(&always, "%.*s: %.*s\r\n", (int)name.n, name.p, (int)value.n, value.p);
+    struct keel_str rest = keel_str(keel_conf_str(conf, "respond")), word;
+    uint64_t status;
+    if (!rest.p)
+        return 0;
+    if (!keel_str_split(&rest, ' ', &word) || keel_parse_u64(word, 599, &status) != 0 ||
+        status < 200 || status == 204 || status == 304)
+        return keel_conf_error(conf, "respond", diag,
+                               "\"STATUS TEXT\" expected, with a status from 200 to 599 that has a "
+                               "body");
+    if (location->redirect)
+        return keel_conf_error(conf, "respond", diag, "redirect stands there, too");
+    struct http_respond *fixed = keel_arena_calloc(arena, sizeof *fixed);
+    if (!fixed)
+        return no_memory(diag);
+    fixed->status = (unsigned)status;
+    rest = keel_str_trim(rest);
+    if (rest.n > 0) {
+        char *line = keel_arena_printf(arena, "%.*s\n", (int)rest.n, rest.p);
+        if (!line)
+            return no_memory(diag);
+        fixed->body = keel_str(line);
     }
-    if (!err && control && !is_value(keel_str(control)))
-        err = keel_conf_error(conf, "cache-control", diag, "a field value expected");
-    size_t n = keel_buf_size(&always);
-    if (control)
-        keel_buf_printf(&always, "Cache-Control: %s\r\n", control);
-    const char *text = keel_buf_size(&always) ? keel_buf_text(&always) : "";
-    struct keel_str all = text ? copy(arena, text) : (struct keel_str){0};
-    if (!err && !all.p)
-        err = no_memory(diag);
-    location->fields = all;
-    location->always = (struct keel_str){all.p, n};
-    keel_buf_fini(&always);
-    return err;
+    location->respond = fixed;
+    return 0;
 }
 
 /* "$path.html", "/index.html" */
@@ -210,7 +174,10 @@ static int read_location(struct http_settings *s, struct http_location *location
     if (!err)
         err = read_redirect(arena, location, conf, diag);
     if (!err)
-        err = read_headers(arena, location, conf, diag);
+        err = read_respond(arena, location, conf, diag);
+    if (!err)
+        err = http_headers_read(s, location, &base->headers, keel_conf_str(conf, "handler"), conf,
+                                diag);
     if (!err)
         err = read_tries(arena, location, conf, diag);
     if (!err)
@@ -231,6 +198,8 @@ int http_locations_read(struct http_settings *s, struct http_site *site,
     if (!site->locations)
         return no_memory(diag);
     int err = http_access_read(s, &base, &nothing, conf, access, diag);
+    if (!err)
+        err = http_header_rules_read(s, &base.headers, &nothing.headers, conf, diag);
     keel_conf_for (section, conf, "location") {
         struct http_location *location = &site->locations[site->location_count++];
         if (!err)

@@ -91,10 +91,9 @@ static int read_charset(struct http_settings *s, struct http_site *site,
                         const struct keel_conf *conf, struct keel_diag *diag)
 {
     struct keel_str charset = copy(s, keel_conf_str(conf, "charset"));
-    const uint8_t *p = (const uint8_t *)charset.p;
-    if (!p)
+    if (!charset.p)
         return no_memory(diag);
-    if (charset.n > 40 || http_skip(p, p + charset.n, HTTP_CHAR_TOKEN) != p + charset.n)
+    if (charset.n > 40 || !http_is_all(charset, HTTP_CHAR_TOKEN))
         return keel_conf_error(conf, "charset", diag, "a name expected");
     site->charset = keel_str_equal_nocase(charset, KEEL_STR("utf-8")) ? NULL : charset.p;
     return 0;

@@ -140,8 +140,7 @@ static int read_realm(struct http_settings *s, struct http_auth *auth, const str
                       struct keel_diag *diag)
 {
     const char *realm = keel_conf_str(conf, "auth");
-    const uint8_t *p = (const uint8_t *)realm, *end = p + strlen(realm);
-    if (p == end || http_skip(p, end, HTTP_CHAR_VALUE) != end || strpbrk(realm, "\"\\"))
+    if (!*realm || !http_is_all(keel_str(realm), HTTP_CHAR_VALUE) || strpbrk(realm, "\"\\"))
         return keel_conf_error(conf, "auth", diag, "a name without \" and \\, or \"off\" expected");
     char *line = keel_arena_printf(
         &s->arena, "WWW-Authenticate: Basic realm=\"%s\", charset=\"UTF-8\"\r\n", realm);

@@ -240,6 +240,7 @@ enum http_verdict http_worker_answer(struct http_worker *w, struct http_response
         http_response_redirect(response, request, (unsigned)result, request->moved);
     else if (http_exchange_run(x, response) == HTTP_LATER)
         return let_go(w, x);
+    http_response_edit(response, request);
     count_response(w, response);
     log_response(w, x, request, response, w->host.clock.now_ns);
     return HTTP_DONE;

@@ -38,21 +38,10 @@ const uint8_t http_chars[256] = {
 
 bool http_list_next(struct keel_str *list, struct keel_str *element)
 {
-    while (list->n > 0) {
-        const char *comma = memchr(list->p, ',', list->n);
-        size_t size = comma ? (size_t)(comma - list->p) : list->n;
-        const char *p = list->p, *end = p + size;
-        size_t taken = comma ? size + 1 : size;
-        list->p += taken;
-        list->n -= taken;
-        while (p < end && (*p == ' ' || *p == '\t'))
-            p++;
-        while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
-            end--;
-        if (p < end) {
-            *element = (struct keel_str){p, (size_t)(end - p)};
+    while (keel_str_split(list, ',', element)) {
+        *element = keel_str_trim(*element);
+        if (element->n > 0)
             return true;
-        }
     }
     return false;
 }

@@ -24,6 +24,12 @@ static inline const uint8_t *http_skip(const uint8_t *p, const uint8_t *end, uns
         p++;
     return p;
 }
+/* Empty text is, too. */
+static inline bool http_is_all(struct keel_str text, unsigned classes)
+{
+    const uint8_t *p = (const uint8_t *)text.p;
+    return text.n == 0 || http_skip(p, p + text.n, classes) == p + text.n;
+}
 /* Compares a token without regard to case; `lower` has letters, digits and '-' only, for which
  * setting bit 5 folds the case and maps no other token character onto them. */
 static inline bool http_token_is(struct keel_str token, struct keel_str lower)

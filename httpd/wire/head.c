@@ -240,14 +240,9 @@ static const uint8_t *parse_field(struct http_head *head, const uint8_t *p, cons
 
 static int parse_content_length(struct http_head *head, struct keel_str value)
 {
-    uint64_t n = 0;
-    if (value.n == 0 || value.n > 18)
+    uint64_t n;
+    if (value.n > 18 || keel_parse_u64(value, UINT64_MAX, &n) != 0)
         return -400;
-    for (size_t i = 0; i < value.n; i++) {
-        if (!keel_is_digit(value.p[i]))
-            return -400;
-        n = n * 10 + (uint64_t)(value.p[i] - '0');
-    }
     head->content_length = n;
     head->body = n > 0 ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
     return 0;
@@ -282,8 +277,7 @@ static int parse_connection(struct http_head *head)
             continue;
         struct keel_str list = http_span_str(head, head->fields[i].value), option;
         while (http_list_next(&list, &option)) {
-            const uint8_t *p = (const uint8_t *)option.p;
-            if (http_skip(p, p + option.n, HTTP_CHAR_TOKEN) != p + option.n)
+            if (!http_is_all(option, HTTP_CHAR_TOKEN))
                 return -400;
             close = close || http_token_is(option, KEEL_STR("close"));
             keep = keep || http_token_is(option, KEEL_STR("keep-alive"));

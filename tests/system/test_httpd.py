@@ -130,6 +130,31 @@ def rewrites():
         assert 'rewrites of a path go on without end' in daemon.log()
 
 
+def headers_and_fixed_responses():
+    conf = CONF.replace('location "/old/"', '''headers = { "Strict-Transport-Security: max-age=9", "-Server" }
+  location "= /health" { respond = "200 fine" }
+  location "/gone/" { respond = "410" headers = { "X-Why: it left", "+Vary: a" } }
+  location "/files/" { headers = { "-ETag", "Vary: b" } rewrite = '/files/(.*) /sub/$1' }
+  location "/old/"''').replace('location "/sub/" {', 'location "/sub/" { headers = "-ETag"')
+    with httpd(conf=conf) as daemon:
+        for tls in (False, True):
+            status, fields, body = curl(daemon, '/health', tls=tls)
+            assert (status, body, fields['content-type']) == (
+                200, b'fine\n', 'text/plain; charset=utf-8')
+            assert fields['strict-transport-security'] == 'max-age=9' and 'server' not in fields
+        status, fields, body = curl(daemon, '/gone/x', '-X', 'POST')
+        assert (status, body) == (410, b'410 Gone\n'), (status, body)
+        assert (fields['x-why'], fields['vary']) == ('it left', 'a') and 'server' not in fields
+        for path, has_etag in (('/1k.txt', True), ('/big.bin', True), ('/sub/page.html', False)):
+            for more in ((), ('-I',), ('-r', '0-3')):
+                status, fields, body = curl(daemon, path, *more)
+                assert status == (206 if '-r' in more else 200), (path, more, status)
+                assert ('etag' in fields) == has_etag and 'server' not in fields, (path, more)
+                assert '-I' in more or len(body) == int(fields['content-length'])
+        assert curl(daemon, '/nothing')[1].get('server') is None
+        assert curl(daemon, '/health', '-H', 'Host: other.example')[1]['server'] == 'keel'
+
+
 def nothing_outside():
     with httpd() as daemon:
         for path in ('/out', '/etc/passwd', '/.secret', '/sub/../.secret', '/none', '/%2esecret'):
@@ -304,6 +329,7 @@ def one_answer_each():
 if __name__ == '__main__':
     run(('a folder, plain and TLS, to curl', a_folder),
         ('rewrites', rewrites),
+        ('header rules and fixed responses', headers_and_fixed_responses),
         ('nothing outside the root', nothing_outside),
         ('conditions, ranges and bodies', conditions_and_ranges),
         ('a file that changes', a_file_that_changes),

@@ -29,6 +29,7 @@ tests_unit_httpd_test_httpd_SOURCES = \
 	tests/unit/httpd/test_corpus.c \
 	tests/support/http_corpus.c \
 	tests/support/http_corpus.h \
+	tests/unit/httpd/test_headers.c \
 	tests/unit/httpd/test_credentials.c \
 	tests/unit/httpd/test_rewrite.c \
 	tests/unit/httpd/test_route.c \

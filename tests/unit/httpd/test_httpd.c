@@ -13,6 +13,7 @@ Suite *access_suite(void);
 Suite *file_suite(void);
 Suite *http_watch_suite(void);
 Suite *log_suite(void);
+Suite *headers_suite(void);
 Suite *credentials_suite(void);
 Suite *rewrite_suite(void);
 Suite *settings_suite(void);
@@ -36,6 +37,7 @@ int main(void)
         file_suite,
         http_watch_suite,
         log_suite,
+        headers_suite,
         credentials_suite,
         rewrite_suite,
         settings_suite,

@@ -89,6 +89,20 @@ static const struct {
     {LOCATION("satisfy = any allow = \"::/0\""), "satisfy: any needs auth, and allow or deny"},
     {LOCATION("satisfy = some"), "satisfy"},
     {SITE("deny = \"192.0.2.1/24\""), "deny"},
+    /* fixed responses and header rules */
+    {LOCATION("respond = \"ok\""), "respond: \"STATUS TEXT\" expected"},
+    {LOCATION("respond = \"\""), "respond: \"STATUS TEXT\" expected"},
+    {LOCATION("respond = \"199 x\""), "respond: \"STATUS TEXT\" expected"},
+    {LOCATION("respond = \"204\""), "respond: \"STATUS TEXT\" expected"},
+    {LOCATION("respond = \"600\""), "respond: \"STATUS TEXT\" expected"},
+    {LOCATION("respond = \"200\" redirect = \"301 /\""),
+     "httpd.conf:4: site \"a\": location \"/x\": respond: redirect stands there"},
+    {SITE("headers = { \"X: a\",\n \"-Date\" }"),
+     "httpd.conf:4: site \"a\": headers: Date is set by httpd"},
+    {LOCATION("headers = { \"X: a\",\n \"x: b\" }"),
+     "httpd.conf:5: site \"a\": location \"/x\": headers: x stands there twice; \"+x: value\""},
+    {LOCATION("headers = { \"-X: a\" }"),
+     "headers: \"Name: value\", \"+Name: value\" or \"-Name\" expected"},
 };
 
 START_TEST(test_refused)
@@ -105,7 +119,10 @@ END_TEST
 static const char everything[] =
     LISTEN "site \"a\" { names = { \"b\", \"*.c\" }\n"
            "auth = \"a\" auth-file = \"/dev/null\" allow = { \"192.0.2.1\" }\n"
-           "location \"= /x\" { autoindex = true auth = \"off\" }\n"
+           "headers = { \"A: 1\", \"B: 2\", \"-Server\" }\n"
+           "location \"= /ok\" { respond = \"200 fine\" headers = { \"+a: 3\", \"Server: x\" } }\n"
+           "location \"= /x\" { headers = \"B: 4\" cache-control = \"no-store\" autoindex = true "
+           "auth = \"off\" }\n"
            "rewrite = { '/(a|b)+ /$1?x=y last', '/c https://c/ 301' }\n"
            "location \"/x\" { redirect = \"301 /z\" deny = { \"::1\" } satisfy = any rewrite = "
            "'/x/z /y' } }\n"
@@ -129,6 +146,12 @@ START_TEST(test_accepted)
     ck_assert(!open->auth && open->access->allow_count == 1);
     ck_assert(own->auth == rest->auth && own->access->deny_count == 1 && own->access->any);
     ck_assert_uint_eq(own->access->allow_count, 0);
+    const struct http_location *ok = http_route_location(site, KEEL_STR("/ok"));
+    ck_assert(ok->respond && ok->edited && ok->always.n == 0);
+    ck_assert(keel_str_equal(ok->lines, KEEL_STR("B: 2\r\na: 3\r\nServer: x\r\n")));
+    ck_assert(keel_str_equal(open->lines, KEEL_STR("A: 1\r\nB: 4\r\n")));
+    ck_assert(keel_str_equal(open->fields, KEEL_STR("Cache-Control: no-store\r\n")));
+    ck_assert(open->edited && open->headers.count == 3);
     http_settings_free(settings);
 }
 END_TEST
