@@ -144,7 +144,7 @@ static void warn_of_faults(const struct http_settings *s, const struct collectio
 int http_settings_read_tls(struct http_settings *s, const struct keel_conf *conf,
                            struct keel_access *access, bool first, struct keel_diag *diag)
 {
-    static const char *const alpn[] = {"h2", "http/1.1"};
+    static const char *const alpn[] = {"h2", "http/1.1", "http/1.0"};
     unsigned skip = !s->http2, count = 0, site = 0;
     keel_conf_for (section, conf, "site")
         count += keel_conf_count(section, "certificate");
@@ -162,7 +162,7 @@ int http_settings_read_tls(struct http_settings *s, const struct keel_conf *conf
     struct keel_tls_options options = {.certificates = all.list,
                                        .certificate_count = count,
                                        .alpn = alpn + skip,
-                                       .alpn_count = 2 - skip};
+                                       .alpn_count = 3 - skip};
     struct keel_diag why = {""};
     int err = keel_tls_configure(conf, &options, access, &s->tls, &why);
     if (err)

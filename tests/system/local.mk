@@ -48,6 +48,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_httpd_attack.py \
 	tests/system/test_httpd_auth.py \
 	tests/system/test_httpd_changing.py \
+	tests/system/test_httpd_clients.py \
 	tests/system/test_httpd_corpus.py \
 	tests/system/test_httpd_h2.py \
 	tests/system/test_httpd_handler.py \

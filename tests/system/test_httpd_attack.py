@@ -24,10 +24,11 @@ from test_httpd_h2 import held  # noqa: E402
 options = argparse.Namespace(connections=1000)
 CONF = '''
 listen = "127.0.0.1:0"
+header-timeout = 60s
 max-streams = 100
 site "localhost" { default = true root = "www" }
 '''
-FILES = {'www/1k.txt': 'x' * 1024, 'www/big.bin': bytes(8 << 20)}
+FILES = {'www/1k.txt': 'x' * 1024, 'www/big.bin': bytes(8 << 20), 'www/100k.bin': bytes(102400)}
 MIB = 1 << 20
 
 
@@ -97,10 +98,10 @@ def slow(mode, path, *args, keeps=True):
                              stdout=-3, stderr=-3, stdin=-3)
             asked = daemon.metric('httpd_requests_total')
             if keeps:
-                until(lambda: held(daemon) >= 0.95 * count, 'slow clients')
+                until(lambda: held(daemon) >= 0.95 * count, 'slow clients', patience=90)
             else:
                 until(lambda: daemon.metric('httpd_requests_total') > asked + 0.9 * count,
-                      'requests of them')
+                      'requests of them', patience=90)
             busy = latency(daemon, 3)
             now, grown = held(daemon), memory(worker) - before
             attacker.kill()
@@ -108,7 +109,7 @@ def slow(mode, path, *args, keeps=True):
             compare('%d connections, %s' % (count, mode), idle, busy,
                     '; %d held, %d bytes of memory each' % (now, grown / max(now, 1)))
             assert grown < count * 65536 + 32 * MIB, grown
-            until(lambda: held(daemon) < 10, 'the end of its connections', patience=60)
+            until(lambda: held(daemon) < 10, 'the end of its connections', patience=90)
     return check
 
 
@@ -357,7 +358,7 @@ if __name__ == '__main__':
     run(('slow heads', slow('-H', '/1k.txt', '-x', 24)),
         ('slow content', slow('-B', '/1k.txt', '-s', 8192, '-x', 10, keeps=False)),
         ('slow reading', slow('-X', '/big.bin', '-w', 512, '-y', 1024, '-n', 5, '-z', 32, '-k', 3)),
-        ('ranges', slow('-R', '/big.bin', '-a', 5, '-b', 500, keeps=False)),
+        ('ranges', slow('-R', '/100k.bin', '-a', 5, '-b', 500, keeps=False)),
         ('floods of HTTP/2', floods),
         ('windows of nothing', zero_window),
         ('paths that do not exist', traversals_under_load))
