@@ -13,10 +13,11 @@ static const struct keel_option zone_rows[] = {
     {.name = "watch",
      .type = KEEL_OPT_BOOL,
      .def = "false",
-     .help = "Read the zone again by itself when its file, or one in the same folder that it "
-             "includes, has been written or replaced. A file that is wrong is told in the log, and "
-             "the old zone is served on. A file is best replaced as a whole (written beside it, and "
-             "renamed): half of one that is written slowly is not a zone."},
+     .help =
+         "Read the zone again by itself when its file, or one that it includes, has been "
+         "written or replaced. A file that is wrong is told in the log, and "
+         "the old zone is served on. A file is best replaced as a whole (written beside it, and "
+         "renamed): half of one that is written slowly is not a zone."},
     {.name = "primary",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,

@@ -5,15 +5,22 @@
 #include "common/runtime/timer.h"
 #include "common/runtime/watch.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/inotify.h>
 
-struct dns_watched_folder {
+struct folder {
     struct keel_list node;
-    struct keel_list files; /* dns_watched */
+    struct keel_list places;
     struct keel_watched watched;
     char path[];
+};
+
+/* A file that somebody watches. */
+struct place {
+    struct keel_list in_folder, in_watched;
+    struct folder *folder;
+    struct dns_watched *w;
+    char file[]; /* its name in the folder */
 };
 
 struct dns_file_watch {
@@ -33,15 +40,14 @@ static void touch(struct dns_file_watch *watch, struct dns_watched *w)
 }
 
 /* name NULL: all of them. */
-static bool touch_named(struct dns_file_watch *watch, struct dns_watched_folder *folder,
-                        const char *name)
+static bool touch_named(struct dns_file_watch *watch, struct folder *folder, const char *name)
 {
     bool found = false;
-    keel_list_for (node, &folder->files) {
-        struct dns_watched *w = KEEL_CONTAINER(node, struct dns_watched, node);
-        if (name && strcmp(w->file, name) != 0)
+    keel_list_for (node, &folder->places) {
+        struct place *place = KEEL_CONTAINER(node, struct place, in_folder);
+        if (name && strcmp(place->file, name) != 0)
             continue;
-        touch(watch, w);
+        touch(watch, place->w);
         found = true;
     }
     return found;
@@ -50,10 +56,10 @@ static bool touch_named(struct dns_file_watch *watch, struct dns_watched_folder 
 static void on_event(void *arg, struct keel_watched *w, const char *name)
 {
     struct dns_file_watch *watch = arg;
-    struct dns_watched_folder *folder = KEEL_CONTAINER(w, struct dns_watched_folder, watched);
+    struct folder *folder = KEEL_CONTAINER(w, struct folder, watched);
     if (!name) /* the folder was replaced: on to the new one */
         keel_watch_add(watch->core, &folder->watched, folder->path);
-    /* one that nobody knows may be what a file includes, or a link in its path */
+    /* one that nobody knows may be a link in the path of one */
     if (!name || !*name || !touch_named(watch, folder, name))
         touch_named(watch, folder, NULL);
 }
@@ -62,16 +68,16 @@ static void on_lost(void *arg)
 {
     struct dns_file_watch *watch = arg;
     keel_list_for (node, &watch->folders)
-        touch_named(watch, KEEL_CONTAINER(node, struct dns_watched_folder, node), NULL);
+        touch_named(watch, KEEL_CONTAINER(node, struct folder, node), NULL);
 }
 
 static void on_timer(struct keel_timer *timer)
 {
     struct dns_file_watch *watch = KEEL_CONTAINER(timer, struct dns_file_watch, timer);
     keel_list_for (node, &watch->folders) {
-        struct dns_watched_folder *folder = KEEL_CONTAINER(node, struct dns_watched_folder, node);
-        keel_list_for (file, &folder->files) {
-            struct dns_watched *w = KEEL_CONTAINER(file, struct dns_watched, node);
+        struct folder *folder = KEEL_CONTAINER(node, struct folder, node);
+        keel_list_for (place, &folder->places) {
+            struct dns_watched *w = KEEL_CONTAINER(place, struct place, in_folder)->w;
             bool touched = w->touched;
             w->touched = false;
             if (touched)
@@ -106,77 +112,109 @@ struct dns_file_watch *dns_file_watch_new(struct keel_loop *loop,
     return watch;
 }
 
+/* path has n bytes. A new folder has no place yet. */
+static int get_folder(struct dns_file_watch *watch, const char *path, size_t n, struct folder **out)
+{
+    keel_list_for (node, &watch->folders) {
+        struct folder *folder = KEEL_CONTAINER(node, struct folder, node);
+        if (strlen(folder->path) == n && memcmp(folder->path, path, n) == 0) {
+            *out = folder;
+            return 0;
+        }
+    }
+    struct folder *folder = keel_calloc(1, sizeof *folder + n + 1);
+    if (!folder)
+        return KEEL_ENOMEM;
+    memcpy(folder->path, path, n);
+    keel_list_init(&folder->places);
+    int err = keel_watch_add(watch->core, &folder->watched, folder->path);
+    if (err) {
+        keel_free(folder);
+        return err;
+    }
+    keel_list_push_back(&watch->folders, &folder->node);
+    *out = folder;
+    return 0;
+}
+
+static void drop_folder(struct dns_file_watch *watch, struct folder *folder)
+{
+    keel_watch_remove(watch->core, &folder->watched);
+    keel_list_remove(&folder->node);
+    keel_free(folder);
+}
+
+static void drop_place(struct dns_file_watch *watch, struct place *place)
+{
+    struct folder *folder = place->folder;
+    place->w->count--;
+    keel_list_remove(&place->in_watched);
+    keel_list_remove(&place->in_folder);
+    keel_free(place);
+    if (keel_list_empty(&folder->places))
+        drop_folder(watch, folder);
+}
+
+static bool watches(const struct dns_watched *w, const struct folder *folder, const char *file)
+{
+    if (w->count == 0)
+        return false;
+    keel_list_for (node, &w->places) {
+        const struct place *place = KEEL_CONTAINER(node, struct place, in_watched);
+        if (place->folder == folder && strcmp(place->file, file) == 0)
+            return true;
+    }
+    return false;
+}
+
+int dns_file_watch_add(struct dns_file_watch *watch, struct dns_watched *w, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    size_t n = slash ? (size_t)(slash - path) : 0;
+    struct folder *folder;
+    int err = slash ? get_folder(watch, path, n > 0 ? n : 1, &folder)
+                    : get_folder(watch, ".", 1, &folder);
+    if (err || watches(w, folder, file))
+        return err;
+    struct place *place = keel_calloc(1, sizeof *place + strlen(file) + 1);
+    if (!place) {
+        if (keel_list_empty(&folder->places))
+            drop_folder(watch, folder);
+        return KEEL_ENOMEM;
+    }
+    memcpy(place->file, file, strlen(file) + 1);
+    place->folder = folder;
+    place->w = w;
+    if (w->count++ == 0)
+        keel_list_init(&w->places);
+    keel_list_push_back(&folder->places, &place->in_folder);
+    keel_list_push_back(&w->places, &place->in_watched);
+    return 0;
+}
+
+void dns_file_watch_remove(struct dns_file_watch *watch, struct dns_watched *w)
+{
+    while (w->count > 0)
+        drop_place(watch, KEEL_CONTAINER(w->places.next, struct place, in_watched));
+    *w = (struct dns_watched){0};
+}
+
 void dns_file_watch_free(struct dns_file_watch *watch)
 {
     if (!watch)
         return;
-    keel_list_for_safe (node, &watch->folders) {
-        struct dns_watched_folder *folder = KEEL_CONTAINER(node, struct dns_watched_folder, node);
-        keel_list_for_safe (file, &folder->files)
-            *KEEL_CONTAINER(file, struct dns_watched, node) = (struct dns_watched){0};
-        keel_watch_remove(watch->core, &folder->watched);
-        keel_free(folder);
+    while (!keel_list_empty(&watch->folders)) {
+        struct folder *folder = KEEL_CONTAINER(watch->folders.next, struct folder, node);
+        struct place *place = KEEL_CONTAINER(folder->places.next, struct place, in_folder);
+        dns_file_watch_remove(watch, place->w); /* and a folder goes with its last place */
     }
     keel_watch_free(watch->core);
     keel_timer_stop(&watch->timer);
     keel_free(watch);
 }
 
-/* path has n bytes. */
-static struct dns_watched_folder *get_folder(struct dns_file_watch *watch, const char *path,
-                                             size_t n)
-{
-    keel_list_for (node, &watch->folders) {
-        struct dns_watched_folder *folder = KEEL_CONTAINER(node, struct dns_watched_folder, node);
-        if (strlen(folder->path) == n && memcmp(folder->path, path, n) == 0)
-            return folder;
-    }
-    struct dns_watched_folder *folder = keel_calloc(1, sizeof *folder + n + 1);
-    if (!folder)
-        return NULL;
-    memcpy(folder->path, path, n);
-    keel_list_init(&folder->files);
-    if (keel_watch_add(watch->core, &folder->watched, folder->path) != 0) {
-        keel_free(folder);
-        return NULL;
-    }
-    keel_list_push_back(&watch->folders, &folder->node);
-    return folder;
-}
-
-int dns_file_watch_add(struct dns_file_watch *watch, struct dns_watched *w, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    size_t n = slash ? (size_t)(slash - path) : 0;
-    errno = 0;
-    if (!slash)
-        w->folder = get_folder(watch, ".", 1);
-    else
-        w->folder = get_folder(watch, path, n > 0 ? n : 1);
-    if (!w->folder)
-        return errno ? KEEL_ESYS : KEEL_ENOMEM;
-    w->file = slash ? slash + 1 : path;
-    w->touched = false;
-    keel_list_push_back(&w->folder->files, &w->node);
-    return 0;
-}
-
-void dns_file_watch_remove(struct dns_file_watch *watch, struct dns_watched *w)
-{
-    struct dns_watched_folder *folder = w->folder;
-    if (!folder)
-        return;
-    keel_list_remove(&w->node);
-    *w = (struct dns_watched){0};
-    if (!keel_list_empty(&folder->files))
-        return;
-    keel_watch_remove(watch->core, &folder->watched);
-    keel_list_remove(&folder->node);
-    keel_free(folder);
-}
-
 void dns_file_watch_again(struct dns_file_watch *watch, struct dns_watched *w)
 {
-    if (w->folder)
+    if (w->count > 0)
         touch(watch, w);
 }

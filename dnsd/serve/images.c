@@ -364,25 +364,14 @@ int dns_images_sweep(struct dns_images *images, bool (*keep)(void *arg, const ch
 
 /* --- fingerprints --- */
 
-static bool is_same(const struct dns_source *then)
-{
-    struct stat st;
-    struct dns_source now;
-    if (!then->settled || stat(then->path, &st) != 0)
-        return false;
-    dns_source_set(&now, &st);
-    return S_ISREG(st.st_mode) && now.size == then->size && now.inode == then->inode &&
-           now.device == then->device && now.modified_ns == then->modified_ns &&
-           now.changed_ns == then->changed_ns;
-}
-
 bool dns_images_fresh(const struct dns_image_file *file, const struct dns_image_zone *zone,
                       const char *first)
 {
     struct dns_source source;
     for (unsigned i = 0; i < zone->source_count; i++) {
         dns_image_file_source(file, zone, i, &source);
-        if ((i == 0 && strcmp(source.path, first) != 0) || !is_same(&source))
+        if ((i == 0 && strcmp(source.path, first) != 0) || !source.settled ||
+            !dns_source_is(&source))
             return false;
     }
     return zone->source_count > 0;

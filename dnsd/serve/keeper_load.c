@@ -53,6 +53,8 @@ static void finish(struct keeper_loading *l, struct keeper_zone *zone)
         zone->loading = NULL;
     if (zone)
         keep_error(zone, l);
+    if (zone && l->err == 0)
+        dns_keeper_watch(zone);
     l->on_loaded(l, l->err == 0 ? zone : NULL);
     free_loading(l);
 }

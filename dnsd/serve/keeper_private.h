@@ -250,7 +250,8 @@ int dns_keeper_start_loading(struct keeper_zone *zone,
                              void *arg, struct keel_diag *diag);
 /* --- keeper_watch.c --- */
 
-/* Watches the zone's file when option watch says so; and not any more. Only the owner does. */
+/* Watches the files of the zone when option watch says so, also those that it includes since it was
+ * read last; and not any more. Only the owner does. */
 void dns_keeper_watch(struct keeper_zone *zone);
 void dns_keeper_unwatch(struct keeper_zone *zone);
 void dns_keeper_watch_all(struct dns_keeper *keeper);

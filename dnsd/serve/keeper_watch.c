@@ -17,35 +17,33 @@ static uint64_t add_look(uint64_t look, const char *path)
     return keel_checksum(all, sizeof all);
 }
 
-/* The same as when they were read. */
-static bool is_as_read(const struct dns_source *then)
+/* What is served was made of these files; NULL: it is not known of which. */
+static const struct dns_image_file *made_of(const struct keeper_zone *zone,
+                                            struct dns_image_zone *image)
 {
-    struct stat st;
-    struct dns_source now;
-    if (stat(then->path, &st) != 0)
-        return false;
-    dns_source_set(&now, &st);
-    return now.size == then->size && now.inode == then->inode && now.device == then->device &&
-           now.modified_ns == then->modified_ns && now.changed_ns == then->changed_ns;
+    const struct dns_shared *shared = zone->base ? zone->base : zone->published.file;
+    const struct dns_image_file *file = dns_keeper_image_file(shared);
+    return file && dns_keeper_find_image(shared, &zone->kept.apex, image) == 0 &&
+                   image->source_count > 0
+               ? file
+               : NULL;
 }
 
 /* True when what is served was made of files that look another way now; `unknown` when it is not
  * known what it was made of. */
 static bool look_at_files(const struct keeper_zone *zone, bool unknown, uint64_t *look)
 {
-    const struct dns_shared *shared = zone->base ? zone->base : zone->published.file;
-    const struct dns_image_file *file = dns_keeper_image_file(shared);
-    struct dns_image_zone image = {0};
+    struct dns_image_zone image;
+    const struct dns_image_file *file = made_of(zone, &image);
     struct dns_source source;
     bool same = true;
     *look = add_look(0, zone->kept.zone->file);
-    if (!file || dns_keeper_find_image(shared, &zone->kept.apex, &image) != 0 ||
-        image.source_count == 0)
+    if (!file)
         return unknown;
     for (unsigned i = 0; i < image.source_count; i++) {
         dns_image_file_source(file, &image, i, &source);
         *look = add_look(*look, source.path);
-        same = same && is_as_read(&source);
+        same = same && dns_source_is(&source);
     }
     return !same;
 }
@@ -75,20 +73,37 @@ static void on_touched(void *arg, struct dns_watched *w)
         dns_file_watch_again(keeper->watch, w);
 }
 
+/* Every folder that a file of the zone lies in: the file's, and those of what it includes. */
+static int add_folders(struct keeper_zone *zone)
+{
+    struct dns_file_watch *watch = zone->kept.keeper->watch;
+    struct dns_image_zone image;
+    const struct dns_image_file *file = made_of(zone, &image);
+    struct dns_source source;
+    int err = dns_file_watch_add(watch, &zone->watched, zone->kept.zone->file);
+    for (unsigned i = 0; file && i < image.source_count && !err; i++) {
+        dns_image_file_source(file, &image, i, &source);
+        err = dns_file_watch_add(watch, &zone->watched, source.path);
+    }
+    return err;
+}
+
 void dns_keeper_watch(struct keeper_zone *zone)
 {
     struct dns_keeper *keeper = zone->kept.keeper;
     char name[DNS_NAME_TEXT];
     uint64_t look;
-    if (!zone->kept.zone->watch || zone->watched.folder)
+    int err = KEEL_ESYS;
+    if (!zone->kept.zone->watch || keeper->state != KEEPER_OWNER)
         return;
     if (!keeper->watch)
         keeper->watch = dns_file_watch_new(keeper->instance->loop, on_touched, keeper);
-    if (!keeper->watch ||
-        dns_file_watch_add(keeper->watch, &zone->watched, zone->kept.zone->file) != 0) {
+    if (keeper->watch)
+        err = add_folders(zone);
+    if (err) {
         dns_name_to_text(name, zone->kept.apex.bytes);
-        keel_warning("zone", "its file cannot be watched", "zone=%s reason=%s", name,
-                     strerror(errno));
+        keel_warning("zone", "its files cannot be watched", "zone=%s reason=%s", name,
+                     err == KEEL_ESYS ? strerror(errno) : keel_strerror(err));
         return;
     }
     /* what happened before somebody watched; a file that was refused already is left alone */

@@ -132,6 +132,17 @@ void dns_source_set(struct dns_source *source, const struct stat *st)
     source->changed_ns = (int64_t)st->st_ctim.tv_sec * (int64_t)KEEL_NS_PER_S + st->st_ctim.tv_nsec;
 }
 
+bool dns_source_is(const struct dns_source *source)
+{
+    struct stat st;
+    struct dns_source now;
+    if (stat(source->path, &st) != 0 || !S_ISREG(st.st_mode))
+        return false;
+    dns_source_set(&now, &st);
+    return now.size == source->size && now.inode == source->inode && now.device == source->device &&
+           now.modified_ns == source->modified_ns && now.changed_ns == source->changed_ns;
+}
+
 struct loading {
     struct dns_compiler *compiler;
     struct dns_sources sources;

@@ -18,6 +18,8 @@ struct dns_sources {
 void dns_sources_fini(struct dns_sources *sources);
 /* The file as stat saw it; path and settled are left alone. */
 void dns_source_set(struct dns_source *source, const struct stat *st);
+/* The file at its path is, by all that stat tells, the one that it was then. */
+bool dns_source_is(const struct dns_source *source);
 
 /* Reads the file and all that it includes; returns new in *image (keel_free). 0, or an error with
  * diag: `FILE:LINE: what`, or why a file cannot be read. warn (may be NULL) hears what is odd.

@@ -56,6 +56,22 @@ def included():
         until(address, 'what the zone includes')
 
 
+def included_elsewhere():
+    """What is included may lie anywhere, also when it is included only since the last change."""
+    with dnsd() as daemon:
+        def has(name):
+            return '192.0.2.7' in str(dig(daemon.address('udp'), ['%s.a. A' % name])[0][2])
+        for n, folder in enumerate(('one', 'two')):
+            daemon.write(folder + '/more', 'old A 192.0.2.1\n')
+            daemon.write('zones/a.zone', ZONE % (2 + n, '$INCLUDE ../%s/more\n' % folder))
+            until(lambda s=2 + n: serial(daemon, 'a') == s, 'the file that includes it')
+            daemon.write(folder + '/more', '%s A 192.0.2.7\n' % folder)
+            until(lambda f=folder: has(f), 'what is included from ' + folder)
+        daemon.ctl('reload')
+        daemon.write('two/more', 'three A 192.0.2.7\n')
+        until(lambda: has('three'), 'what is included, after a reload')
+
+
 def handed_over():
     """After a reload and after the keeper was killed, its successor watches."""
     with dnsd() as daemon:
@@ -70,4 +86,5 @@ def handed_over():
 
 run(('a file that is written, replaced, broken and mended', written),
     ('a file that is included', included),
+    ('a file that is included from another folder', included_elsewhere),
     ('the next keeper watches', handed_over))
