@@ -228,7 +228,9 @@ def ladder(server, seconds):
     best = None
     rates = [rate for rate in RATES if rate >= FIRST_RATE[server.name]]
     for i, rate in enumerate(rates):
-        acks, lost, cost, _ = load(server, rate, seconds, 2 * i + 1)
+        acks, lost, cost, _ = load(server, rate, seconds, 4 * i + 1)
+        if lost > 0.05 and best:  # once more: on a shared machine others get in the way
+            acks, lost, cost, _ = load(server, rate, seconds, 4 * i + 3)
         if lost > 0.05 and best:
             break
         best = acks / seconds, cost / max(acks, 1) * 1e6
