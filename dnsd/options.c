@@ -61,6 +61,15 @@ static const struct keel_option zone_rows[] = {
      .help = "Who may change the zone (UPDATE, RFC 2136), as in allow-query. Default: nobody. What "
              "was changed is in the state directory, not in the zone's file, until zone-flush "
              "writes it there."},
+    {.name = "journal-size",
+     .type = KEEL_OPT_SIZE,
+     .def = "64m",
+     .min = 0,
+     .max = INT64_MAX,
+     .help = "How much of the zone's past is kept for who asks for differences (IXFR): the oldest "
+             "go first, and who would need them gets the whole zone. What only the journal has, "
+             "because no image of the zone was made since, stays however much it is. 0: no more "
+             "than that."},
     {.type = KEEL_OPT_END},
 };
 

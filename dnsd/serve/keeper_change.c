@@ -222,7 +222,7 @@ int dns_keeper_append(struct keeper_zone *zone, const struct dns_diff *diff, str
         err = dns_journal_append(
             &keeper->journal, &zone->kept.apex, diff->from, diff->to,
             (struct keel_bytes){keel_buf_bytes(&encoded), keel_buf_size(&encoded)},
-            dns_keeper_journal_size(zone), &zone->step);
+            zone->kept.zone->journal_size, &zone->step);
     keel_buf_fini(&encoded);
     return err ? keel_diag_set(diag, err, "the journal takes no change: %s", keel_strerror(err))
                : 0;

@@ -75,7 +75,7 @@ static int take_base(struct keeper_merging *m, struct keeper_zone *zone)
         err = dns_keeper_open_batch(keeper, &m->diag);
     if (!err)
         err = dns_journal_base(&keeper->journal, &m->apex, m->name, m->serial, m->step,
-                               dns_keeper_journal_size(zone));
+                               zone->kept.zone->journal_size);
     /* its own commit: what fails here costs nobody a promise */
     if (!err)
         err = keel_store_commit(keeper->store);

@@ -177,8 +177,6 @@ static inline bool dns_keeper_changes(const struct keeper_zone *zone)
 {
     return zone->kept.zone->changes;
 }
-/* Bytes that its journal may have. */
-uint64_t dns_keeper_journal_size(const struct keeper_zone *zone);
 
 /* --- keeper_files.c --- */
 

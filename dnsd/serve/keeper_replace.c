@@ -41,7 +41,7 @@ static int record_base(struct keeper_replacing *r, struct keeper_zone *zone)
     struct dns_keeper *keeper = r->keeper;
     const struct dns_name *apex = &r->apex;
     uint32_t serial = r->pack.items[0].image->serial;
-    uint64_t limit = dns_keeper_journal_size(zone), step = 0;
+    uint64_t limit = zone->kept.zone->journal_size, step = 0;
     struct dns_journal_zone known;
     struct keel_diag diag;
     int err = dns_journal_find(&keeper->journal, apex, &known);

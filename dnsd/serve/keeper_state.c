@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Of a zone, unless it says otherwise. */
-#define JOURNAL_SIZE ((uint64_t)64 << 20)
 #define RETRY_RECORDS (5 * KEEL_NS_PER_S)
 
 static int no_memory(struct keel_diag *diag)
@@ -324,7 +322,7 @@ static bool leads_to(struct keeper_zone *zone, const struct dns_journal_zone *kn
            dns_journal_append(&zone->kept.keeper->journal, &zone->kept.apex, zone->differs_from,
                               zone->differs_to,
                               (struct keel_bytes){keel_buf_bytes(d), keel_buf_size(d)},
-                              dns_keeper_journal_size(zone), &zone->step) == 0;
+                              zone->kept.zone->journal_size, &zone->step) == 0;
 }
 
 int dns_keeper_record(struct keeper_zone *zone)
@@ -345,7 +343,7 @@ int dns_keeper_record(struct keeper_zone *zone)
         err = dns_journal_remove(&keeper->journal, &zone->kept.apex);
     if (!err)
         err = dns_journal_base(&keeper->journal, &zone->kept.apex, name, base->serial, step,
-                               dns_keeper_journal_size(zone));
+                               zone->kept.zone->journal_size);
     if (!err)
         zone->step = zone->base_step = step;
     return err;
@@ -472,11 +470,6 @@ void dns_keeper_disown(struct dns_keeper *keeper)
 void dns_keeper_state_init(struct dns_keeper *keeper)
 {
     keel_timer_init(&keeper->retry, keeper->instance->loop, "records", on_retry);
-}
-
-uint64_t dns_keeper_journal_size(const struct keeper_zone *zone)
-{
-    return JOURNAL_SIZE;
 }
 
 void dns_keeper_forget(struct keeper_zone *zone)

@@ -124,6 +124,7 @@ static int read_zone(struct dns_settings *s, const struct keel_conf *section, bo
     if (err == 0) {
         struct dns_zone *zone = s->zones.items[s->zones.count - 1];
         zone->watch = keel_conf_bool(section, "watch");
+        zone->journal_size = (uint64_t)keel_conf_int(section, "journal-size");
         zone->changes = secondary || keel_conf_count(section, "allow-update") > 0;
         return read_access(zone, s, section, diag);
     }

@@ -40,6 +40,7 @@ struct dns_zone {
     bool added;   /* at run time, not by the configuration file */
     bool watch;   /* its file is read again by itself when it has changed */
     bool changes; /* by updates or transfers, not by its file alone */
+    uint64_t journal_size; /* bytes of differences that are kept for IXFR */
     struct dns_acl allow_query, allow_transfer, allow_update;
     struct dns_acl allow_notify; /* of secondaries: their primaries, and who else may */
     uint64_t expires; /* with primaries: till when it may be served, since 1970; 0: not known */

@@ -57,6 +57,20 @@ def a_large_step():
         assert len(records) == 10000 + 5, len(records)
 
 
+def journal_size():
+    """The oldest differences go; who has a version that nobody remembers gets the zone."""
+    for size, whole, steps in ((0, (1, 2, 3), ()), ('10k', (1, 2), (3,)), ('1m', (), (1, 2, 3))):
+        with primary({'z': zone_of(1)}, options='journal-size = %s' % size) as ours:
+            for serial in (2, 3, 4):
+                change(ours, 'z', zone_of(serial, hosts(300 * serial)), serial)
+            tcp = ours.address('tcp')
+            for serial in whole:
+                assert sorted(transfer(tcp, 'z', 'IXFR=%d' % serial)) \
+                    == sorted(transfer(tcp, 'z', 'AXFR')), (size, serial)
+            for serial in steps:
+                assert short(transfer(tcp, 'z', 'IXFR=%d' % serial))[:2] == ['s4', 's%d' % serial]
+
+
 # ---- who takes it
 
 def takes_differences(kind):
@@ -107,6 +121,7 @@ def over_tls(kind):
 run(('steps, as dig sees them', steps_by_dig),
     ('after a restart', after_a_restart),
     ('a large step', a_large_step),
+    ('no more than the journal may have', journal_size),
     ('named takes differences', lambda: takes_differences(NamedSecondary)),
     ('knotd takes differences', lambda: takes_differences(KnotdSecondary)),
     ('nsd takes differences', lambda: takes_differences(NsdSecondary)),
