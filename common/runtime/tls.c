@@ -90,16 +90,22 @@ static int trust_servers(struct keel_tls_context *c, SSL_CTX *ssl, const struct 
     return 0;
 }
 
+static const char *where(const struct keel_tls_options *o, const char *file)
+{
+    return o->locate ? o->locate(o->locate_arg, file) : file;
+}
+
 /* A server's: whose certificates its clients may show. */
-static int trust_clients(SSL_CTX *ssl, const struct keel_tls_certificate *pair,
-                         struct keel_diag *diag)
+static int trust_clients(SSL_CTX *ssl, const struct keel_tls_options *o,
+                         const struct keel_tls_certificate *pair, struct keel_diag *diag)
 {
     if (pair->verify == KEEL_TLS_VERIFY_NONE)
         return 0;
     if (!pair->ca_file)
         return keel_diag_set(diag, KEEL_EINVAL, "TLS: to verify clients a CA file is needed");
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(pair->ca_file);
-    if (!names || SSL_CTX_load_verify_file(ssl, pair->ca_file) != 1) {
+    const char *file = where(o, pair->ca_file);
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+    if (!names || SSL_CTX_load_verify_file(ssl, file) != 1) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
         return keel_tls_fail(diag, pair->ca_file, "cannot load the certificates to trust");
     }
@@ -188,16 +194,16 @@ static int add_rules(struct keel_tls_context *c, const struct keel_tls_options *
     keel_tls_names_install(rules);
     keel_tls_tickets_install(rules);
     keel_tls_staple_install(rules);
-    return trust_clients(rules->ssl, pair, diag);
+    return trust_clients(rules->ssl, o, pair, diag);
 }
 
 /* ---- Certificates ---- */
 
 /* Which of the certificates it is: reads enough of it for the names. */
-static int begin_item(struct keel_tls_item *item, const struct keel_tls_certificate *pair,
-                      struct keel_diag *diag)
+static int begin_item(struct keel_tls_item *item, const struct keel_tls_options *o,
+                      const struct keel_tls_certificate *pair, struct keel_diag *diag)
 {
-    BIO *bio = BIO_new_file(pair->certificate, "r");
+    BIO *bio = BIO_new_file(where(o, pair->certificate), "r");
     X509 *x = bio ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
     if (!x)
@@ -232,13 +238,13 @@ static int find_partner(struct keel_tls_context *c, const struct keel_tls_item *
 }
 
 /* Certificate and key, into the rules. */
-static int use(struct keel_tls_rules *rules, const struct keel_tls_certificate *pair,
-               struct keel_diag *diag)
+static int use(struct keel_tls_rules *rules, const struct keel_tls_options *o,
+               const struct keel_tls_certificate *pair, struct keel_diag *diag)
 {
     const char *key = pair->key ? pair->key : pair->certificate;
-    if (SSL_CTX_use_certificate_chain_file(rules->ssl, pair->certificate) != 1)
+    if (SSL_CTX_use_certificate_chain_file(rules->ssl, where(o, pair->certificate)) != 1)
         return keel_tls_fail(diag, pair->certificate, "cannot use the certificate");
-    if (SSL_CTX_use_PrivateKey_file(rules->ssl, key, SSL_FILETYPE_PEM) != 1)
+    if (SSL_CTX_use_PrivateKey_file(rules->ssl, where(o, key), SSL_FILETYPE_PEM) != 1)
         return keel_tls_fail(diag, key, "cannot use the private key");
     if (SSL_CTX_check_private_key(rules->ssl) != 1)
         return keel_tls_fail(diag, key, "the private key does not belong to the certificate");
@@ -250,13 +256,13 @@ static int add_certificate(struct keel_tls_context *c, const struct keel_tls_opt
 {
     struct keel_tls_item *item = &c->items[c->item_count++];
     STACK_OF(X509) *chain = NULL;
-    int err = begin_item(item, pair, diag);
+    int err = begin_item(item, o, pair, diag);
     if (!err)
         err = find_partner(c, item, pair, &item->rules, diag);
     if (!err && !item->rules)
         err = add_rules(c, o, pair, &item->rules, diag);
     if (!err)
-        err = use(item->rules, pair, diag);
+        err = use(item->rules, o, pair, diag);
     for (unsigned i = 0; i < pair->name_count && !err; i++)
         if (keel_tls_name_add(item->rules, pair->names[i], strlen(pair->names[i])) != 0)
             err = keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
@@ -265,7 +271,8 @@ static int add_certificate(struct keel_tls_context *c, const struct keel_tls_opt
     item->x = SSL_CTX_get0_certificate(item->rules->ssl);
     item->not_after = keel_tls_seconds(X509_get0_notAfter(item->x));
     SSL_CTX_get0_chain_certs(item->rules->ssl, &chain);
-    return pair->ocsp ? keel_tls_staple_read(item, pair->ocsp, chain, diag) : 0;
+    return pair->ocsp ? keel_tls_staple_read(item, pair->ocsp, where(o, pair->ocsp), chain, diag)
+                      : 0;
 }
 
 /* A session is resumed only under the certificates and the rules that it was made under, whichever
@@ -304,7 +311,7 @@ static int fill_client(struct keel_tls_context *c, const struct keel_tls_options
     if (o->certificate_count > 1)
         return keel_diag_set(diag, KEEL_EINVAL, "TLS: a client shows one certificate");
     int err = add_rules(c, o, NULL, &rules, diag);
-    return err || o->certificate_count == 0 ? err : use(rules, &o->certificates[0], diag);
+    return err || o->certificate_count == 0 ? err : use(rules, o, &o->certificates[0], diag);
 }
 
 static int fill_server(struct keel_tls_context *c, const struct keel_tls_options *o,

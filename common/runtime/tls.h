@@ -54,6 +54,9 @@ struct keel_tls_options {
     const char *ciphers; /* of TLS 1.2, in OpenSSL's language; NULL: for servers those with
                             ephemeral keys and authenticated encryption (RFC 9325, 4.2), for
                             clients OpenSSL's default */
+    /* Server: where the content of a file is now; in messages it keeps its name. NULL: under it. */
+    const char *(*locate)(const void *arg, const char *file);
+    const void *locate_arg;
     bool insecure;       /* client: take any certificate, for tests */
     const char *ca_file; /* client: PEM of whom to trust, NULL: the system's list */
     /* Client: take the certificate whose public key this is the SHA-256 of (RFC 7858, 4.2), and no

@@ -99,10 +99,11 @@ void keel_tls_tickets_install(struct keel_tls_rules *rules);
 void keel_tls_tickets_fini(struct keel_tls_context *c);
 
 /* tls_staple.c */
-/* Reads a response for item->x, whose issuer stands in chain (or is itself). 0, also when it is not
- * stapled (item->fault); KEEL_ETLS or KEEL_ENOMEM with diag. */
-int keel_tls_staple_read(struct keel_tls_item *item, const char *file, STACK_OF(X509) * chain,
-                         struct keel_diag *diag);
+/* Reads a response for item->x, whose issuer stands in chain (or is itself), from the file `where`,
+ * whose name is `file`. 0, also when it is not stapled (item->fault); KEEL_ETLS or KEEL_ENOMEM with
+ * diag. */
+int keel_tls_staple_read(struct keel_tls_item *item, const char *file, const char *where,
+                         STACK_OF(X509) * chain, struct keel_diag *diag);
 void keel_tls_staple_install(struct keel_tls_rules *rules);
 void keel_tls_staple_fini(struct keel_tls_item *item);
 /* Seconds since 1970 of a time in a certificate; INT64_MAX for NULL. */

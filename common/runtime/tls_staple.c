@@ -23,9 +23,10 @@ int64_t keel_tls_seconds(const ASN1_TIME *time)
 }
 
 /* Reads the file into item->response. 0, KEEL_ETLS or KEEL_ENOMEM with diag. */
-static int read_file(struct keel_tls_item *item, const char *file, struct keel_diag *diag)
+static int read_file(struct keel_tls_item *item, const char *file, const char *where,
+                     struct keel_diag *diag)
 {
-    BIO *bio = BIO_new_file(file, "rb");
+    BIO *bio = BIO_new_file(where, "rb");
     if (!bio)
         return keel_tls_fail(diag, file, "cannot open the OCSP response");
     item->response = keel_malloc(RESPONSE_MAX + 1);
@@ -131,13 +132,13 @@ static int check(struct keel_tls_item *item, OCSP_BASICRESP *basic, STACK_OF(X50
     return judge(item, single);
 }
 
-int keel_tls_staple_read(struct keel_tls_item *item, const char *file, STACK_OF(X509) * chain,
-                         struct keel_diag *diag)
+int keel_tls_staple_read(struct keel_tls_item *item, const char *file, const char *where,
+                         STACK_OF(X509) * chain, struct keel_diag *diag)
 {
     item->response_file = keel_strdup(file);
     if (!item->response_file)
         return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
-    int err = read_file(item, file, diag);
+    int err = read_file(item, file, where, diag);
     if (err)
         return err;
     const unsigned char *p = item->response;

@@ -42,7 +42,6 @@ static void generation_free(struct keel_generation *g)
     keel_free(g->endpoints.items);
     keel_access_fini(&g->access);
     keel_conf_free(g->conf);
-    keel_free(g->seen);
     keel_free(g->text);
     keel_free(g);
 }
@@ -424,8 +423,8 @@ int keel_generation_start(struct keel_master *master, char *text, struct keel_di
     keel_list_push_back(&master->generations, &g->node);
 
     int err = load(g, diag);
-    if (!err && keel_renew_note(g) != 0)
-        err = keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    if (!err)
+        keel_renew_note(g);
     if (!err && !make_directories(g, diag))
         err = KEEL_ESYS;
     if (!err)

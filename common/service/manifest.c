@@ -24,6 +24,9 @@ void keel_manifest_fini(struct keel_manifest *m)
     keel_free(m->overrides);
     keel_free(m->endpoints.items);
     keel_free(m->fds);
+    for (unsigned i = 0; i < m->file_count; i++)
+        keel_free(m->files[i].path);
+    keel_free(m->files);
     keel_free(m->counters);
     keel_manifest_init(m);
 }
@@ -49,6 +52,10 @@ void keel_manifest_pass(const struct keel_manifest *m)
     }
     for (unsigned i = 0; i < m->fd_count; i++)
         fcntl(m->fds[i].fd, F_SETFD, 0);
+    for (unsigned i = 0; i < m->file_count; i++) {
+        if (m->files[i].copy >= 0)
+            fcntl(m->files[i].copy, F_SETFD, 0);
+    }
 }
 
 static json_t *endpoint_to_json(const struct keel_endpoint *e)
@@ -70,7 +77,9 @@ static json_t *manifest_head(const struct keel_manifest *m)
         json_array_append_new(fds,
                               json_pack("[i,i,i,b]", (int)m->fds[i].endpoint, (int)m->fds[i].slot,
                                         m->fds[i].fd, m->fds[i].inherited));
-    json_t *tickets = json_array();
+    json_t *tickets = json_array(), *files = json_array();
+    for (unsigned i = 0; i < m->file_count; i++)
+        json_array_append_new(files, json_pack("[s,i]", m->files[i].path, m->files[i].copy));
     for (unsigned i = 0; i < m->tickets.count; i++) {
         char secret[2 * KEEL_TLS_TICKET_SECRET + 1];
         keel_format_hex(secret, sizeof secret, m->tickets.secrets[i], sizeof m->tickets.secrets[i],
@@ -79,13 +88,13 @@ static json_t *manifest_head(const struct keel_manifest *m)
                               json_pack("[s,I]", secret, (json_int_t)m->tickets.made_ns[i]));
     }
     return json_pack(
-        "{s:i s:i s:i s:i s:i s:b s:b s:i s:i s:i s:i s:i s:o s:s? s:s? s:I s:I s:I s:o"
+        "{s:i s:i s:i s:i s:i s:b s:b s:i s:i s:i s:i s:i s:o s:o s:s? s:s? s:I s:I s:I s:o"
         " s:o}",
         "role", (int)m->role, "generation", (int)m->generation, "worker", (int)m->worker, "workers",
         (int)m->workers, "slot", (int)m->slot, "active", m->active, "replaces", m->replaces,
         "channel", m->channel, "segment", m->segment, "control", m->control, "log", m->log,
-        "log-level", m->log_level, "tickets", tickets, "conf-file", m->conf_file, "counters",
-        m->counters, "started", (json_int_t)m->started_ns, "conf-size",
+        "log-level", m->log_level, "tickets", tickets, "files", files, "conf-file", m->conf_file,
+        "counters", m->counters, "started", (json_int_t)m->started_ns, "conf-size",
         (json_int_t)(m->conf_text ? (ssize_t)strlen(m->conf_text) : -1), "overrides-size",
         (json_int_t)(m->overrides ? (ssize_t)strlen(m->overrides) : -1), "endpoints", endpoints,
         "fds", fds);
@@ -195,6 +204,27 @@ static void parse_tickets(const json_t *list, struct keel_ticket_ring *ring, boo
     }
 }
 
+static void parse_files(const json_t *list, struct keel_manifest *m, bool *bad)
+{
+    size_t i;
+    json_t *item;
+    m->files = keel_calloc(json_array_size(list) + 1, sizeof *m->files);
+    *bad = *bad || !m->files;
+    json_array_foreach(list, i, item)
+    {
+        struct keel_input_file *file = &m->files[m->file_count];
+        const char *path;
+        if (*bad || json_unpack(item, "[s,i!]", &path, &file->copy) != 0 ||
+            !(file->path = keel_strdup(path))) {
+            *bad = true;
+            return;
+        }
+        if (file->copy >= 0)
+            snprintf(file->where, sizeof file->where, "/proc/self/fd/%d", file->copy);
+        m->file_count++;
+    }
+}
+
 static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
 {
     m->role = (enum keel_role)head_int(head, "role", KEEL_ROLE_WORKER, KEEL_ROLE_HELPER, bad);
@@ -210,6 +240,7 @@ static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
     m->log = head_int(head, "log", -1, INT_MAX, bad);
     m->log_level = head_int(head, "log-level", -1, 100, bad);
     parse_tickets(json_object_get(head, "tickets"), &m->tickets, bad);
+    parse_files(json_object_get(head, "files"), m, bad);
     m->started_ns = (uint64_t)json_integer_value(json_object_get(head, "started"));
     m->conf_file = head_copy(head, "conf-file", bad);
     m->counters = head_copy(head, "counters", bad);

@@ -49,6 +49,8 @@ struct keel_manifest {
     struct keel_manifest_fd *fds;
     unsigned fd_count;
     struct keel_ticket_ring tickets;
+    struct keel_input_file *files; /* worker: copies of files that it reads */
+    unsigned file_count;
     char *counters; /* master: JSON object of metric totals; NULL: none */
     uint64_t started_ns; /* master: realtime of the first start */
 };

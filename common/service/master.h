@@ -72,7 +72,6 @@ struct keel_generation {
     struct keel_core core;
     struct keel_endpoints endpoints;
     struct keel_access access;      /* of its workers; here for the log files, and those to watch */
-    uint64_t *seen;                 /* the watched files as they were read, then at the last look */
     struct keel_kept **kept;        /* one for each endpoint */
     unsigned *first_slot;           /* endpoint -> number of its slot 0; [count] is the total */
     struct keel_process *processes; /* the workers, then the helpers */
@@ -225,8 +224,8 @@ int keel_tickets_rotate(struct keel_master *master, bool forget, struct keel_dia
 /* --- renew.c --- */
 void keel_renew_start(struct keel_master *master);
 void keel_renew_stop(struct keel_master *master);
-/* Its configuration was read: remembers how the watched files were. 0 or KEEL_ENOMEM. */
-int keel_renew_note(struct keel_generation *g);
+/* Its configuration was read: keeps copies of the watched files for its workers. */
+void keel_renew_note(struct keel_generation *g);
 /* A configuration serves: its files are watched. */
 void keel_renew_plan(struct keel_master *master);
 

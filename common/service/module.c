@@ -1,6 +1,7 @@
 #include "common/service/module.h"
 
 #include "common/base/mem.h"
+#include "common/service/paths.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -112,9 +113,47 @@ int keel_access_add_log(struct keel_access *access, const char *path)
     return append(&access->logs, &access->log_count, path);
 }
 
+static struct keel_input_file *find_watched(const struct keel_access *access, const char *path)
+{
+    for (unsigned i = 0; i < access->watch_count; i++) {
+        if (strcmp(access->watched[i].path, path) == 0)
+            return &access->watched[i];
+    }
+    return NULL;
+}
+
 int keel_access_add_watch(struct keel_access *access, const char *path)
 {
-    return append(&access->watched, &access->watch_count, path);
+    if (find_watched(access, path))
+        return 0;
+    struct keel_input_file *grown =
+        keel_realloc(access->watched, (access->watch_count + 1) * sizeof *grown);
+    if (!grown)
+        return KEEL_ENOMEM;
+    access->watched = grown;
+    grown[access->watch_count] = (struct keel_input_file){
+        .path = keel_strdup(path), .copy = -1, .seen = keel_path_signature(path)};
+    if (!grown[access->watch_count].path)
+        return KEEL_ENOMEM;
+    access->watch_count++;
+    return 0;
+}
+
+const char *keel_access_where(const struct keel_access *access, const char *path)
+{
+    const struct keel_input_file *watched = access ? find_watched(access, path) : NULL;
+    return watched && watched->where[0] ? watched->where : path;
+}
+
+void keel_access_close_copies(struct keel_access *access)
+{
+    for (unsigned i = 0; i < access->watch_count; i++) {
+        struct keel_input_file *watched = &access->watched[i];
+        if (watched->copy >= 0)
+            close(watched->copy);
+        watched->copy = -1;
+        watched->where[0] = '\0';
+    }
 }
 
 static void free_list(char **list, unsigned count)
@@ -127,7 +166,10 @@ static void free_list(char **list, unsigned count)
 void keel_access_fini(struct keel_access *access)
 {
     free_list(access->logs, access->log_count);
-    free_list(access->watched, access->watch_count);
+    keel_access_close_copies(access);
+    for (unsigned i = 0; i < access->watch_count; i++)
+        keel_free(access->watched[i].path);
+    keel_free(access->watched);
     free_list(access->read, access->reads);
     free_list(access->write, access->writes);
     *access = (struct keel_access){0};

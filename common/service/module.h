@@ -165,6 +165,16 @@ struct keel_tool {
     int (*run)(char **arguments);
 };
 
+/* A file that was read by configure, and that the master watches. */
+struct keel_input_file {
+    char *path;
+    /* The core's: a descriptor with what the master found in it, which is what workers read: one
+     * that is started later must not find something else. -1: none */
+    int copy;
+    char where[32];      /* the copy's name in /proc; "": none */
+    uint64_t seen, last; /* keel_path_signature before it was read, and at the last look */
+};
+
 /* File-system rights that a worker keeps behind Landlock; and the log files that are opened for it,
  * because it may lack the rights when they are opened again. */
 struct keel_access {
@@ -172,17 +182,21 @@ struct keel_access {
     unsigned reads, writes;
     char **logs; /* in the order of keel_access_add_log */
     unsigned log_count;
-    char **watched; /* files that the master watches */
+    struct keel_input_file *watched; /* in the order of keel_access_add_watch */
     unsigned watch_count;
 };
 int keel_access_add(struct keel_access *access, const char *path, bool write);
 /* Each worker gets the file, opened to append, in on_log_file: before its first connection, and
  * anew after SIGUSR1. 0 or KEEL_ENOMEM; the file's index is access->log_count before. */
 int keel_access_add_log(struct keel_access *access, const char *path);
-/* The file was read by configure, in the master and in each worker: when it changes on disk
- * (certificate-watch), the workers are replaced as by a reload. Call it before reading. 0 or
- * KEEL_ENOMEM. */
+/* configure will read the file, in the master and in each worker: when it changes on disk
+ * (certificate-watch), the workers are replaced as by a reload. 0 or KEEL_ENOMEM. */
 int keel_access_add_watch(struct keel_access *access, const char *path);
+/* Where to read a watched file: in a worker the copy of what the master read, by a name that is good
+ * until configure returns; else path. */
+const char *keel_access_where(const struct keel_access *access, const char *path);
+/* The copies are of no use any more. */
+void keel_access_close_copies(struct keel_access *access);
 void keel_access_fini(struct keel_access *access);
 
 enum keel_schedule { /* the order of the choices of option `schedule` */

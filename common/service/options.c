@@ -283,12 +283,19 @@ static int watch_files(struct keel_access *access, const struct keel_tls_certifi
     return 0;
 }
 
+static const char *locate(const void *arg, const char *file)
+{
+    return keel_access_where(arg, file);
+}
+
 int keel_tls_configure(const struct keel_conf *conf, struct keel_tls_options *options,
                        struct keel_access *access, struct keel_tls_context **out,
                        struct keel_diag *diag)
 {
     options->minimum = keel_conf_int(conf, "tls-minimum") ? KEEL_TLS_1_3 : KEEL_TLS_1_2;
     options->ciphers = keel_conf_str(conf, "tls-ciphers");
+    options->locate = locate;
+    options->locate_arg = access;
     for (unsigned i = 0; access && i < options->certificate_count; i++)
         if (watch_files(access, &options->certificates[i]) != 0)
             return keel_diag_set(diag, KEEL_ENOMEM, "no memory");

@@ -1,5 +1,7 @@
 #include "common/service/paths.h"
 
+#include "common/base/hash.h"
+
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -85,4 +87,16 @@ int keel_path_make(const char *path, mode_t mode, uid_t owner, gid_t group, stru
         return keel_diag_set(diag, KEEL_ESYS, "cannot give \"%s\" to its user: %s", path,
                              strerror(errno));
     return 0;
+}
+
+uint64_t keel_path_signature(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return 0;
+    const uint64_t parts[] = {(uint64_t)st.st_dev,          (uint64_t)st.st_ino,
+                              (uint64_t)st.st_size,         (uint64_t)st.st_mtim.tv_sec,
+                              (uint64_t)st.st_mtim.tv_nsec, (uint64_t)st.st_ctim.tv_sec,
+                              (uint64_t)st.st_ctim.tv_nsec};
+    return keel_checksum(parts, sizeof parts) | 1;
 }

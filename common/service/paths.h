@@ -8,6 +8,7 @@
 #include "common/base/err.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* "/var/lib/keel/dnsd" or "$XDG_STATE_HOME/keel/dnsd". KEEL_ENOSPC when it does not fit. */
@@ -20,5 +21,8 @@ int keel_path_control(char *out, size_t size, const char *daemon);
 /* Makes a directory and its missing parents (mode 0755; the last one `mode`). An existing one is
  * left as it is. owner/group (uid_t)-1: as created. */
 int keel_path_make(const char *path, mode_t mode, uid_t owner, gid_t group, struct keel_diag *diag);
+
+/* Differs when the file was written or replaced; 0: it is not there. */
+uint64_t keel_path_signature(const char *path);
 
 #endif

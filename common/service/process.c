@@ -185,6 +185,8 @@ int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *di
     m.log = g->core.log.target == KEEL_LOG_FILE ? keel_log_fd() : -1;
     m.log_level = master->log_level;
     m.tickets = master->tickets;
+    m.files = g->access.watched;
+    m.file_count = g->access.watch_count;
     m.conf_file = master->conf_file;
     m.conf_text = g->text;
     m.overrides = master->overrides;

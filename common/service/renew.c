@@ -4,52 +4,60 @@
  */
 #include "common/service/master.h"
 
-#include "common/base/hash.h"
-#include "common/base/mem.h"
+#include "common/service/paths.h"
 
+#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* Certificate and key are replaced one after the other: a change counts when it has settled. */
 #define SETTLING (1 * KEEL_NS_PER_S)
 
-/* What changes when the file does; 0: it is not there. */
-static uint64_t look_at(const char *path)
+/* All of it into a descriptor that nobody else changes; -1: it cannot be read. */
+static int copy_file(const char *path)
 {
-    struct stat st;
-    if (stat(path, &st) != 0)
-        return 0;
-    const uint64_t parts[] = {(uint64_t)st.st_dev,          (uint64_t)st.st_ino,
-                              (uint64_t)st.st_size,         (uint64_t)st.st_mtim.tv_sec,
-                              (uint64_t)st.st_mtim.tv_nsec, (uint64_t)st.st_ctim.tv_sec,
-                              (uint64_t)st.st_ctim.tv_nsec};
-    return keel_checksum(parts, sizeof parts) | 1;
+    char buffer[16384];
+    ssize_t n = 0;
+    int from = open(path, O_RDONLY | O_CLOEXEC);
+    int to = from >= 0 ? memfd_create("keel-file", MFD_CLOEXEC) : -1;
+    while (to >= 0 && (n = read(from, buffer, sizeof buffer)) > 0) {
+        if (write(to, buffer, (size_t)n) != n) {
+            n = -1;
+            break;
+        }
+    }
+    explicit_bzero(buffer, sizeof buffer); /* keys */
+    if (from >= 0)
+        close(from);
+    if (to >= 0 && n < 0) {
+        close(to);
+        to = -1;
+    }
+    return to;
 }
 
-int keel_renew_note(struct keel_generation *g)
+void keel_renew_note(struct keel_generation *g)
 {
-    unsigned count = g->access.watch_count;
-    g->seen = keel_calloc(2 * count + 1, sizeof *g->seen);
-    if (!g->seen)
-        return KEEL_ENOMEM;
-    for (unsigned i = 0; i < count; i++)
-        g->seen[i] = g->seen[count + i] = look_at(g->access.watched[i]);
-    return 0;
+    for (unsigned i = 0; i < g->access.watch_count; i++) {
+        struct keel_input_file *file = &g->access.watched[i];
+        file->last = file->seen;
+        file->copy = copy_file(file->path);
+    }
 }
 
 /* Looks at all. Returns a file that is not as it was; *settled: all are as at the last look. */
 static const char *find_change(struct keel_generation *g, bool *settled)
 {
     const char *changed = NULL;
-    unsigned count = g->access.watch_count;
-    uint64_t *last = g->seen + count;
     *settled = true;
-    for (unsigned i = 0; i < count; i++) {
-        uint64_t now = look_at(g->access.watched[i]);
-        *settled = *settled && now == last[i];
-        last[i] = now;
-        if (now != g->seen[i])
-            changed = g->access.watched[i];
+    for (unsigned i = 0; i < g->access.watch_count; i++) {
+        struct keel_input_file *file = &g->access.watched[i];
+        uint64_t now = keel_path_signature(file->path);
+        *settled = *settled && now == file->last;
+        file->last = now;
+        if (now != file->seen)
+            changed = file->path;
     }
     return changed;
 }
@@ -57,10 +65,10 @@ static const char *find_change(struct keel_generation *g, bool *settled)
 static void renew(struct keel_generation *g, const char *file)
 {
     struct keel_diag diag = {""};
-    unsigned count = g->access.watch_count;
     keel_notice("master", "a file changed, reloading", "file=%s", file);
-    memcpy(g->seen, g->seen + count, count * sizeof *g->seen); /* once for each change */
-    keel_master_renew(g->master, &diag);                       /* says what is wrong by itself */
+    for (unsigned i = 0; i < g->access.watch_count; i++) /* once for each change */
+        g->access.watched[i].seen = g->access.watched[i].last;
+    keel_master_renew(g->master, &diag); /* says what is wrong by itself */
 }
 
 static void on_timer(struct keel_timer *timer)

@@ -241,11 +241,16 @@ static int load_configuration(struct worker *w, struct keel_diag *diag)
     w->rows = keel_options_join(w->protocol);
     if (!w->rows)
         return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    w->access.watched = w->manifest->files;
+    w->access.watch_count = w->manifest->file_count;
+    w->manifest->files = NULL;
+    w->manifest->file_count = 0;
     int err = keel_conf_load(w->rows, &source, &w->conf, diag);
     if (!err)
         err = keel_core_read(w->conf, w->protocol, &w->core, diag);
     if (!err)
         err = w->protocol->configure(w->conf, &w->settings, NULL, &w->access, diag);
+    keel_access_close_copies(&w->access);
     return err;
 }
 

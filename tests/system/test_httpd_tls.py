@@ -3,11 +3,12 @@ certificates, certificates that change on disk, names, RSA beside ECDSA, version
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from core import upgrade, whole
+from core import upgrade, whole, worker_pids
 from keel import Daemon, directory, need_program, program, run, until
 from tls import DAY, Authority, s_client
 
@@ -345,7 +346,12 @@ def changes_on_disk():
             good = f.read()
         daemon.write('site.pem', 'broken\n')
         until(lambda: 'reload refused' in daemon.log(), 'the refusal')
-        assert serial(daemon) == first
+        # a worker that is replaced now serves what the others do
+        for pid in worker_pids(daemon):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: len(re.findall('worker died', daemon.log())) == 2, 'two deaths')
+        whole(daemon, 2)
+        assert serial(daemon) == first and serial(daemon) == first
         daemon.write('site.pem', good)
         until(lambda: daemon.log().count('a file changed') == 2, 'the reload')
         second = authority.sign('site', 'localhost')

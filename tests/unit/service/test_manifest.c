@@ -31,6 +31,10 @@ static void make(struct keel_manifest *m)
     m->conf_text = keel_strdup("a = \"\xff\n\"\n{ not json");
     m->overrides = keel_strdup("");
     m->started_ns = 1795215707000000000ull;
+    m->files = keel_calloc(2, sizeof *m->files);
+    m->files[0] = (struct keel_input_file){.path = keel_strdup("/etc/a \"b\".pem"), .copy = 11};
+    m->files[1] = (struct keel_input_file){.path = keel_strdup("/etc/none"), .copy = -1};
+    m->file_count = 2;
     m->tickets.count = 2;
     m->tickets.made_ns[1] = 1ull << 62;
     for (unsigned i = 0; i < 2 * KEEL_TLS_TICKET_SECRET; i++)
@@ -64,6 +68,11 @@ START_TEST(round_trip)
     ck_assert_str_eq(back.overrides, "");
     ck_assert_ptr_null(back.counters);
     ck_assert_uint_eq(back.started_ns, m.started_ns);
+    ck_assert_uint_eq(back.file_count, 2);
+    ck_assert_str_eq(back.files[0].path, "/etc/a \"b\".pem");
+    ck_assert_int_eq(back.files[0].copy, 11);
+    ck_assert_str_eq(back.files[0].where, "/proc/self/fd/11");
+    ck_assert_str_eq(back.files[1].where, "");
     ck_assert_uint_eq(back.tickets.count, 2);
     ck_assert_uint_eq(back.tickets.made_ns[1], 1ull << 62);
     ck_assert_mem_eq(back.tickets.secrets, m.tickets.secrets, 2 * KEEL_TLS_TICKET_SECRET);
