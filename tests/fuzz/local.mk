@@ -36,6 +36,16 @@ tests_fuzz_fuzz_http_h2_SOURCES = tests/fuzz/fuzz_http_h2.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_h2_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_http_h2_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_http_chunked
+tests_fuzz_fuzz_http_chunked_SOURCES = tests/fuzz/fuzz_http_chunked.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_chunked_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_http_chunked_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_http_condition
+tests_fuzz_fuzz_http_condition_SOURCES = tests/fuzz/fuzz_http_condition.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_condition_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_http_condition_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_http_path
 tests_fuzz_fuzz_http_path_SOURCES = tests/fuzz/fuzz_http_path.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_path_LDFLAGS = $(FUZZ_LINK)
