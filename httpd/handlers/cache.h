@@ -17,6 +17,12 @@ struct http_cache_limits {
     uint64_t valid_ns; /* how long an entry that is not watched serves before the file system is
                           asked again */
 };
+/* Who waits for an entry. Embedded. */
+struct http_waiter {
+    struct keel_list node;
+    /* entry: as http_cache_get gives it. The waiter may be freed. */
+    void (*on_loaded)(struct http_waiter *waiter, struct http_entry *entry);
+};
 /* The last Accept-Encoding, because most clients say the same. */
 struct http_accept_memo {
     struct http_accept accept;
@@ -28,7 +34,9 @@ struct http_cache {
     struct keel_hash_key key;
     struct keel_list lru; /* most recently used first */
     struct http_cache_limits limits;
-    struct keel_offload *pool; /* compresses; NULL: done at once */
+    struct keel_offload *pool;  /* compresses; NULL: done at once */
+    struct keel_offload *looks; /* looks at files that are not in memory; NULL: it is waited for */
+    struct keel_list loads;     /* http_load: looks under way */
     struct http_mounts mounts;
     struct http_watch *watch; /* NULL: nothing is watched */
     uint64_t memory;
@@ -37,9 +45,9 @@ struct http_cache {
     uint64_t hits, misses; /* a hit asked nobody */
 };
 
-/* Borrows the pool, which is freed before the cache. */
+/* Borrows the pools, which are freed before the cache. */
 void http_cache_init(struct http_cache *cache, const struct http_cache_limits *limits,
-                     struct keel_offload *pool);
+                     struct keel_offload *pool, struct keel_offload *looks);
 /* Watches what it holds, so that it is used until it changes. Where that cannot be, valid_ns
  * decides.
  */
@@ -49,8 +57,15 @@ void http_cache_flush(struct http_cache *cache);
 void http_cache_fini(struct http_cache *cache);
 /* The entry for the request's path, checked against the file system when that changed, or when it
  * is not watched and older than valid_ns. Borrowed until the next call; hold it for longer. NULL:
- * neither memory nor descriptors are left, or the file cannot be read. */
-struct http_entry *http_cache_get(struct http_cache *cache, const struct http_request *request);
+ * neither memory nor descriptors are left, or the file cannot be read; or, with *blocks (which may
+ * be NULL), the loop would wait for a disk: that is for http_cache_load. */
+struct http_entry *http_cache_get(struct http_cache *cache, const struct http_request *request,
+                                  bool *blocks);
+/* Has a thread look; all who ask for the same meanwhile wait for the same look. The waiter hears of
+ * it later, unless it leaves. 0, KEEL_ENOMEM, or an error of keel_offload_start. */
+int http_cache_load(struct http_cache *cache, const struct http_request *request,
+                    struct http_waiter *waiter);
+void http_cache_leave(struct http_waiter *waiter);
 /* The representation of the entry that the request likes best of those that are there: the entry,
  * or one that it owns. One that could be made is made in a thread, for the next request. */
 struct http_entry *http_cache_negotiate(struct http_cache *cache, struct http_entry *entry,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -93,14 +94,26 @@ static void make_heads(struct maker *m, uint64_t size, int64_t modified)
     m->body = keel_buf_size(&m->text);
 }
 
-/* The bytes of the file, from its beginning. Returns how many, or -1. */
-static ssize_t read_all(int fd, uint8_t *out, size_t size)
+/* The bytes of the file, from its beginning; with blocks, only those that are in memory. Returns
+ * how many, or -1. */
+static ssize_t read_all(int fd, uint8_t *out, size_t size, bool *blocks)
 {
     size_t n = 0;
+    int flags = blocks ? RWF_NOWAIT : 0;
     while (n < size) {
-        ssize_t got = pread(fd, out + n, size - n, (off_t)n);
+        struct iovec iov = {out + n, size - n};
+        ssize_t got = preadv2(fd, &iov, 1, (off_t)n, flags);
         if (got < 0 && errno == EINTR)
             continue;
+        if (got < 0 && flags && errno == EAGAIN) {
+            *blocks = true;
+            return -1;
+        }
+        if (got < 0 &&
+            flags) { /* a local file system that cannot say: it lives in memory, mostly */
+            flags = 0;
+            continue;
+        }
         if (got < 0)
             return -1;
         if (got == 0)
@@ -132,7 +145,7 @@ static bool is_unsettled(const struct stat *st)
 /* Reads a small file, again when it was written meanwhile: half of one version and half of the next
  * are neither. st is of what was read. *bytes (new) NULL: it is written all the time, or grew, and
  * is sent from the descriptor like a large one. */
-static int read_small(int fd, struct stat *st, uint8_t **bytes)
+static int read_small(int fd, struct stat *st, uint8_t **bytes, bool *blocks)
 {
     *bytes = NULL;
     for (unsigned tries = 0; tries < READ_TRIES; tries++) {
@@ -141,7 +154,7 @@ static int read_small(int fd, struct stat *st, uint8_t **bytes)
         size_t size = (size_t)st->st_size;
         struct stat before = *st;
         uint8_t *p = keel_malloc(size + 1);
-        ssize_t n = p ? read_all(fd, p, size) : -1;
+        ssize_t n = p ? read_all(fd, p, size, blocks) : -1;
         if (n == (ssize_t)size && fstat(fd, st) == 0 && same_content(&before, st)) {
             *bytes = p;
             return 0;
@@ -153,10 +166,10 @@ static int read_small(int fd, struct stat *st, uint8_t **bytes)
     return 0;
 }
 
-static int make_file(struct maker *m, int fd, struct stat *st, uint64_t *size)
+static int make_file(struct maker *m, int fd, struct stat *st, uint64_t *size, bool *blocks)
 {
     uint8_t *bytes;
-    int err = read_small(fd, st, &bytes);
+    int err = read_small(fd, st, &bytes, blocks);
     if (err)
         return err;
     *size = (uint64_t)st->st_size;
@@ -218,16 +231,23 @@ static struct http_entry *make_entry(const struct maker *m, struct keel_str path
     return entry;
 }
 
-static void set_identity(struct http_entry *entry, const struct stat *st, int *fd, bool in_memory)
+static void set_identity(struct http_entry *entry, const struct stat *st)
 {
-    entry->kind = HTTP_RESOURCE_FILE;
-    entry->status = 200;
     entry->dev = st->st_dev;
     entry->ino = st->st_ino;
     entry->mtime = st->st_mtim;
     entry->ctime = st->st_ctim;
     entry->file_size = (uint64_t)st->st_size;
-    if (!in_memory) {
+}
+
+static void set_file(struct http_entry *entry, const struct stat *st, int *fd,
+                     const struct maker *m)
+{
+    entry->kind = HTTP_RESOURCE_FILE;
+    entry->status = 200;
+    entry->unsettled = m->unsettled;
+    set_identity(entry, st);
+    if (!m->in_memory) {
         entry->fd = *fd;
         entry->open_files = 1;
         *fd = -1;
@@ -244,21 +264,20 @@ static void adopt(struct http_entry *entry, enum http_coding coding, struct http
 
 /* A sibling that cannot be read is as good as none. */
 static void add_sibling(struct http_entry *entry, enum http_coding coding,
-                        struct http_sibling *sibling, const struct maker *of)
+                        struct http_sibling *sibling, const struct maker *of, bool *blocks)
 {
     struct maker m = {.type = of->type,
                       .fields = of->fields,
                       .coding = http_coding_name(coding),
                       .negotiated = true};
     uint64_t size;
-    int err = make_file(&m, sibling->fd, &sibling->st, &size);
+    int err = make_file(&m, sibling->fd, &sibling->st, &size, blocks);
     struct http_entry *encoded = err == 0 ? make_entry(&m, KEEL_STR("")) : NULL;
     keel_buf_fini(&m.text);
     if (!encoded)
         return;
     encoded->size = size;
-    set_identity(encoded, &sibling->st, &sibling->fd, m.in_memory);
-    encoded->unsettled = m.unsettled;
+    set_file(encoded, &sibling->st, &sibling->fd, &m);
     adopt(entry, coding, encoded);
 }
 
@@ -299,7 +318,8 @@ static struct keel_str type_of(const struct http_site *site, struct keel_str nam
     return (struct keel_str){out, n > 0 && n < HTTP_TYPE_MAX ? (size_t)n : 0};
 }
 
-struct http_entry *http_entry_new(struct http_resource *resource, const struct http_wanted *wanted)
+struct http_entry *http_entry_new(struct http_resource *resource, const struct http_wanted *wanted,
+                                  bool *blocks)
 {
     char type[HTTP_TYPE_MAX];
     struct maker m = {.type = type_of(wanted->site, resource->name, type),
@@ -310,7 +330,9 @@ struct http_entry *http_entry_new(struct http_resource *resource, const struct h
     bool file = resource->kind == HTTP_RESOURCE_FILE;
     m.negotiated = file && http_site_compresses(wanted->site, m.type);
     if (file)
-        err = make_file(&m, resource->fd, &resource->st, &size);
+        err = make_file(&m, resource->fd, &resource->st, &size, blocks);
+    else if (resource->kind == HTTP_RESOURCE_LISTING && blocks)
+        *blocks = true, err = KEEL_EAGAIN; /* reading a directory may wait at any step */
     else if (resource->kind == HTTP_RESOURCE_LISTING)
         err = make_listing(&m, resource->fd, wanted, &size);
     if (err == 0)
@@ -323,15 +345,20 @@ struct http_entry *http_entry_new(struct http_resource *resource, const struct h
         entry->status = resource->kind == HTTP_RESOURCE_NONE ? (uint16_t)resource->status : 200;
         entry->size = size;
         entry->negotiated = m.negotiated;
-        entry->unsettled = m.unsettled;
         if (file)
-            set_identity(entry, &resource->st, &resource->fd, m.in_memory);
+            set_file(entry, &resource->st, &resource->fd, &m);
+        else if (resource->kind == HTTP_RESOURCE_LISTING)
+            set_identity(entry, &resource->st);
         for (unsigned i = 0; i < HTTP_CODING_COUNT && file; i++)
             if (resource->siblings[i].fd >= 0)
-                add_sibling(entry, i, &resource->siblings[i], &m);
+                add_sibling(entry, i, &resource->siblings[i], &m, blocks);
     }
     keel_buf_fini(&m.text);
     http_resource_close(resource);
+    if (entry && blocks && *blocks) { /* a sibling was not read */
+        http_entry_release(entry);
+        return NULL;
+    }
     return entry;
 }
 
@@ -382,4 +409,11 @@ bool http_entry_is_current(const struct http_entry *entry, const struct http_res
     default:
         return false; /* a listing shows sizes and times of files, which no directory knows of */
     }
+}
+
+bool http_entry_was_current(const struct http_entry *entry, const struct http_resource *resource)
+{
+    if (entry->kind != HTTP_RESOURCE_LISTING || resource->kind != HTTP_RESOURCE_LISTING)
+        return http_entry_is_current(entry, resource);
+    return same_file(entry, &resource->st) && !is_unsettled(&resource->st);
 }

@@ -43,8 +43,10 @@ struct http_entry {
 };
 
 /* Makes the entry of a resource (returns new, refs 1, or NULL: no memory or the file cannot be
- * read). Takes the resource's descriptors. */
-struct http_entry *http_entry_new(struct http_resource *resource, const struct http_wanted *wanted);
+ * read). Takes the resource's descriptors. With *blocks (which may be NULL) nothing is waited for:
+ * it is set, and NULL returned, when a disk would have to be. */
+struct http_entry *http_entry_new(struct http_resource *resource, const struct http_wanted *wanted,
+                                  bool *blocks);
 /* Adds a compressed form of the body of a FILE in memory. 0 or KEEL_ENOMEM. */
 int http_entry_add_encoded(struct http_entry *entry, enum http_coding coding, const void *bytes,
                            size_t n);
@@ -58,6 +60,8 @@ void http_entry_hold(void *entry);
 void http_entry_release(void *entry);
 /* True when the resource is still what the entry was made from. */
 bool http_entry_is_current(const struct http_entry *entry, const struct http_resource *resource);
+/* True when it was what the entry was made from a moment ago: of a listing that its names are. */
+bool http_entry_was_current(const struct http_entry *entry, const struct http_resource *resource);
 /* Brings the Date fields to the clock's second. */
 static inline void http_entry_set_date(struct http_entry *entry, const struct http_clock *clock)
 {

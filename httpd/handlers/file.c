@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/base/mem.h"
 #include "common/base/rand.h"
 #include "httpd/handlers/redirect.h"
 #include "httpd/request/condition.h"
@@ -198,14 +199,10 @@ static void respond_entry(struct http_request *request, struct http_entry *entry
         set_body(response, entry, 0, entry->size);
 }
 
-void http_file_respond(struct http_cache *cache, struct http_request *request,
-                       struct http_response *response)
+/* entry NULL: it cannot be had now. */
+static void respond_found(struct http_cache *cache, struct http_request *request,
+                          struct http_entry *entry, struct http_response *response)
 {
-    if (request->head.method != HTTP_GET && request->head.method != HTTP_HEAD) {
-        respond_to_method(request, response);
-        return;
-    }
-    struct http_entry *entry = http_cache_get(cache, request);
     if (!entry)
         http_response_plain(response, request, 503, KEEL_STR("Retry-After: 1\r\n"));
     else if (entry->kind == HTTP_RESOURCE_DIRECTORY)
@@ -218,11 +215,68 @@ void http_file_respond(struct http_cache *cache, struct http_request *request,
                       response);
 }
 
+bool http_file_respond(struct http_cache *cache, struct http_request *request,
+                       struct http_response *response)
+{
+    bool blocks = false;
+    if (request->head.method != HTTP_GET && request->head.method != HTTP_HEAD) {
+        respond_to_method(request, response);
+        return true;
+    }
+    struct http_entry *entry = http_cache_get(cache, request, &blocks);
+    if (blocks)
+        return false;
+    respond_found(cache, request, entry, response);
+    return true;
+}
+
+/* --- behind a thread that looks --- */
+
+struct waiting {
+    struct http_waiter waiter;
+    struct http_exchange *x;
+    struct http_cache *cache;
+};
+
+static void on_loaded(struct http_waiter *waiter, struct http_entry *entry)
+{
+    struct waiting *waiting = KEEL_CONTAINER(waiter, struct waiting, waiter);
+    struct http_exchange *x = waiting->x;
+    struct http_response response = {0};
+    if (x->request.clock->refresh)
+        x->request.clock->refresh(x->request.clock);
+    respond_found(waiting->cache, &x->request, entry, &response);
+    x->state = NULL;
+    keel_free(waiting);
+    http_exchange_respond(x, &response);
+}
+
+static void on_gone(struct http_exchange *x)
+{
+    struct waiting *waiting = x->state;
+    if (waiting)
+        http_cache_leave(&waiting->waiter);
+    keel_free(waiting);
+}
+
 static enum http_verdict respond(struct http_exchange *x, void *state, void *settings,
                                  struct http_response *response)
 {
-    http_file_respond(state, &x->request, response);
+    struct http_cache *cache = state;
+    if (http_file_respond(cache, &x->request, response))
+        return HTTP_DONE;
+    struct waiting *waiting = keel_calloc(1, sizeof *waiting);
+    if (waiting) {
+        *waiting = (struct waiting){.waiter.on_loaded = on_loaded, .x = x, .cache = cache};
+        if (http_cache_load(cache, &x->request, &waiting->waiter) == 0) {
+            x->state = waiting;
+            return HTTP_LATER;
+        }
+        keel_free(waiting);
+    }
+    respond_found(cache, &x->request, NULL, response);
     return HTTP_DONE;
 }
 
-const struct http_handler http_file_handler = {HTTP_HANDLER, .name = "file", .respond = respond};
+const struct http_handler http_file_handler = {HTTP_HANDLER, .name = "file", .respond = respond,
+                                               .on_gone = on_gone};

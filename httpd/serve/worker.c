@@ -95,7 +95,7 @@ int http_worker_new(struct keel_instance *instance, struct http_worker **out,
     w->host.instance = instance;
     w->host.on_over = on_over;
     w->host.clock.refresh = refresh_clock;
-    http_cache_init(&w->cache, &w->settings->cache, w->offload);
+    http_cache_init(&w->cache, &w->settings->cache, w->offload, w->files);
     http_cache_watch(&w->cache, instance->loop);
     int err = fill(w, diag);
     if (err)
@@ -186,6 +186,7 @@ void http_worker_disconnect(struct http_worker *w, const struct keel_addr *peer)
 /* The handler kept the worker's exchange: it needs another one. */
 static enum http_verdict let_go(struct http_worker *w, struct http_exchange *x)
 {
+    w->apart++;
     if (!x->over) {
         struct http_exchange *next = http_exchange_new(&w->host);
         if (next) {
@@ -274,8 +275,9 @@ void http_worker_count_turn(struct http_worker *w, unsigned requests)
 {
     struct keel_metrics *m = &w->instance->metrics;
     uint64_t ns = keel_clock_monotonic() - w->host.clock.now_ns;
-    for (unsigned i = 0; i < requests; i++)
+    for (unsigned i = w->apart; i < requests; i++)
         keel_metric_observe(m, HTTP_M_SECONDS, ns / requests);
+    w->apart = 0;
     keel_metric_set(m, HTTP_M_CACHE_HITS, w->cache.hits);
     keel_metric_set(m, HTTP_M_CACHE_MISSES, w->cache.misses);
     struct http_watch_figures watch;

@@ -16,6 +16,7 @@ struct http_worker {
     struct keel_instance *instance;
     const struct http_settings *settings;
     struct http_exchange *x; /* of the request that is being answered; used again and again */
+    unsigned apart;          /* requests of this turn whose time on_over has measured, or will */
     struct http_cache cache;
     struct keel_offload *offload;
     struct keel_offload *files; /* of its own: a dead file server takes no more than its threads */

@@ -6,7 +6,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import Daemon, directory, need_program, run
+from keel import Daemon, directory, need_program, run, until
 from slow_fs import SlowFs
 from test_httpd import certificate
 
@@ -90,6 +90,25 @@ def bodies():
             print('# %s: %d others while it was read, %.1f ms at most' % (what, count, worst * 1e3))
 
 
+def opening():
+    """Looking up, opening and reading a small file, and a listing."""
+    with Setting() as (daemon, disk):
+        for lookup, opened, read, path, body in ((0.7, 0, 0, '/slow/small', b'small'),
+                                                 (0, 0.7, 0, '/slow/other', b'other'),
+                                                 (0, 0, 0.7, '/slow/small', b'small'),
+                                                 (0.7, 0, 0, '/slow/missing', None),
+                                                 (0, 0.7, 0, '/slow/', None)):
+            disk.lookup, disk.open, disk.read = lookup, opened, read
+            until(lambda: daemon.ctl('cache-flush') or True, 'a flush')
+            several = [Question(daemon, path) for _ in range(3)]
+            count, worst = others_go_on(daemon, several[0])
+            for slow in several:
+                out = slow.answer()
+                assert body is None or out == body, (path, out)
+            assert count >= 5, (path, count)
+            print('# %s: %d others, %.1f ms at most' % (path, count, worst * 1e3))
+
+
 def many():
     """More questions than threads, clients that go away, and a stop in the middle."""
     with Setting() as (daemon, disk):
@@ -110,4 +129,5 @@ def many():
 
 if __name__ == '__main__':
     run(('bodies of large files', bodies),
+        ('opening, small files, listings', opening),
         ('many at once', many))

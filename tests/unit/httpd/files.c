@@ -58,7 +58,7 @@ void files_set_up(void)
     site.coding_count = 0;
     passed_ns = 0;
     now = (struct http_clock){0};
-    http_cache_init(&cache, &limits, NULL);
+    http_cache_init(&cache, &limits, NULL, NULL);
     http_request_init(&request);
 }
 
@@ -80,7 +80,7 @@ unsigned ask(const char *method, const char *target, const char *fields)
     http_clock_set(&now, NOW + passed_ns, passed_ns + SECOND * 100);
     ck_assert_int_eq(http_request_prepare(&request, &sites, &now), 0);
     response = (struct http_response){0};
-    http_file_respond(&cache, &request, &response);
+    ck_assert(http_file_respond(&cache, &request, &response));
     ck_assert(memcmp(response.head.p + response.head.n - 2, "\r\n\r\n", 4) == 0);
     char status[16];
     snprintf(status, sizeof status, "HTTP/1.1 %u ", response.status);

@@ -478,7 +478,7 @@ START_TEST(test_no_memory)
         for (unsigned n = 1; n < 200; n++) {
             compress_with(2, HTTP_GZIP, HTTP_ZSTD);
             http_cache_fini(&cache);
-            http_cache_init(&cache, &limits, NULL);
+            http_cache_init(&cache, &limits, NULL, NULL);
             keel_arena_fini(&request.arena);
             keel_arena_init(&request.arena, 0);
             keel_mem_fail_at(n);

@@ -11,7 +11,7 @@ static void set_up(void)
     limits.watches = 100;
     limits.entries = 1000;
     http_cache_fini(&cache);
-    http_cache_init(&cache, &limits, NULL);
+    http_cache_init(&cache, &limits, NULL, NULL);
     loop = keel_loop_new();
     http_cache_watch(&cache, loop);
     ck_assert_ptr_nonnull(cache.watch);
@@ -254,7 +254,7 @@ START_TEST(test_symlink_policy)
         }
         http_cache_fini(&cache);
         limits.watches = 0;
-        http_cache_init(&cache, &limits, NULL);
+        http_cache_init(&cache, &limits, NULL, NULL);
     }
 }
 END_TEST
@@ -332,7 +332,7 @@ START_TEST(test_unwatched)
     /* more folders than may be watched */
     http_cache_fini(&cache);
     limits.watches = 2;
-    http_cache_init(&cache, &limits, NULL);
+    http_cache_init(&cache, &limits, NULL, NULL);
     http_cache_watch(&cache, loop);
     put("list/x", "x", 1);
     put("dir/x", "x", 1);
@@ -385,7 +385,7 @@ START_TEST(test_no_memory)
         unsigned status = get(targets[i]);
         for (unsigned n = 1; n < 200; n++) {
             http_cache_fini(&cache);
-            http_cache_init(&cache, &limits, NULL);
+            http_cache_init(&cache, &limits, NULL, NULL);
             keel_mem_fail_at(n);
             http_cache_watch(&cache, loop);
             unsigned got = get(targets[i]);
