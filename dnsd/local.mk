@@ -55,6 +55,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/transfer/update.c dnsd/transfer/update.h \
 	dnsd/serve/fetcher.c dnsd/serve/fetcher.h \
 	dnsd/serve/secondary.c dnsd/serve/secondary.h \
+	dnsd/serve/taking.c dnsd/serve/taking.h \
 	dnsd/serve/journal.c dnsd/serve/journal.h \
 	dnsd/serve/primaries.c dnsd/serve/primaries.h \
 	dnsd/serve/images.c dnsd/serve/images.h \

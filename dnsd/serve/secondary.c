@@ -2,10 +2,10 @@
 
 #include "common/base/mem.h"
 #include "common/base/rand.h"
-#include "common/runtime/offload.h"
 #include "common/service/log.h"
 #include "dnsd/serve/fetcher.h"
-#include "dnsd/serve/serve.h"
+#include "dnsd/serve/metrics.h"
+#include "dnsd/serve/taking.h"
 #include "dnsd/transfer/refresh.h"
 #include "dnsd/wire/type.h"
 
@@ -14,8 +14,6 @@
 /* Zones that are compiled at a time; others wait, and are checked meanwhile. */
 #define THREADS 1
 
-struct making;
-
 /* A zone that comes from primaries. */
 struct secondary {
     struct dns_refresh_zone refresh;
@@ -23,7 +21,7 @@ struct secondary {
     struct dns_kept *kept;
     struct dns_primary *primaries; /* kept->zone->primaries of them */
     struct dns_fetcher *fetcher;   /* what is asked now; NULL: nothing */
-    struct making *making;         /* what came, on its way into the zone */
+    struct dns_taking *taking;     /* what came, on its way into the zone */
     bool by_stream;                /* the SOA too: UDP was silent */
     uint64_t refreshed, expires;   /* seconds since 1970 */
     char from[KEEL_ADDR_TEXT];     /* who it was refreshed from; "" */
@@ -40,31 +38,6 @@ struct dns_secondaries {
     bool begun;
     struct secondary **zones; /* by dns_kept.index; NULL: not one of ours */
     unsigned count;
-};
-
-/* Differences of so many records at most are laid over the zone at once, which takes milliseconds;
- * more of them become a whole new image, in a thread. */
-#define EDIT_RECORDS 20000
-
-/* A new version on its way to the keeper. */
-struct making {
-    struct keel_job job;
-    struct dns_promise promise;
-    struct secondary *zone; /* NULL: nobody waits for it any more */
-    struct keel_hash_key key;
-    struct dns_compiler *compiler; /* a whole zone */
-    struct dns_edit *edit;         /* or a copy of what there is, */
-    struct dns_keeper *keeper;     /* over */
-    struct dns_shared *base;       /* this one, held, */
-    struct dns_diff *steps;        /* and what has changed */
-    unsigned step_count;
-    struct dns_image *image;
-    int err;
-    struct keel_diag diag;
-    struct dns_soa soa;
-    uint32_t expire; /* as the primary said; UINT32_MAX */
-    bool incremental, forced;
-    uint64_t began_ns, bytes, records;
 };
 
 static uint64_t now_of(const struct dns_secondaries *s)
@@ -138,167 +111,36 @@ static void current(struct secondary *z, const struct dns_fetch *fetch)
     refreshed(z, peer);
 }
 
-/* --- what came, into the zone --- */
-
-static void making_free(struct making *m)
+static void on_taken(void *arg, const struct dns_taking *taking, int err, const char *why)
 {
-    for (unsigned i = 0; i < m->step_count; i++)
-        dns_diff_fini(&m->steps[i]);
-    keel_free(m->steps);
-    dns_compiler_free(m->compiler);
-    dns_edit_free(m->edit);
-    if (m->base)
-        dns_keeper_release_base(m->keeper, m->base);
-    keel_free(m->image);
-    keel_free(m);
-}
-
-/* All steps are one: they are in the zone together or not at all (RFC 1995, 4). The step of the
- * edit is open afterwards. */
-static int apply_steps(const struct making *m, struct dns_edit *edit, struct keel_diag *diag)
-{
-    int err = 0;
-    dns_edit_begin(edit);
-    for (unsigned i = 0; err == 0 && i < m->step_count; i++)
-        err = dns_edit_apply(edit, &m->steps[i], diag);
-    return err;
-}
-
-/* In a thread. */
-static void compile(struct keel_job *job)
-{
-    struct making *m = KEEL_CONTAINER(job, struct making, job);
-    if (m->compiler) {
-        m->err = dns_compiler_finish(m->compiler, &m->image, &m->diag);
-    } else {
-        m->err = apply_steps(m, m->edit, &m->diag);
-        if (m->err == 0)
-            m->err = dns_edit_commit(m->edit, &m->diag);
-        if (m->err)
-            dns_edit_rollback(m->edit);
-        else
-            m->err = dns_edit_image(m->edit, m->key, &m->image, &m->diag);
-    }
-    if (m->err == KEEL_ENOMEM)
-        keel_diag_set(&m->diag, m->err, "%s", keel_strerror(m->err));
-}
-
-/* On disk and served; or not. */
-static void on_kept(struct dns_promise *promise, int err)
-{
-    struct making *m = KEEL_CONTAINER(promise, struct making, promise);
-    struct secondary *z = m->zone;
-    char name[DNS_NAME_TEXT], peer[KEEL_ADDR_TEXT];
-    if (!z) {
-        making_free(m);
-        return;
-    }
-    z->making = NULL;
-    if (err) {
-        failed(z, false, keel_strerror(err));
-        making_free(m);
-        return;
-    }
+    struct secondary *z = arg;
     struct dns_secondaries *s = z->all;
     const struct dns_primary *primary = &z->primaries[z->refresh.primary];
+    char name[DNS_NAME_TEXT], peer[KEEL_ADDR_TEXT];
+    z->taking = NULL;
+    if (err) {
+        failed(z, taking->unfit, why);
+        return;
+    }
     keel_addr_format(peer, sizeof peer, &primary->addr);
     keel_metric_add(&s->instance->metrics, DNS_METRIC_TRANSFERS_TAKEN, 1);
     keel_info("transfer", "zone taken",
               "zone=%s serial=%u server=%s type=%s tls=%s records=%llu bytes=%llu ms=%llu",
-              name_of(z, name), m->soa.serial, peer, m->incremental ? "IXFR" : "AXFR",
-              primary->tls ? "yes" : "no", (unsigned long long)m->records,
-              (unsigned long long)m->bytes,
-              (unsigned long long)((now_of(s) - m->began_ns) / KEEL_NS_PER_MS));
-    dns_refresher_updated(&s->refresher, &z->refresh, &m->soa, m->expire, now_of(s));
+              name_of(z, name), taking->soa.serial, peer, taking->incremental ? "IXFR" : "AXFR",
+              primary->tls ? "yes" : "no", (unsigned long long)taking->records,
+              (unsigned long long)taking->bytes,
+              (unsigned long long)((now_of(s) - taking->began_ns) / KEEL_NS_PER_MS));
+    dns_refresher_updated(&s->refresher, &z->refresh, &taking->soa, taking->expire, now_of(s));
     refreshed(z, peer);
-    making_free(m);
 }
 
-static void on_compiled(struct keel_job *job, int err)
+static void take(struct secondary *z, struct dns_fetcher *fetcher)
 {
-    struct making *m = KEEL_CONTAINER(job, struct making, job);
-    struct secondary *z = m->zone;
-    struct dns_image *image = m->image;
-    if (z && err == 0 && m->err == 0) {
-        m->image = NULL;
-        m->err = dns_keeper_replace(z->kept, image, &m->promise, &m->diag);
-        if (m->err == 0)
-            return; /* on_kept comes */
-        keel_free(image);
-    }
-    if (z) {
-        z->making = NULL;
-        failed(z, m->incremental, err ? keel_strerror(err) : m->diag.text);
-    }
-    making_free(m);
-}
-
-/* All of the numbers that the log and the refresher want of it. */
-static struct making *making_new(struct secondary *z, struct dns_fetcher *fetcher)
-{
-    struct dns_fetch *fetch = &fetcher->fetch;
-    struct making *m = keel_calloc(1, sizeof *m);
-    if (!m)
-        return NULL;
-    m->zone = z;
-    m->promise.on_kept = on_kept;
-    keel_list_init(&m->promise.node);
-    m->key = fetch->options.hash;
-    m->soa = fetch->soa;
-    m->expire = fetch->expire_known ? fetch->expire : UINT32_MAX;
-    m->incremental = fetch->outcome == DNS_FETCH_STEPS;
-    m->began_ns = fetcher->began_ns;
-    m->bytes = fetch->bytes;
-    m->records = fetch->records;
-    if (m->incremental) {
-        m->steps = dns_fetch_take_steps(fetch, &m->step_count);
-        m->keeper = z->kept->keeper;
-        m->base = dns_keeper_hold_base(z->kept);
-    } else {
-        m->compiler = dns_fetch_take(fetch);
-    }
-    return m;
-}
-
-/* A few differences. */
-static int change(struct secondary *z, struct making *m)
-{
-    struct dns_edit *edit = z->kept->edit;
-    int err = apply_steps(m, edit, &m->diag);
-    if (err)
-        dns_edit_rollback(edit);
+    z->taking = dns_taking_new(z->kept, fetcher, on_taken, z);
+    if (z->taking)
+        dns_taking_start(z->taking, z->all->pool);
     else
-        err = dns_keeper_commit(z->kept, &m->promise, &m->diag);
-    return err;
-}
-
-/* Many, or a whole zone. */
-static int compile_apart(struct secondary *z, struct making *m)
-{
-    if (m->incremental) {
-        m->edit = dns_edit_snapshot(z->kept->edit);
-        if (!m->edit)
-            return keel_diag_set(&m->diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-    }
-    int err = keel_offload_start(z->all->pool, &m->job, compile, on_compiled);
-    return err ? keel_diag_set(&m->diag, err, "%s", keel_strerror(err)) : 0;
-}
-
-static void make(struct secondary *z, struct dns_fetcher *fetcher)
-{
-    struct making *m = making_new(z, fetcher);
-    if (!m) {
         failed(z, false, keel_strerror(KEEL_ENOMEM));
-        return;
-    }
-    bool few = m->incremental && m->records <= EDIT_RECORDS;
-    z->making = m;
-    int err = few ? change(z, m) : compile_apart(z, m);
-    if (err == 0)
-        return;
-    z->making = NULL;
-    failed(z, m->incremental, m->diag.text);
-    making_free(m);
 }
 
 /* --- asking --- */
@@ -327,10 +169,10 @@ static void on_end(struct dns_fetcher *fetcher)
             !dns_serial_newer(fetch->soa.serial, z->refresh.soa.serial))
             current(z, fetch); /* it could not tell before */
         else
-            make(z, fetcher);
+            take(z, fetcher);
         break;
     case DNS_FETCH_STEPS:
-        make(z, fetcher);
+        take(z, fetcher);
         break;
     default:
         if (fetch->options.udp && (fetcher->silent || fetch->truncated)) {
@@ -461,8 +303,7 @@ static struct dns_refresh_known known_of(const struct secondary *z, uint64_t now
 
 static void secondary_free(struct secondary *z)
 {
-    if (z->making)
-        z->making->zone = NULL; /* it frees itself when its thread or the keeper is done */
+    dns_taking_abandon(z->taking);
     dns_fetcher_free(z->fetcher);
     keel_free(z->primaries);
     keel_free(z);
