@@ -21,7 +21,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/request/rewrite.c httpd/request/rewrite.h \
 	httpd/request/route.c httpd/request/route.h \
 	httpd/request/request.c httpd/request/request.h \
-	httpd/request/handler.h \
+	httpd/request/handler.h httpd/request/rate.h \
 	httpd/request/exchange.c httpd/request/exchange.h \
 	httpd/conn/h1.c httpd/conn/h1.h \
 	httpd/conn/h2_head.c httpd/conn/h2_head.h \
@@ -64,7 +64,7 @@ httpd_httpd_SOURCES = httpd/main.c
 httpd_httpd_LDADD = httpd/libhttpd.la common/libkeel.la
 # Modules call it.
 httpd_httpd_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
-nobase_keelinclude_HEADERS += httpd/request/handler.h httpd/request/request.h \
+nobase_keelinclude_HEADERS += httpd/request/handler.h httpd/request/request.h httpd/request/rate.h \
 	httpd/request/route.h httpd/request/rewrite.h httpd/request/access.h httpd/wire/head.h httpd/wire/field.h \
 	httpd/wire/date.h httpd/wire/accept.h
 

@@ -342,7 +342,8 @@ const struct keel_option http_options[] = {
      .def = "30s",
      .min = SECONDS(1),
      .max = SECONDS(86400),
-     .help = "How long the body of a request that has no use for one may take."},
+     .help = "How long the body of a request that has no use for one may take, and how long the "
+             "next bytes of one that a handler reads."},
     {.name = "keepalive-timeout",
      .type = KEEL_OPT_DURATION,
      .def = "60s",
@@ -355,6 +356,14 @@ const struct keel_option http_options[] = {
      .min = SECONDS(1),
      .max = SECONDS(86400),
      .help = "How long a client may take nothing of what waits for it."},
+    {.name = "min-rate",
+     .type = KEEL_OPT_SIZE,
+     .def = "500",
+     .min = 0,
+     .max = INT64_C(1) << 30,
+     .help = "Bytes a second that a client must send of a body that a handler reads, over each "
+             "body-timeout that it is waited for, and take of what waits for it, over each "
+             "send-timeout. 0: no limit."},
     {.name = "max-header-line",
      .type = KEEL_OPT_SIZE,
      .def = "8k",

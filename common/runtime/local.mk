@@ -12,7 +12,7 @@ common_libkeel_la_SOURCES += \
 	common/runtime/offload.c \
 	common/runtime/packet.c \
 	common/runtime/probe.c \
-	common/runtime/sock.c \
+	common/runtime/sock.c common/runtime/sock_info.c \
 	common/runtime/stream.c \
 	common/runtime/stream_file.c \
 	common/runtime/stream_input.c \

@@ -52,6 +52,8 @@ int keel_sock_peer(int fd, struct keel_addr *addr);
 int keel_sock_error(int fd);
 /* 0 or KEEL_ESYS. Accepted sockets have it from keel_sock_listen already. */
 int keel_sock_nodelay(int fd);
+/* Bytes that the peer of a TCP connection has acknowledged; 0: not known. */
+uint64_t keel_sock_acked(int fd);
 /* How much a TCP socket takes that cannot leave yet (TCP_NOTSENT_LOWAT). Accepted sockets have the
  * bound from keel_sock_listen: without it every client that does not read fills megabytes of the
  * kernel's memory, and the time that takes is the others'. 0 or KEEL_ESYS. */

@@ -53,6 +53,7 @@ static void clear(struct http_exchange *x)
     x->status = 0;
     x->content = HTTP_CONTENT_NONE;
     x->answer = HTTP_ANSWER_NONE;
+    x->rate = (struct http_rate){0};
     x->counted = x->bare = false;
     x->kept = x->over = x->gone = x->end_due = false;
 }
@@ -243,6 +244,15 @@ int http_exchange_next(struct http_exchange *x)
 
 /* --- the request's body --- */
 
+/* The handler may come at any time: the host's clock is of the last turn that read something. */
+static uint64_t now_of(struct http_exchange *x)
+{
+    struct http_clock *clock = &x->host->clock;
+    if (clock->refresh)
+        clock->refresh(clock);
+    return clock->now_ns;
+}
+
 int http_exchange_read(struct http_exchange *x, uint64_t limit)
 {
     const struct http_head *head = &x->request.head;
@@ -264,6 +274,7 @@ int http_exchange_read(struct http_exchange *x, uint64_t limit)
         bool proceed = head->expect_continue && x->answer == HTTP_ANSWER_NONE;
         x->request.head.expect_continue = false;
         x->content = HTTP_CONTENT_READ;
+        http_rate_wait(&x->rate, now_of(x));
         x->carrier->read(x, proceed);
     }
     leave(x);
@@ -272,8 +283,10 @@ int http_exchange_read(struct http_exchange *x, uint64_t limit)
 
 void http_exchange_pause(struct http_exchange *x)
 {
-    if (x->content == HTTP_CONTENT_READ)
-        x->content = HTTP_CONTENT_PAUSED;
+    if (x->content != HTTP_CONTENT_READ)
+        return;
+    x->content = HTTP_CONTENT_PAUSED;
+    http_rate_pause(&x->rate, now_of(x));
 }
 
 void http_exchange_resume(struct http_exchange *x)
@@ -282,6 +295,7 @@ void http_exchange_resume(struct http_exchange *x)
         return;
     enter(x);
     x->content = HTTP_CONTENT_READ;
+    http_rate_wait(&x->rate, now_of(x));
     if (!x->end_due && x->connection)
         x->carrier->read(x, false);
     leave(x);
@@ -293,6 +307,8 @@ void http_exchange_content(struct http_exchange *x, const void *bytes, size_t n)
     x->body_taken += n;
     if (x->body_taken > x->body_limit)
         fail(x, 413, false);
+    else if (!http_rate_take(&x->rate, &x->host->least, x->host->clock.now_ns, n))
+        fail(x, 408, true);
     else
         x->step->handler->on_content(x, bytes, n);
     leave(x);

@@ -13,6 +13,7 @@
 #include "common/base/addr.h"
 #include "common/base/buf.h"
 #include "common/base/list.h"
+#include "httpd/request/rate.h"
 #include "httpd/request/request.h"
 
 #define HTTP_ABI_MAJOR 1
@@ -44,6 +45,7 @@ struct http_host {
     struct keel_list kept;         /* exchanges that handlers keep */
     struct http_exchange *spare;   /* exchanges for use again, warm */
     unsigned spares;
+    struct http_least least; /* of the body of a request */
     /* An exchange that was kept is over: x->status, x->head_sent and x->body_sent say how. */
     void (*on_over)(struct http_host *host, struct http_exchange *x);
 };
@@ -65,6 +67,7 @@ struct http_exchange {
     struct http_exchange *next; /* in host->spare */
     struct keel_addr address;
     struct keel_buf trailer;
+    struct http_rate rate;           /* of the body, while a handler waits for it */
     uint64_t began_ns;               /* monotonic */
     uint64_t body_limit, body_taken; /* of the request */
     uint64_t length;                 /* of the answer, still to be written; see `counted` */

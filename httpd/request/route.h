@@ -50,7 +50,7 @@ struct http_location {
     struct http_auth *auth;           /* handlers/auth.h; NULL: nobody is asked for a password */
     struct http_try *tries; /* which files may stand for a path, in order; none: its own */
     unsigned try_count;
-    uint64_t max_body;             /* of a request, for handlers that read it; 0: the site's */
+    uint64_t max_body;                  /* of a request, for handlers that read it; 0: the site's */
     const struct http_handler *handler; /* of a module; NULL: none */
     void *handler_settings;
     const struct http_step *steps; /* request/handler.h; NULL: only files */

@@ -4,6 +4,7 @@
 #ifndef HTTPD_SERVE_CONNECTION_H
 #define HTTPD_SERVE_CONNECTION_H
 
+#include "common/runtime/sock.h"
 #include "httpd/conn/h1.h"
 #include "httpd/serve/worker.h"
 
@@ -12,6 +13,7 @@
 /* What a connection waits for: what its deadline means. */
 enum http_wait {
     WAIT_HEAD,  /* the rest of a head, or the first byte of the first one: absolute */
+    WAIT_TAKE,  /* the next request, and first whether the peer takes the last answer */
     WAIT_IDLE,  /* the next request */
     WAIT_BODY,  /* the rest of a body: absolute, or its next bytes when a handler reads it */
     WAIT_LATER, /* a handler: its own business */
@@ -23,7 +25,7 @@ struct http_connection {
     struct http_h1 h1;
     struct http_exchange *x;  /* of HTTP/1, kept by a handler: nothing behind it is read */
     struct http_serve_h2 *h2; /* heap; NULL: HTTP/1, and all below is its */
-    uint32_t unsent;          /* WAIT_SEND: low bits of what was pending when it began */
+    uint32_t taken;           /* WAIT_SEND: low bits of what the peer had taken when it began */
     uint8_t wait;             /* enum http_wait */
     bool spoke;               /* a request was read */
     bool counted;             /* against the connections of its client */
@@ -43,6 +45,13 @@ static inline struct http_connection *http_connection_of(struct keel_stream *s)
 static inline struct http_worker *http_worker_of(const struct http_connection *c)
 {
     return c->core.instance->state;
+}
+/* Bytes that the peer has taken: acknowledged ones, or, where there are no such, what the caller
+ * knows. */
+static inline uint64_t http_taken_by(const struct keel_stream *s, uint64_t known)
+{
+    uint64_t acked = keel_sock_acked(keel_stream_fd(s));
+    return acked > 0 ? acked : known;
 }
 
 #endif

@@ -212,6 +212,14 @@ static const struct http_carrier carrier = {
 
 /* --- requests --- */
 
+/* Of the time that a connection waits for its next request: until it is looked at whether the peer
+ * takes the last answer. */
+static uint64_t first_wait(const struct http_settings *settings)
+{
+    return settings->send_timeout < settings->keepalive_timeout ? settings->send_timeout
+                                                                : settings->keepalive_timeout;
+}
+
 static void set_deadline(struct http_connection *c)
 {
     const struct http_settings *settings = http_worker_of(c)->settings;
@@ -227,7 +235,7 @@ static void set_deadline(struct http_connection *c)
         if (c->wait != WAIT_HEAD)
             wait_for(c, WAIT_HEAD, settings->header_timeout);
     } else {
-        wait_for(c, WAIT_IDLE, settings->keepalive_timeout);
+        wait_for(c, WAIT_TAKE, first_wait(settings));
     }
 }
 
@@ -363,15 +371,18 @@ static void on_deadline(struct keel_stream *s)
         return;
     }
     if (pending > 0) {
-        /* nothing taken since the last look: the peer is gone, or plays dead */
-        if (c->wait == WAIT_SEND && (uint32_t)pending == c->unsent) {
+        /* hardly anything taken since the last look: the peer is gone, or plays dead */
+        uint32_t taken = (uint32_t)http_taken_by(s, (uint64_t)0 - pending);
+        if (c->wait == WAIT_SEND && taken - c->taken < http_worker_least_taken(w)) {
             keel_stream_close(s);
             return;
         }
-        c->unsent = (uint32_t)pending;
+        c->taken = taken;
         wait_for(c, WAIT_SEND, w->settings->send_timeout);
     } else if (c->wait == WAIT_SEND && c->x) {
         set_deadline(c);
+    } else if (c->wait == WAIT_TAKE && w->settings->keepalive_timeout > first_wait(w->settings)) {
+        wait_for(c, WAIT_IDLE, w->settings->keepalive_timeout - first_wait(w->settings));
     } else if (c->wait == WAIT_SEND) {
         wait_for(c, WAIT_IDLE, w->settings->keepalive_timeout);
     } else if (c->h1.state != HTTP_H1_BODY && http_h1_in_head(&c->h1)) {
@@ -445,7 +456,7 @@ static int hurry_idle(void *arg, struct keel_connection *connection)
     struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
     if (c->h2)
         http_serve_h2_drain(c);
-    else if (c->wait == WAIT_IDLE && c->h1.state == HTTP_H1_HEAD && !c->x)
+    else if ((c->wait == WAIT_IDLE || c->wait == WAIT_TAKE) && c->h1.state == HTTP_H1_HEAD && !c->x)
         wait_for(c, WAIT_IDLE, DRAIN_IDLE);
     return 0;
 }

@@ -9,6 +9,7 @@ struct http_serve_h2 {
     uint64_t idle_ns;  /* when a stream was last open */
     uint64_t send_ns;  /* when the client was last seen to take something; 0: nothing waits */
     uint64_t taken;    /* what it had taken by then */
+    bool raw;          /* of the stream, not of the bodies */
     uint64_t written;  /* bytes handed to the stream */
     uint64_t drain_ns; /* when it was told to go; 0: it was not */
     bool asked;        /* a request was read */
@@ -67,12 +68,14 @@ static void pump(struct http_connection *c)
         keel_stream_finish(&c->core.stream, HTTP_LINGER);
 }
 
-/* What the client has taken: of the stream's output while that waits, else of the bodies, which
- * then wait for its windows. */
-static uint64_t taken_of(const struct http_connection *c)
+/* What the client has taken: of the stream's output while that waits (*raw), else of the bodies,
+ * which then wait for its windows. */
+static uint64_t taken_of(const struct http_connection *c, bool *raw)
 {
-    size_t pending = keel_stream_pending(&c->core.stream);
-    return pending > 0 ? c->h2->written - pending : c->h2->core.sent;
+    const struct keel_stream *s = &c->core.stream;
+    size_t pending = keel_stream_pending(s);
+    *raw = pending > 0;
+    return pending > 0 ? http_taken_by(s, c->h2->written - pending) : c->h2->core.sent;
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)
@@ -120,7 +123,7 @@ static void end_turn(struct http_connection *c)
         h2->send_ns = 0;
     } else if (h2->send_ns == 0) {
         h2->send_ns = now_of(c);
-        h2->taken = taken_of(c);
+        h2->taken = taken_of(c, &h2->raw);
     }
     set_deadline(c);
 }
@@ -292,19 +295,22 @@ void http_serve_h2_drained(struct http_connection *c)
     end_turn(c);
 }
 
-/* The client had its time to take something. True when it took nothing. */
+/* The client had its time to take something. True when it took next to nothing. */
 static bool is_stalled(struct http_connection *c, uint64_t now)
 {
     struct http_serve_h2 *h2 = c->h2;
-    uint64_t taken = taken_of(c);
+    bool raw;
+    uint64_t taken = taken_of(c, &raw);
     bool waits = keel_stream_pending(&c->core.stream) > 0 || h2->core.sending > 0;
     bool watched = h2->send_ns > 0;
     if (watched && now < h2->send_ns + worker_of(c)->settings->send_timeout)
         return false;
-    if (waits && watched && taken == h2->taken)
+    if (waits && watched && raw == h2->raw &&
+        taken - h2->taken < http_worker_least_taken(worker_of(c)))
         return true;
     h2->send_ns = waits ? now : 0;
     h2->taken = taken;
+    h2->raw = raw;
     return false;
 }
 

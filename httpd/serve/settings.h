@@ -19,6 +19,7 @@ struct http_settings {
     struct http_handlers handlers; /* of all locations */
     struct http_head_limits head;
     uint64_t header_timeout, body_timeout, keepalive_timeout, send_timeout; /* ns */
+    uint64_t min_rate;    /* bytes a second that a client must send or take */
     uint64_t discard;     /* most bytes of a body that are read and dropped */
     bool http2;           /* spoken to those who ask for it */
     uint32_t max_streams; /* of an HTTP/2 connection at once */

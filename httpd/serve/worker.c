@@ -94,6 +94,8 @@ int http_worker_new(struct keel_instance *instance, struct http_worker **out,
     w->host.offload = w->offload;
     w->host.instance = instance;
     w->host.on_over = on_over;
+    w->host.least =
+        (struct http_least){.rate = w->settings->min_rate, .window_ns = w->settings->body_timeout};
     w->host.clock.refresh = refresh_clock;
     http_cache_init(&w->cache, &w->settings->cache, w->offload, w->files);
     http_cache_watch(&w->cache, instance->loop);
@@ -259,6 +261,12 @@ void http_worker_answer_bad(struct http_worker *w, unsigned status, struct http_
     http_response_plain(response, request, status, KEEL_STR(""));
     count_response(w, response);
     log_response(w, w->x, NULL, response, w->host.clock.now_ns);
+}
+
+uint64_t http_worker_least_taken(const struct http_worker *w)
+{
+    uint64_t n = w->settings->min_rate * (w->settings->send_timeout / KEEL_NS_PER_MS) / 1000;
+    return n > 0 ? n : 1;
 }
 
 void http_worker_count_h2(struct http_worker *w)

@@ -41,6 +41,8 @@ enum http_verdict http_worker_answer(struct http_worker *w, struct http_response
 /* The answer to what could not be read as a request. Only method, minor and keep_alive of
  * w->x->request.head need be there. */
 void http_worker_answer_bad(struct http_worker *w, unsigned status, struct http_response *response);
+/* Bytes that a client must take in a send-timeout: one at least. */
+uint64_t http_worker_least_taken(const struct http_worker *w);
 /* A connection speaks HTTP/2; it was cut off because it asked for too much. */
 void http_worker_count_h2(struct http_worker *w);
 void http_worker_count_h2_cut(struct http_worker *w);

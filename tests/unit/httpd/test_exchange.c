@@ -1,6 +1,7 @@
 /* Exchanges that a handler keeps, over socket pairs: a handler that does what the request's path
  * says, with each split of the input, and with memory running out. */
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -25,7 +26,13 @@ static void set_up(void)
     server_folder();
     server_file("n", "hello");
     server_file("x", "later");
-    server_start("listen = \"127.0.0.1:0\"\nbody-timeout = 1s\nmax-discarded-body = 1k\n"
+    char *large = keel_malloc(1 << 20);
+    memset(large, 'x', (1 << 20) - 1);
+    large[(1 << 20) - 1] = 0;
+    server_file("nlarge", large);
+    keel_free(large);
+    server_start("listen = \"127.0.0.1:0\"\nbody-timeout = 1s\nsend-timeout = 1s\nmin-rate = "
+                 "10k\nmax-discarded-body = 1k\n"
                  "site \"a\" { root = \"%s\" max-body = 100 location \"/\" { } }\n",
                  prepare);
 }
@@ -288,6 +295,32 @@ START_TEST(test_gone)
 }
 END_TEST
 
+/* A client that sends, or takes, but hardly: it is ended after about the time of a window. */
+START_TEST(test_slow)
+{
+    static const char *const rows[] = {POST("/i", 100000, ""), GET("/b"), GET("/nlarge")};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int fd = client();
+        uint64_t start = keel_clock_monotonic(), last = start;
+        send_text(fd, rows[i], strlen(rows[i]));
+        while (keel_clock_monotonic() - start < 10 * KEEL_NS_PER_S) {
+            turns(1);
+            if (keel_host_connections(host) == 0)
+                break;
+            if (keel_clock_monotonic() - last < 100 * KEEL_NS_PER_MS)
+                continue;
+            last = keel_clock_monotonic();
+            (void)!(i == 0 ? send(fd, "slow", 4, MSG_NOSIGNAL) : read(fd, received, 100));
+            if (i == 0 && recv(fd, received, RECEIVED_MAX - 1, MSG_DONTWAIT) == 0)
+                break;
+        }
+        ck_assert_msg(keel_clock_monotonic() - start < 10 * KEEL_NS_PER_S, "row %zu", i);
+        close(fd);
+        turns(5);
+    }
+}
+END_TEST
+
 START_TEST(test_stop)
 {
     int fd = client();
@@ -336,6 +369,7 @@ Suite *exchange_suite(void)
     tcase_add_test(t, test_streaming_large);
     tcase_add_test(t, test_abort);
     tcase_add_test(t, test_h2);
+    tcase_add_test(t, test_slow);
     tcase_add_test(t, test_gone);
     tcase_add_test(t, test_stop);
     tcase_add_test(t, test_no_memory);
