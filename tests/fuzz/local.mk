@@ -61,6 +61,11 @@ tests_fuzz_fuzz_http_auth_SOURCES = tests/fuzz/fuzz_http_auth.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_auth_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_http_auth_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
 
+FUZZ_TARGETS += tests/fuzz/fuzz_http_rewrite
+tests_fuzz_fuzz_http_rewrite_SOURCES = tests/fuzz/fuzz_http_rewrite.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_rewrite_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_http_rewrite_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_http_log
 tests_fuzz_fuzz_http_log_SOURCES = tests/fuzz/fuzz_http_log.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_log_LDFLAGS = $(FUZZ_LINK)

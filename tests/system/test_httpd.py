@@ -155,6 +155,39 @@ def headers_and_fixed_responses():
         assert curl(daemon, '/health', '-H', 'Host: other.example')[1]['server'] == 'keel'
 
 
+def what_is_so_by_default():
+    """What the manual says of a configuration that says nothing."""
+    conf = 'listen = "127.0.0.1:0"\nsite "localhost" { root = "www" }\n'
+    with httpd(conf=conf) as daemon:
+        status, fields, _ = curl(daemon, '/1k.txt')
+        assert status == 200 and fields['server'] == 'keel'
+        assert not {'x-powered-by', 'strict-transport-security', 'access-control-allow-origin'} \
+            & set(fields)
+        assert curl(daemon, '/sub/')[0] == 403
+        assert curl(daemon, '/.secret')[0] == 404
+        for method, wanted in (('TRACE', 405), ('PUT', 405), ('DELETE', 405), ('PATCH', 405),
+                               ('POST', 405), ('OPTIONS', 200), ('BREW', 501)):
+            status, fields, body = curl(daemon, '/1k.txt', '-X', method, '-H', 'X-Secret: echo')
+            assert status == wanted and b'echo' not in body, (method, status)
+        assert curl(daemon, '/1k.txt', '-H', 'Host: unknown.example')[0] == 200
+
+
+def streams_are_requests():
+    """A rate counts what comes over HTTP/2 as what comes over HTTP/1, on one connection or many."""
+    conf = CONF.replace('location "/sub/" {',
+                        'location "/sub/" { request-rate = "1/m" request-burst = 3')
+    with httpd(conf=conf) as daemon:
+        url = 'https://127.0.0.1:%d/sub/page.html' % daemon.address('tcp', tls=True)[1]
+        out = output([need_program('curl'), '-sS', '-k', '--http2', '-m', '20', '-o', '/dev/null', '-w', '%{http_version} %{http_code} %{num_connects}\n']
+                     + [url, '-o', '/dev/null'] * 5 + [url])
+        lines = [line.split() for line in out.split('\n') if line]
+        assert [line[1] for line in lines] == ['200'] * 4 + ['429'] * 2, out
+        assert sum(int(line[2]) for line in lines) == 1 and lines[0][0] == '2', out
+        status, fields, _ = curl(daemon, '/sub/page.html')
+        assert status == 429 and 0 < int(fields['retry-after']) <= 60
+        assert curl(daemon, '/1k.txt')[0] == 200
+
+
 def nothing_outside():
     with httpd() as daemon:
         for path in ('/out', '/etc/passwd', '/.secret', '/sub/../.secret', '/none', '/%2esecret'):
@@ -329,6 +362,8 @@ def one_answer_each():
 if __name__ == '__main__':
     run(('a folder, plain and TLS, to curl', a_folder),
         ('rewrites', rewrites),
+        ('what is so by default', what_is_so_by_default),
+        ('streams are requests', streams_are_requests),
         ('header rules and fixed responses', headers_and_fixed_responses),
         ('nothing outside the root', nothing_outside),
         ('conditions, ranges and bodies', conditions_and_ranges),
