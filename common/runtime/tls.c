@@ -7,6 +7,7 @@
 #include "common/service/log.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -199,19 +200,49 @@ static int add_rules(struct keel_tls_context *c, const struct keel_tls_options *
 
 /* ---- Certificates ---- */
 
-/* Which of the certificates it is: reads enough of it for the names. */
-static int begin_item(struct keel_tls_item *item, const struct keel_tls_options *o,
-                      const struct keel_tls_certificate *pair, struct keel_diag *diag)
+/* A file's certificate and the chain behind it; the caller's also on error. */
+struct loaded {
+    X509 *x;
+    STACK_OF(X509) * chain;
+};
+
+static void loaded_free(struct loaded *l)
 {
-    BIO *bio = BIO_new_file(where(o, pair->certificate), "r");
-    X509 *x = bio ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL) : NULL;
+    X509_free(l->x);
+    sk_X509_pop_free(l->chain, X509_free);
+}
+
+static int load(struct loaded *l, const struct keel_tls_options *o, const char *file,
+                struct keel_diag *diag)
+{
+    BIO *bio = BIO_new_file(where(o, file), "r");
+    X509 *x = NULL;
+    l->x = bio ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL) : NULL;
+    l->chain = sk_X509_new_null();
+    if (!l->x || !l->chain) {
+        BIO_free(bio);
+        return keel_tls_fail(diag, file, "cannot load the certificate");
+    }
+    while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) && sk_X509_push(l->chain, x) > 0)
+        ;
     BIO_free(bio);
-    if (!x)
-        return keel_tls_fail(diag, pair->certificate, "cannot load the certificate");
+    if (x) {
+        X509_free(x);
+        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+    }
+    if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+        return keel_tls_fail(diag, file, "cannot load the chain behind the certificate");
+    ERR_clear_error(); /* that was the end of the file */
+    return 0;
+}
+
+/* Which of the certificates it is. */
+static int begin_item(struct keel_tls_item *item, const struct keel_tls_certificate *pair, X509 *x,
+                      struct keel_diag *diag)
+{
     item->type = EVP_PKEY_get_base_id(X509_get0_pubkey(x));
     item->file = keel_strdup(pair->certificate);
     item->name = pair->name_count > 0 ? keel_strdup(pair->names[0]) : keel_tls_name_first(x);
-    X509_free(x);
     if (!item->file || (pair->name_count > 0 && !item->name))
         return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
     return 0;
@@ -237,12 +268,14 @@ static int find_partner(struct keel_tls_context *c, const struct keel_tls_item *
     return 0;
 }
 
-/* Certificate and key, into the rules. */
+/* Certificate, chain and key, into the rules. */
 static int use(struct keel_tls_rules *rules, const struct keel_tls_options *o,
-               const struct keel_tls_certificate *pair, struct keel_diag *diag)
+               const struct keel_tls_certificate *pair, const struct loaded *l,
+               struct keel_diag *diag)
 {
     const char *key = pair->key ? pair->key : pair->certificate;
-    if (SSL_CTX_use_certificate_chain_file(rules->ssl, where(o, pair->certificate)) != 1)
+    if (SSL_CTX_use_certificate(rules->ssl, l->x) != 1 ||
+        SSL_CTX_set1_chain(rules->ssl, l->chain) != 1)
         return keel_tls_fail(diag, pair->certificate, "cannot use the certificate");
     if (SSL_CTX_use_PrivateKey_file(rules->ssl, where(o, key), SSL_FILETYPE_PEM) != 1)
         return keel_tls_fail(diag, key, "cannot use the private key");
@@ -251,18 +284,18 @@ static int use(struct keel_tls_rules *rules, const struct keel_tls_options *o,
     return 0;
 }
 
-static int add_certificate(struct keel_tls_context *c, const struct keel_tls_options *o,
-                           const struct keel_tls_certificate *pair, struct keel_diag *diag)
+static int add_loaded(struct keel_tls_context *c, const struct keel_tls_options *o,
+                      const struct keel_tls_certificate *pair, const struct loaded *l,
+                      struct keel_diag *diag)
 {
     struct keel_tls_item *item = &c->items[c->item_count++];
-    STACK_OF(X509) *chain = NULL;
-    int err = begin_item(item, o, pair, diag);
+    int err = begin_item(item, pair, l->x, diag);
     if (!err)
         err = find_partner(c, item, pair, &item->rules, diag);
     if (!err && !item->rules)
         err = add_rules(c, o, pair, &item->rules, diag);
     if (!err)
-        err = use(item->rules, o, pair, diag);
+        err = use(item->rules, o, pair, l, diag);
     for (unsigned i = 0; i < pair->name_count && !err; i++)
         if (keel_tls_name_add(item->rules, pair->names[i], strlen(pair->names[i])) != 0)
             err = keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
@@ -270,9 +303,19 @@ static int add_certificate(struct keel_tls_context *c, const struct keel_tls_opt
         return err;
     item->x = SSL_CTX_get0_certificate(item->rules->ssl);
     item->not_after = keel_tls_seconds(X509_get0_notAfter(item->x));
-    SSL_CTX_get0_chain_certs(item->rules->ssl, &chain);
-    return pair->ocsp ? keel_tls_staple_read(item, pair->ocsp, where(o, pair->ocsp), chain, diag)
+    return pair->ocsp ? keel_tls_staple_read(item, pair->ocsp, where(o, pair->ocsp), l->chain, diag)
                       : 0;
+}
+
+static int add_certificate(struct keel_tls_context *c, const struct keel_tls_options *o,
+                           const struct keel_tls_certificate *pair, struct keel_diag *diag)
+{
+    struct loaded l = {NULL, NULL};
+    int err = load(&l, o, pair->certificate, diag);
+    if (!err)
+        err = add_loaded(c, o, pair, &l, diag);
+    loaded_free(&l);
+    return err;
 }
 
 /* A session is resumed only under the certificates and the rules that it was made under, whichever
@@ -310,8 +353,15 @@ static int fill_client(struct keel_tls_context *c, const struct keel_tls_options
     struct keel_tls_rules *rules = NULL;
     if (o->certificate_count > 1)
         return keel_diag_set(diag, KEEL_EINVAL, "TLS: a client shows one certificate");
+    struct loaded l = {NULL, NULL};
     int err = add_rules(c, o, NULL, &rules, diag);
-    return err || o->certificate_count == 0 ? err : use(rules, o, &o->certificates[0], diag);
+    if (err || o->certificate_count == 0)
+        return err;
+    err = load(&l, o, o->certificates[0].certificate, diag);
+    if (!err)
+        err = use(rules, o, &o->certificates[0], &l, diag);
+    loaded_free(&l);
+    return err;
 }
 
 static int fill_server(struct keel_tls_context *c, const struct keel_tls_options *o,

@@ -4,12 +4,14 @@ import os
 import re
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from core import upgrade, whole, worker_pids
-from keel import Daemon, directory, need_program, program, run, until
+from keel import Daemon, directory, need_no_sanitizer, need_program, program, run, tap, until
 from tls import DAY, Authority, s_client
 
 TWO = ('TLSv1.2', ['-tls1_2']), ('TLSv1.3', ['-tls1_3'])
@@ -338,6 +340,11 @@ def serial(daemon, name='localhost', *args):
 def changes_on_disk():
     folder, authority = one_site()
     first = authority.certificates['site'].serial_number
+    with open(folder + '/site.pem', 'rb') as whole_file, open(folder + '/cut.pem', 'wb') as cut:
+        cut.write(whole_file.read()[:-200])
+    shutil.copy(folder + '/site.key', folder + '/cut.key')
+    code, said = check(folder, site('localhost', 'cut'))
+    assert code == 2 and 'cut.pem: cannot load the chain' in said, said
     with httpd(folder, site('localhost', 'site'), 'certificate-watch = 1s\n', workers=2) as daemon:
         assert serial(daemon) == first
         # what the configuration file says meanwhile does not matter
@@ -432,6 +439,32 @@ def versions_and_ciphers():
     assert code == 2 and 'check.conf:2: tls-ciphers: "NOTHING"' in said, said
 
 
+# --- memory
+
+def idle_memory():
+    """Private memory of a TLS connection that is idle: DESIGN, section 9."""
+    need_no_sanitizer()
+    folder, _ = one_site()
+    trust = ssl.create_default_context(cafile=folder + '/ca.pem')
+    with httpd(folder, site('localhost', 'site')) as daemon:
+        held = []
+
+        def private_after(count):
+            while len(held) < count:
+                plain = socket.create_connection(daemon.address('tcp', tls=True), timeout=20)
+                held.append(trust.wrap_socket(plain, server_hostname='localhost'))
+                held[-1].sendall(b'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+                assert held[-1].recv(4096)
+            with open('/proc/%d/smaps_rollup' % daemon.children()[0], encoding='utf-8') as f:
+                return sum(int(row.split()[1]) for row in f if row.startswith('Private_')) << 10
+        few = private_after(100)
+        each = (private_after(500) - few) / 400
+        tap.note('%d bytes for an idle TLS connection' % each)
+        assert each < 15 << 10, each
+        for connection in held:
+            connection.close()
+
+
 run(*[('tickets over %s at every worker, over rotations, a reload and an upgrade' % name,
        lambda version=version: tickets(version)) for name, version in TWO],
     ('ticket keys rotate by time', rotation_by_time),
@@ -453,4 +486,5 @@ run(*[('tickets over %s at every worker, over rotations, a reload and an upgrade
     ('certificates that change on disk', changes_on_disk),
     ('names choose certificates', names),
     ('an RSA and an ECDSA certificate together', two_keys),
-    ('versions and ciphers', versions_and_ciphers))
+    ('versions and ciphers', versions_and_ciphers),
+    ('memory of an idle connection', idle_memory))
