@@ -41,6 +41,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/redirect.c httpd/handlers/redirect.h \
 	httpd/handlers/file.c httpd/handlers/file.h \
 	httpd/handlers/limits.c httpd/handlers/limits.h \
+	httpd/handlers/https.c httpd/handlers/https.h \
 	httpd/handlers/respond.c httpd/handlers/respond.h \
 	httpd/handlers/auth.c httpd/handlers/auth.h \
 	httpd/serve/settings_headers.c httpd/serve/settings_headers.h \

@@ -38,6 +38,10 @@ static const struct keel_option location_rows[] = {
      .type = KEEL_OPT_STRING,
      .help = "\"STATUS TARGET\": redirect with status 301, 302, 307 or 308; the target stands for "
              "the location's path, and the rest of the request's path follows it."},
+    {.name = "https-only",
+     .type = KEEL_OPT_BOOL,
+     .def = "false",
+     .help = "As the site's; false makes an exception."},
     {.name = "respond",
      .type = KEEL_OPT_STRING,
      .help = "\"STATUS TEXT\": this status and this line of text for every request: \"200 ok\" for "
@@ -207,6 +211,11 @@ static const struct keel_option site_rows[] = {
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
      .help = "As in a location, for all of them: \"Strict-Transport-Security: max-age=31536000\"."},
+    {.name = "https-only",
+     .type = KEEL_OPT_BOOL,
+     .def = "false",
+     .help = "Redirect requests that come without TLS to the same address with https, with status "
+             "301, or 308 to others than GET and HEAD."},
     {.name = "error-pages",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
@@ -324,6 +333,12 @@ const struct keel_option http_options[] = {
      .def = "true",
      .help = "Speak HTTP/2 too: with TLS to clients that choose it in the handshake, without it to "
              "those that begin with it."},
+    {.name = "https-port",
+     .type = KEEL_OPT_INT,
+     .def = "443",
+     .min = 1,
+     .max = 65535,
+     .help = "The port that https-only redirects to."},
     {.name = "max-streams",
      .type = KEEL_OPT_INT,
      .def = "128",

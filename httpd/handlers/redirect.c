@@ -11,10 +11,15 @@ void http_redirect_respond(struct http_request *request, struct http_response *r
         rest.p++;
         rest.n--;
     }
+    bool in_query = base.n > 0 && memchr(base.p, '?', base.n);
     keel_buf_append(&to, base.p, base.n);
-    http_path_encode(&to, rest);
+    if (in_query)
+        http_query_encode(&to, rest);
+    else
+        http_path_encode(&to, rest);
     if (request->query.n > 0)
-        keel_buf_printf(&to, "?%.*s", (int)request->query.n, request->query.p);
+        keel_buf_printf(&to, "%c%.*s", in_query ? '&' : '?', (int)request->query.n,
+                        request->query.p);
     if (to.failed)
         http_response_plain(response, request, 503, KEEL_STR(""));
     else

@@ -10,7 +10,7 @@
 extern const struct http_handler http_redirect_handler;
 
 /* Redirects to `base` (a URI reference) with `rest` (a decoded path or a part of one) encoded
- * behind it, and the request's query. */
+ * behind it (as a value, where the base has a query), and the request's query. */
 void http_redirect_respond(struct http_request *request, struct http_response *response,
                            unsigned status, struct keel_str base, struct keel_str rest);
 

@@ -47,6 +47,7 @@ struct http_location {
     struct http_rewrites rewrites;    /* tried when a path came here */
     struct http_access *access;       /* NULL: everybody, as often as they like */
     struct http_respond *respond;     /* handlers/respond.h; NULL: another handler answers */
+    unsigned https_port;              /* without TLS a request is redirected there; 0: it is not */
     struct http_auth *auth;           /* handlers/auth.h; NULL: nobody is asked for a password */
     struct http_try *tries; /* which files may stand for a path, in order; none: its own */
     unsigned try_count;

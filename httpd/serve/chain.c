@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "httpd/handlers/auth.h"
 #include "httpd/handlers/file.h"
+#include "httpd/handlers/https.h"
 #include "httpd/handlers/limits.h"
 #include "httpd/handlers/redirect.h"
 #include "httpd/handlers/respond.h"
@@ -38,6 +39,8 @@ static int build(struct keel_arena *arena, struct http_location *location,
                  struct http_handlers *handlers)
 {
     struct chain chain = {.count = 0};
+    if (location->https_port)
+        add(&chain, handlers, &http_https_handler, NULL);
     if (location->access)
         add(&chain, handlers, &http_limits_handler, location->access);
     if (location->auth)

@@ -163,11 +163,15 @@ static int read_location(struct http_settings *s, struct http_location *location
                          struct keel_access *access, struct keel_diag *diag)
 {
     struct keel_arena *arena = &s->arena;
+    unsigned port = s->https_port;
     int err = 0;
     location->prefix = KEEL_STR("/");
     if (conf)
         err = read_title(arena, location, conf, diag);
     location->autoindex = keel_conf_bool(conf, "autoindex");
+    location->https_port = base->https_port;
+    if (keel_conf_given(conf, "https-only"))
+        location->https_port = keel_conf_bool(conf, "https-only") ? port : 0;
     location->max_body = http_max_body_read(conf);
     if (!err)
         err = http_rewrites_read(s, &location->rewrites, conf, diag);
@@ -194,6 +198,7 @@ int http_locations_read(struct http_settings *s, struct http_site *site,
     const struct http_location *twice;
     struct http_location base = {.prefix = KEEL_STR("/")};
     bool has_root = false;
+    base.https_port = keel_conf_bool(conf, "https-only") ? s->https_port : 0;
     site->locations = keel_arena_calloc(&s->arena, (count + 1) * sizeof *site->locations);
     if (!site->locations)
         return no_memory(diag);

@@ -251,6 +251,7 @@ static void read_limits(struct http_settings *s, const struct keel_conf *conf)
     s->send_timeout = (uint64_t)keel_conf_int(conf, "send-timeout");
     s->min_rate = (uint64_t)keel_conf_int(conf, "min-rate");
     s->http2 = keel_conf_bool(conf, "http2");
+    s->https_port = (unsigned)keel_conf_int(conf, "https-port");
     s->max_streams = (uint32_t)keel_conf_int(conf, "max-streams");
     s->discard = (uint64_t)keel_conf_int(conf, "max-discarded-body");
     s->client_connections = (unsigned)keel_conf_int(conf, "client-connections");

@@ -25,6 +25,7 @@ struct http_settings {
     uint32_t max_streams; /* of an HTTP/2 connection at once */
     struct http_cache_limits cache;
     unsigned limited;              /* locations with a request rate */
+    unsigned https_port;           /* for redirects by https-only */
     struct keel_table users_files; /* of struct http_users_file, by path */
     unsigned client_connections;   /* most of one client in a worker; 0: no limit */
     struct http_log_format *log;   /* NULL: no access log; its file is log file 0 */

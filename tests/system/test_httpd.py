@@ -32,6 +32,7 @@ site "other.example" {
   names = { "www.other.example", "*.wild.example" }
   root  = "www/sub"
   location "/gone"      { redirect = "302 /" }
+  location "/login"     { redirect = "302 /enter?to=" }
   location "= /exactly" { redirect = "302 /other/" }
 }
 '''
@@ -107,6 +108,7 @@ def a_folder():
         for path, status, location in (
                 ('/gone', 302, '/'), ('/gone/x?y', 302, '/x?y'), ('/gonex', 404, None),
                 ('/gone//evil.example/', 302, '/evil.example/'),
+                ('/login/a%20&b?c', 302, '/enter?to=/a%20%26b&c'),
                 ('/exactly', 302, '/other/'), ('/exactly/', 404, None)):
             status_is, fields, _ = curl(daemon, path, '-H', 'Host: other.example')
             assert (status_is, fields.get('location')) == (status, location), path
@@ -153,6 +155,21 @@ def headers_and_fixed_responses():
                 assert '-I' in more or len(body) == int(fields['content-length'])
         assert curl(daemon, '/nothing')[1].get('server') is None
         assert curl(daemon, '/health', '-H', 'Host: other.example')[1]['server'] == 'keel'
+
+
+def only_with_tls():
+    conf = 'https-port = 8443\n' + CONF.replace(
+        'location "/sub/" {', 'https-only = true location "/sub/" { https-only = false')
+    with httpd(conf=conf) as daemon:
+        status, fields, _ = curl(daemon, '/a%20b//c?d=e&f')
+        assert (status, fields['location']) == (301, 'https://localhost:8443/a%20b//c?d=e&f')
+        status, fields, _ = curl(daemon, '/1k.txt', '-d', 'x')
+        assert (status, fields['location']) == (308, 'https://localhost:8443/1k.txt')
+        assert curl(daemon, '/1k.txt', tls=True)[0] == 200
+        assert curl(daemon, '/sub/page.html')[0] == 200
+        assert curl(daemon, '/page.html', '-H', 'Host: other.example')[0] == 200
+        received, _ = raw(daemon, b'GET / HTTP/1.0\r\n\r\n')
+        assert received.startswith(b'HTTP/1.1 400 '), received
 
 
 def what_is_so_by_default():
@@ -362,6 +379,7 @@ def one_answer_each():
 if __name__ == '__main__':
     run(('a folder, plain and TLS, to curl', a_folder),
         ('rewrites', rewrites),
+        ('only with TLS', only_with_tls),
         ('what is so by default', what_is_so_by_default),
         ('streams are requests', streams_are_requests),
         ('header rules and fixed responses', headers_and_fixed_responses),

@@ -143,6 +143,13 @@ def many_at_once():
         assert daemon.metric('httpd_auth_checks_total') == 1
         assert ask(daemon, '/', 'slow:a')[0] == 200
         assert daemon.metric('httpd_auth_checks_total') == 1
+        # streams of one HTTP/2 connection wait and go on alike; a wrong password is asked for anew
+        for password, status in ((b'slow:a', 200), (b'slow:b', 401)):
+            field = 'authorization: Basic ' + base64.b64encode(password).decode()
+            out = output([need_program('nghttp'), '-nv', '-m', '8', '-H', field,
+                          'http://127.0.0.1:%d/sub/' % daemon.address('tcp')[1]])
+            assert out.count(':status: %d' % status) == 8, out
+        assert daemon.metric('httpd_auth_checks_total') == 2
 
 
 def guesses_are_few():

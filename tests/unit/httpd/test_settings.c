@@ -119,9 +119,10 @@ END_TEST
 static const char everything[] =
     LISTEN "site \"a\" { names = { \"b\", \"*.c\" }\n"
            "auth = \"a\" auth-file = \"/dev/null\" allow = { \"192.0.2.1\" }\n"
-           "headers = { \"A: 1\", \"B: 2\", \"-Server\" }\n"
+           "https-only = true headers = { \"A: 1\", \"B: 2\", \"-Server\" }\n"
            "location \"= /ok\" { respond = \"200 fine\" headers = { \"+a: 3\", \"Server: x\" } }\n"
-           "location \"= /x\" { headers = \"B: 4\" cache-control = \"no-store\" autoindex = true "
+           "location \"= /x\" { https-only = false headers = \"B: 4\" cache-control = \"no-store\" "
+           "autoindex = true "
            "auth = \"off\" }\n"
            "rewrite = { '/(a|b)+ /$1?x=y last', '/c https://c/ 301' }\n"
            "location \"/x\" { redirect = \"301 /z\" deny = { \"::1\" } satisfy = any rewrite = "
@@ -151,6 +152,7 @@ START_TEST(test_accepted)
     ck_assert(keel_str_equal(ok->lines, KEEL_STR("B: 2\r\na: 3\r\nServer: x\r\n")));
     ck_assert(keel_str_equal(open->lines, KEEL_STR("A: 1\r\nB: 4\r\n")));
     ck_assert(keel_str_equal(open->fields, KEEL_STR("Cache-Control: no-store\r\n")));
+    ck_assert(rest->https_port == 443 && own->https_port == 443 && open->https_port == 0);
     ck_assert(open->edited && open->headers.count == 3);
     http_settings_free(settings);
 }
