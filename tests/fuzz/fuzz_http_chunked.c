@@ -14,15 +14,21 @@ enum { NEED = 0, DONE = 1, BAD = -1 };
 
 struct outcome {
     int state;
-    size_t used;    /* DONE: bytes of the body */
-    size_t content; /* bytes of content */
-    uint64_t sum;   /* of these */
+    size_t used;       /* DONE: bytes of the body */
+    size_t content;    /* bytes of content */
+    uint64_t sum;      /* of these */
+    uint64_t trailers; /* DONE: the sum of the trailer section's lines */
 };
+
+static void add(uint64_t *sum, const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        *sum = (*sum ^ bytes[i]) * UINT64_C(0x100000001b3);
+}
 
 static void add_content(struct outcome *o, const uint8_t *bytes, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        o->sum = (o->sum ^ bytes[i]) * UINT64_C(0x100000001b3);
+    add(&o->sum, bytes, size);
     o->content += size;
 }
 
@@ -90,7 +96,7 @@ static bool read_trailer(struct keel_str line, bool complete)
 
 static struct outcome read_plainly(const uint8_t *bytes, size_t size)
 {
-    struct outcome o = {NEED, 0, 0, 0};
+    struct outcome o = {NEED, 0, 0, 0, 0};
     struct keel_str line = {NULL, 0};
     size_t at = 0;
     uint64_t length = 1;
@@ -128,15 +134,17 @@ static struct outcome read_plainly(const uint8_t *bytes, size_t size)
     } while (line.n > 0);
     o.state = DONE;
     o.used = at;
+    add(&o.trailers, bytes + begin, at - begin - 2);
     return o;
 }
 
 /* In parts of `first` bytes and then `step` each. */
 static struct outcome read_in_parts(const uint8_t *bytes, size_t size, size_t first, size_t step)
 {
-    struct outcome o = {NEED, 0, 0, 0};
+    struct outcome o = {NEED, 0, 0, 0, 0};
     struct http_body body;
     http_body_init(&body, HTTP_BODY_CHUNKED, 0);
+    body.trailers = true;
     for (size_t at = 0, end = first; o.state == NEED;) {
         size_t n = end - at, used;
         uint8_t *copy = malloc(n > 0 ? n : 1); /* of just that size, for the sanitizers */
@@ -146,9 +154,11 @@ static struct outcome read_in_parts(const uint8_t *bytes, size_t size, size_t fi
         int done = http_body_read(&body, copy, n, &used, &content);
         KEEL_ASSERT(used <= n, "more used than given");
         at += used;
-        if (done >= 0)
+        if (done == HTTP_BODY_TRAILER)
+            add(&o.trailers, (const uint8_t *)content.p, content.n);
+        else if (done >= 0)
             add_content(&o, (const uint8_t *)content.p, content.n);
-        o.state = done < 0 ? BAD : done;
+        o.state = done < 0 ? BAD : done == 1 ? DONE : NEED;
         o.used = o.state == DONE ? at : 0;
         free(copy);
         if (o.state == NEED && content.n == 0) {
@@ -157,6 +167,8 @@ static struct outcome read_in_parts(const uint8_t *bytes, size_t size, size_t fi
             end = size - end < step ? size : end + step;
         }
     }
+    if (o.state != DONE)
+        o.trailers = 0; /* how much came before a fault depends on the cuts */
     return o;
 }
 
@@ -175,7 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     KEEL_ASSERT(memcmp(&whole, &trickle, sizeof whole) == 0, "single bytes mean something else");
     KEEL_ASSERT(whole.state == plain.state, "the two readers differ in what they refuse");
     KEEL_ASSERT(whole.used == plain.used && whole.content == plain.content &&
-                    whole.sum == plain.sum,
+                    whole.sum == plain.sum && whole.trailers == plain.trailers,
                 "the two readers differ in the content");
     return 0;
 }

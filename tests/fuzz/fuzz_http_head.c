@@ -58,6 +58,8 @@ static size_t offer(struct http_h1 *h1, struct digest *d, const uint8_t *bytes, 
         event = http_h1_read(h1, &limits, &head, copy + at, size - at, &used, &content, &status);
         KEEL_ASSERT(used <= size - at, "more used than given");
         at += used;
+        if (event == HTTP_H1_TRAILER)
+            content.n = 0; /* lines before a bad one are told when they come by themselves */
         d->content += content.n;
         for (size_t i = 0; i < content.n; i++)
             add(d, (uint8_t)content.p[i]);
