@@ -201,6 +201,8 @@ static bool ends_segment(struct keel_str prefix, struct keel_str path)
 
 const struct http_location *http_route_location(const struct http_site *site, struct keel_str path)
 {
+    if (site->location_count == 0)
+        return &plain;
     const struct http_location *exact = site->locations + site->prefix_count;
     unsigned exact_count = site->location_count - site->prefix_count;
     unsigned n = exact_count > 0 ? count_until(exact, exact_count, path) : 0;
