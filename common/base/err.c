@@ -57,6 +57,11 @@ int keel_diag_set(struct keel_diag *diag, int err, const char *fmt, ...)
     return err;
 }
 
+int keel_diag_memory(struct keel_diag *diag)
+{
+    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+}
+
 void keel_panic(const char *file, int line, const char *func, const char *cond, const char *message)
 {
     void *frames[64];

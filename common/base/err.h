@@ -44,6 +44,8 @@ struct keel_diag {
  * keel_diag_set(diag, KEEL_EINVAL, "...", ...);` */
 int keel_diag_set(struct keel_diag *diag, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Memory is out. Returns KEEL_ENOMEM. */
+int keel_diag_memory(struct keel_diag *diag);
 
 /* For a promise that only our own code can break: prints the message and a backtrace to stderr and
  * aborts, in release builds too. The master then restarts the process. */

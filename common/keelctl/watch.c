@@ -101,7 +101,7 @@ static int show_lines(const struct keelctl_options *options, const json_t *reply
     struct keel_buf out = {0};
     json_int_t lost = 0;
     if (!lines)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     size_t n = collect(workers, lines, &lost);
     qsort(lines, n, sizeof *lines, compare_lines);
     for (size_t i = 0; i < n; i++)

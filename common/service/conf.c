@@ -48,7 +48,7 @@ static int load(struct conf_tree *tree, const struct keel_option *rows,
     if (source->file) {
         tree->file = keel_arena_strdup(&tree->arena, source->file);
         if (!tree->file)
-            return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+            return keel_diag_memory(diag);
         const char *slash = strrchr(tree->file, '/');
         if (slash)
             tree->folder = (struct keel_str){tree->file, (size_t)(slash - tree->file) + 1};
@@ -60,7 +60,7 @@ static int load(struct conf_tree *tree, const struct keel_option *rows,
         return err;
     tree->root = conf_section_new(tree, NULL, NULL, schema, keel_str(NULL));
     if (!tree->root)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     err = source->text ? conf_parse(tree, source->text, false, diag) : 0;
     if (!err && source->overrides)
         err = conf_parse(tree, source->overrides, true, diag);
@@ -74,7 +74,7 @@ int keel_conf_load(const struct keel_option *rows, const struct keel_conf_source
     keel_arena_init(&arena, 16384);
     struct conf_tree *tree = keel_arena_calloc(&arena, sizeof *tree);
     if (!tree)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     tree->arena = arena; /* the tree lives in the arena that it holds */
     keel_table_init(&tree->titles);
     keel_rand_bytes(&tree->hash_key, sizeof tree->hash_key);
@@ -104,7 +104,7 @@ static int read_all(int fd, const char *path, char **text, struct keel_diag *dia
     for (;;) {
         char *grown = keel_realloc(*text, room + 1);
         if (!grown)
-            return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+            return keel_diag_memory(diag);
         *text = grown;
         ssize_t n = read(fd, *text + size, room - size);
         if (n < 0 && errno == EINTR)

@@ -52,7 +52,7 @@ static int fail_at(struct parser *p, const char *name, int line, const char *fmt
 
 static int no_memory(struct parser *p)
 {
-    return keel_diag_set(p->diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return keel_diag_memory(p->diag);
 }
 
 /* The token is not what may stand here. */

@@ -25,7 +25,7 @@ static int schema_fill(struct conf_tree *tree, struct conf_schema *schema, struc
                 return err;
             schema->absent[i] = conf_section_new(tree, NULL, row, sub, keel_str(NULL));
             if (!schema->absent[i])
-                return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+                return keel_diag_memory(diag);
         } else if (row->def && row->type != KEEL_OPT_UNSUPPORTED) {
             struct keel_diag why = {""};
             int err = conf_parse_default(tree, entry, &why);
@@ -52,7 +52,7 @@ int conf_schema_of(struct conf_tree *tree, const struct keel_option *rows,
     struct keel_conf **absent =
         keel_arena_calloc(&tree->arena, (count + 1) * sizeof(struct keel_conf *));
     if (!schema || !defaults || !absent)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     *schema = (struct conf_schema){.rows = rows,
                                    .count = count,
                                    .defaults = defaults,

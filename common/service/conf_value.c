@@ -130,7 +130,7 @@ static int read_path(struct conf_tree *tree, struct keel_value *value, bool over
         path += 2;
     value->text =
         keel_arena_printf(&tree->arena, "%.*s%s", (int)tree->folder.n, tree->folder.p, path);
-    return value->text ? 0 : keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return value->text ? 0 : keel_diag_memory(diag);
 }
 
 int conf_value_read(struct conf_tree *tree, const struct keel_option *row, struct keel_value *value,

@@ -420,7 +420,7 @@ int keel_control_start(struct keel_master *master, int inherited_fd, struct keel
         KEEL_CONTAINER(master->generations.prev, struct keel_generation, node);
     struct keel_control *control = keel_calloc(1, sizeof *control);
     if (!control)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     master->control = control;
     control->master = master;
     control->fd = -1;

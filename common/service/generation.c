@@ -71,7 +71,7 @@ static int acquire(struct keel_generation *g, struct keel_diag *diag)
     struct keel_kept **kept = keel_calloc(n, sizeof(struct keel_kept *));
     if (!kept || !g->first_slot || !g->processes) {
         keel_free(kept);
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     }
     int err = keel_sockets_acquire(&g->master->sockets, &g->endpoints, g->core.schedule, workers,
                                    kept, diag);
@@ -186,7 +186,7 @@ static int init_processes(struct keel_generation *g, struct keel_diag *diag)
         keel_timer_init(&p->respawn, g->master->loop, "respawn", on_respawn);
         p->has = keel_calloc(g->first_slot[g->endpoints.count] + 1, sizeof *p->has);
         if (!p->has)
-            return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+            return keel_diag_memory(diag);
     }
     return 0;
 }
@@ -411,7 +411,7 @@ int keel_generation_start(struct keel_master *master, char *text, struct keel_di
     struct keel_generation *g = keel_calloc(1, sizeof *g);
     if (!g) {
         keel_free(text);
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     }
     g->master = master;
     g->text = text;

@@ -515,7 +515,7 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
     const struct keel_protocol *p = options->protocol;
     struct keel_host *host = keel_calloc(1, sizeof *host);
     if (!host)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     host->options = *options;
     host->slot = options->slot ? options->slot : &host->private_slot;
     if (host->options.max_connections == 0)

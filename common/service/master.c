@@ -108,7 +108,7 @@ int keel_master_renew(struct keel_master *master, struct keel_diag *diag)
         keel_master_is_starting(master))
         return keel_diag_set(diag, KEEL_EBUSY, "a reload, an upgrade or a stop is under way");
     if (g->text && !(text = keel_strdup(g->text)))
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     return reload(master, text, false, diag);
 }
 
@@ -248,7 +248,7 @@ static int find_binary(struct keel_master *master, struct keel_diag *diag)
     if (deleted && deleted[10] == '\0')
         *deleted = '\0';
     master->binary = keel_strdup(path);
-    return master->binary ? 0 : keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+    return master->binary ? 0 : keel_diag_memory(diag);
 }
 
 static int master_start(struct keel_master *master, char *text, struct keel_manifest *manifest,
@@ -266,7 +266,7 @@ static int master_start(struct keel_master *master, char *text, struct keel_mani
     int err = find_binary(master, diag);
     master->rows = keel_options_join(master->protocol);
     if (!err && !master->rows)
-        err = keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        err = keel_diag_memory(diag);
     if (!err) {
         master->loop = keel_loop_new();
         if (!master->loop)
@@ -275,7 +275,7 @@ static int master_start(struct keel_master *master, char *text, struct keel_mani
     if (!err && keel_totals_new(master) != 0)
         err = keel_diag_set(diag, KEEL_ESYS, "cannot make the shared segment: %s", strerror(errno));
     if (!err && keel_balance_init(master) != 0)
-        err = keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        err = keel_diag_memory(diag);
     if (!err)
         err = catch_signals(master, diag);
     if (!err && manifest)

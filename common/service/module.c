@@ -278,7 +278,7 @@ static int check_path(const char *path, struct keel_diag *diag)
         return err;
     char *directory = strdup(path);
     if (!directory)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     err = check_owner(dirname(directory), true, diag);
     free(directory);
     return err;

@@ -298,7 +298,7 @@ int keel_tls_configure(const struct keel_conf *conf, struct keel_tls_options *op
     options->locate_arg = access;
     for (unsigned i = 0; access && i < options->certificate_count; i++)
         if (watch_files(access, &options->certificates[i]) != 0)
-            return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+            return keel_diag_memory(diag);
     return keel_tls_context_new(options, out, diag);
 }
 

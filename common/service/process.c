@@ -80,7 +80,7 @@ static int fork_and_exec(struct keel_master *master, const struct keel_manifest 
     char **env = make_environment(manifest);
     if (!env) {
         close(manifest);
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     }
     *pid = keel_process_fork();
     if (*pid == 0) {

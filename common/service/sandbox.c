@@ -84,7 +84,7 @@ static int drop_capabilities(struct keel_diag *diag)
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     cap_t none = cap_init();
     if (!none)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     int failed = cap_set_proc(none);
     int reason = errno;
     cap_free(none);

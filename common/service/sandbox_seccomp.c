@@ -328,7 +328,7 @@ int sandbox_seccomp(bool allow_exec, bool *on, struct keel_diag *diag)
         return 0; /* not in this kernel */
     scmp_filter_ctx filter = seccomp_init(allow_exec ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
     if (!filter)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     int failed = fill(filter, allow_exec);
     if (!failed)
         failed = seccomp_load(filter);

@@ -272,7 +272,7 @@ static int kept_fill(struct keel_sockets *sockets, struct keel_kept *kept, unsig
         if (kept_add_fd(kept, fd) == 0)
             return 0;
         close(fd);
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     }
     if (interface_missing(e))
         return 0;
@@ -295,7 +295,7 @@ static int kept_new(struct keel_sockets *sockets, const struct keel_endpoint *e,
 {
     struct keel_kept *kept = keel_calloc(1, sizeof *kept);
     if (!kept)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     kept->endpoint = *e;
     kept->opening = 1;
     kept->reuse_port = e->kind == KEEL_ENDPOINT_TCP || e->kind == KEEL_ENDPOINT_UDP;

@@ -117,7 +117,7 @@ static int begin(struct keel_trace *trace, const char *name, json_t *args,
         return keel_diag_set(diag, KEEL_EBUSY, "%d others follow already", KEEL_TRACE_SESSIONS);
     struct keel_trace_session *s = keel_calloc(1, sizeof *s + trace->filter_size);
     if (!s)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     int err = parse(trace, s->filter, args, diag);
     if (err) {
         keel_free(s);

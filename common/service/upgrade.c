@@ -311,10 +311,10 @@ int keel_upgrade_receive(struct keel_master *master, struct keel_manifest *manif
 {
     struct keel_upgrade *u = upgrade_new(master);
     if (!u)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     u->ownerless = keel_calloc(keel_helper_count(master->protocol) + 1, sizeof *u->ownerless);
     if (!u->ownerless)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     u->is_new = true;
     u->pid = getppid();
     u->counters = manifest->counters;

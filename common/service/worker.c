@@ -240,7 +240,7 @@ static int load_configuration(struct worker *w, struct keel_diag *diag)
                                             w->manifest->overrides};
     w->rows = keel_options_join(w->protocol);
     if (!w->rows)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     w->access.watched = w->manifest->files;
     w->access.watch_count = w->manifest->file_count;
     w->manifest->files = NULL;
@@ -271,7 +271,7 @@ static int open_log_files(struct worker *w, struct keel_diag *diag)
     unsigned count = w->helper ? 0 : w->access.log_count;
     w->log_files = keel_calloc(count + 1, sizeof *w->log_files);
     if (!w->log_files)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     for (unsigned i = 0; i < count; i++) {
         w->log_files[i] = keel_log_open_file(w->access.logs[i], diag);
         if (w->log_files[i] < 0)
@@ -286,7 +286,7 @@ static int enter_sandbox(struct worker *w, struct keel_diag *diag)
     if (keel_access_add(&w->access, w->core.state_dir, true) != 0 ||
         (w->helper && w->protocol->abi_minor >= 2 && w->helper->access &&
          w->helper->access(w->settings, &w->access) != 0))
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     bool root = geteuid() == 0; /* nobody else can become another user */
     const struct keel_sandbox_options options = {
         .user = root ? w->core.user : NULL,
@@ -321,7 +321,7 @@ static int attach_segment(struct worker *w, struct keel_metrics *metrics, struct
     unsigned rows = keel_metric_rows(w->protocol->metrics);
     w->offsets = keel_calloc(rows + 1, sizeof *w->offsets);
     if (!w->offsets)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     unsigned cells = keel_metric_layout(w->protocol->metrics, w->offsets, rows);
     int err = keel_segment_attach(&w->segment, w->manifest->segment, cells);
     if (err || w->manifest->slot >= KEEL_SLOTS)

@@ -263,7 +263,7 @@ static int prepare(struct keel_store *store, const char *path, bool read_only,
 {
     store->path = keel_strdup(path);
     if (!store->path)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     if (read_only)
         return 0;
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
@@ -276,7 +276,7 @@ int keel_store_open(const char *path, unsigned max_tables, bool read_only, struc
 {
     struct keel_store *store = keel_calloc(1, sizeof *store);
     if (!store)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     store->lock = -1;
     store->max_tables = max_tables;
     int err = prepare(store, path, read_only, diag);
@@ -325,7 +325,7 @@ int keel_store_table(struct keel_store *store, const char *name, bool integer_ke
     size_t n = strlen(name) + 1;
     struct keel_store_table *table = keel_calloc(1, sizeof *table + n);
     if (!table)
-        return keel_diag_set(diag, KEEL_ENOMEM, "no memory");
+        return keel_diag_memory(diag);
     table->store = store;
     table->flags = (store->lock >= 0 ? MDB_CREATE : 0) | (integer_keys ? MDB_INTEGERKEY : 0);
     memcpy(table->name, name, n);

@@ -58,7 +58,7 @@ int dns_acl_add(struct dns_acl *acl, struct keel_str text, const struct dns_tsig
     struct dns_acl_entry *entries =
         keel_realloc(acl->entries, (acl->count + 1) * sizeof *acl->entries);
     if (!entries)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     acl->entries = entries;
     acl->entries[acl->count++] = entry;
     return 0;

@@ -116,7 +116,7 @@ int dns_added_text(struct keel_buf *out, const struct dns_name *apex, const char
     keel_buf_puts(out, "zone \"");
     put_name(out, name);
     keel_buf_printf(out, "\" {\n%s\n}\n", body); /* the body may end with a comment */
-    return out->failed ? keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM)) : 0;
+    return out->failed ? keel_diag_memory(diag) : 0;
 }
 
 /* --- the file --- */
@@ -153,7 +153,7 @@ int dns_added_init(struct dns_added *added, const char *state_dir, struct keel_d
         return err;
     err = keel_conf_read_file(added->path, &text, diag);
     if (!err && take_pieces(added, text) != 0)
-        err = keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        err = keel_diag_memory(diag);
     keel_free(text);
     return err;
 }

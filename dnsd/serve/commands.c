@@ -1,6 +1,5 @@
 #include "dnsd/serve/commands.h"
 
-#include "dnsd/serve/keeper.h"
 #include "dnsd/serve/keeper_commands.h"
 #include "dnsd/serve/serve.h"
 #include "dnsd/serve/zone_counts.h"
@@ -34,9 +33,9 @@ const struct keel_command dns_commands[] = {
     {"zone-flush", "NAME|all", "Write zones with updates back to their files",
      KEEL_COMMAND_HELPER + KEEL_COMMAND_SLOW, dns_command_zone_flush},
     {"zone-refresh", "ZONE", "Ask the primaries of a zone for news, now", KEEL_COMMAND_HELPER,
-     dns_keeper_run_refresh},
+     dns_command_zone_refresh},
     {"zone-retransfer", "ZONE", "Get the whole zone from its primaries anew", KEEL_COMMAND_HELPER,
-     dns_keeper_run_retransfer},
+     dns_command_zone_retransfer},
     {"zone-counters", "[NAME]", "What a zone was asked, or those that are asked most",
      KEEL_COMMAND_ALL, dns_command_zone_counters},
     {"trace", DNS_TRACE_USAGE, "Follow questions and answers, live", KEEL_COMMAND_ALL, run_trace},

@@ -32,11 +32,6 @@ static int fail(struct keel_diag *diag, const char *what, const char *path)
     return keel_diag_set(diag, err, "cannot %s \"%s\": %s", what, path, strerror(errno));
 }
 
-static int no_memory(struct keel_diag *diag)
-{
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-}
-
 /* --- the folder --- */
 
 int dns_images_open(struct dns_images **images, const char *state_dir, struct keel_diag *diag)
@@ -44,7 +39,7 @@ int dns_images_open(struct dns_images **images, const char *state_dir, struct ke
     struct dns_images *made = keel_calloc(1, sizeof *made);
     size_t size = strlen(state_dir) + sizeof "/zones";
     char *path = keel_malloc(size);
-    int err = made && path ? 0 : no_memory(diag);
+    int err = made && path ? 0 : keel_diag_memory(diag);
     if (err == 0) {
         snprintf(path, size, "%s/zones", state_dir);
         if (mkdir(path, 0700) != 0 && errno != EEXIST)
@@ -244,7 +239,7 @@ static int map_at(int folder, const char *path, struct dns_image_map **map, stru
 {
     struct dns_image_map *made = keel_calloc(1, sizeof *made);
     if (!made)
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     made->refs = 1;
     made->fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
     int err = made->fd < 0 ? fail(diag, "open", path) : map_file(made, path, diag);

@@ -59,7 +59,7 @@ static int keeper_start(struct keel_instance *instance, struct keel_diag *diag)
 {
     struct dns_keeper *keeper = keel_calloc(1, sizeof *keeper);
     if (!keeper)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     instance->state = keeper;
     int err = keeper_init(keeper, instance);
     if (err)

@@ -73,12 +73,6 @@ void dns_keeper_tell_expires(struct dns_kept *kept, uint64_t expires);
 /* Serve it no more (SERVFAIL), or again. */
 void dns_keeper_expire(struct dns_kept *kept, bool expired);
 
-/* Commands of secondary zones (struct keel_command). */
-int dns_keeper_run_refresh(struct keel_instance *instance, json_t *args, json_t **result,
-                           struct keel_diag *diag);
-int dns_keeper_run_retransfer(struct keel_instance *instance, json_t *args, json_t **result,
-                              struct keel_diag *diag);
-
 /* For struct keel_protocol: its one helper; and the hook that compiles all zones for --check. */
 extern const struct keel_helper *const dns_helpers[];
 int dns_keeper_check(void *settings, struct keel_diag *diag);

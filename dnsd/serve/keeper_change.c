@@ -10,11 +10,6 @@
 /* How long a worker that does not confirm keeps others waiting. */
 #define CONFIRM_TIME KEEL_NS_PER_S
 
-static int no_memory(struct keel_diag *diag)
-{
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-}
-
 static struct keeper_zone *zone_of(struct dns_kept *kept)
 {
     return KEEL_CONTAINER(kept, struct keeper_zone, kept);
@@ -251,7 +246,7 @@ int dns_keeper_commit(struct dns_kept *kept, struct dns_promise *promise, struct
     if (!err) {
         err = dns_edit_difference(kept->edit, &diff);
         if (err)
-            no_memory(diag);
+            keel_diag_memory(diag);
     }
     if (!err && diff.deleted_count == 0 && diff.added_count == 0) {
         dns_edit_rollback(kept->edit);

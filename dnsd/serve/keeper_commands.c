@@ -16,11 +16,6 @@ static const char *argument(json_t *args, size_t i)
     return json_string_value(json_array_get(args, i));
 }
 
-static int no_memory(struct keel_diag *diag)
-{
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-}
-
 static int read_name(struct dns_name *apex, json_t *args, struct keel_diag *diag)
 {
     const char *text = argument(args, 0);
@@ -125,7 +120,7 @@ int dns_command_zones(struct keel_instance *instance, json_t *args, json_t **res
         }
     }
     *result = list;
-    return list ? 0 : no_memory(diag);
+    return list ? 0 : keel_diag_memory(diag);
 }
 
 static int count_zones(const struct dns_keeper *keeper, json_t **result, struct keel_diag *diag)
@@ -151,7 +146,7 @@ static int count_zones(const struct dns_keeper *keeper, json_t **result, struct 
                         (json_int_t)served, "expired", (json_int_t)expired, "no data",
                         (json_int_t)empty, "added", (json_int_t)added, "records",
                         (json_int_t)records, "bytes", (json_int_t)bytes);
-    return *result ? 0 : no_memory(diag);
+    return *result ? 0 : keel_diag_memory(diag);
 }
 
 int dns_command_zone_status(struct keel_instance *instance, json_t *args, json_t **result,
@@ -164,7 +159,7 @@ int dns_command_zone_status(struct keel_instance *instance, json_t *args, json_t
         return KEEL_ENOENT;
     *result = zone_row(zone);
     if (!*result)
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     json_object_set_new(*result, "added", json_boolean(zone->kept.zone->added));
     json_object_set_new(*result, "loading", json_boolean(zone->loading != NULL));
     dns_secondaries_status(((struct dns_keeper *)instance->state)->secondaries, &zone->kept,
@@ -253,7 +248,7 @@ static int start_all(struct keel_instance *instance, struct keel_diag *diag)
     if (!deferred) {
         json_decref(errors);
         keel_free(all);
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     }
     *all = (struct reload_all){.keeper = instance->state, .deferred = deferred, .errors = errors};
     reload_next(all);
@@ -276,7 +271,7 @@ int dns_command_zone_reload(struct keel_instance *instance, json_t *args, json_t
         return keel_diag_set(diag, KEEL_EINVAL, "the zone has no file");
     struct keel_deferred *deferred = keel_command_defer(instance);
     if (!deferred)
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     struct keel_diag why = {""};
     err = dns_keeper_start_loading(zone, on_reloaded, deferred, &why);
     if (err)
@@ -322,54 +317,75 @@ static void on_added(struct keeper_loading *loading, struct keeper_zone *zone)
     adding_free(adding);
 }
 
-int dns_command_zone_add(struct keel_instance *instance, json_t *args, json_t **result,
-                         struct keel_diag *diag)
+/* The zone is there, without data. 0: it is read, and on_added comes; else it is gone again. */
+static int read_added(struct keel_instance *instance, struct keeper_zone *zone,
+                      struct adding *adding, struct keel_diag *diag)
+{
+    adding->deferred = keel_command_defer(instance);
+    if (!adding->deferred) {
+        dns_keeper_remove(zone);
+        return keel_diag_memory(diag);
+    }
+    struct keel_diag why = {""};
+    int err = dns_keeper_start_loading(zone, on_added, adding, &why);
+    if (err) {
+        dns_keeper_remove(zone);
+        keel_command_reply(adding->deferred, err, NULL, why.text);
+        adding_free(adding);
+    } else {
+        zone->loading->on_read = on_read;
+    }
+    return 0;
+}
+
+/* As read_added, for a zone whose data comes by itself. */
+static int keep_secondary(struct keeper_zone *zone, struct adding *adding, json_t **result,
+                          struct keel_diag *diag)
+{
+    int err = dns_keeper_keep_added(zone, keel_buf_text(&adding->text), diag);
+    if (err)
+        dns_keeper_remove(zone);
+    else
+        *result = zone_row(zone);
+    return err;
+}
+
+static int check_new(struct keel_instance *instance, json_t *args, struct dns_name *apex,
+                     struct keel_diag *diag)
 {
     struct dns_keeper *keeper = instance->state;
-    const char *body = argument(args, 1);
-    struct keeper_zone *zone;
-    struct dns_name apex;
     int err = must_own(keeper, diag);
     if (!err)
-        err = read_name(&apex, args, diag);
-    if (!err && !body)
+        err = read_name(apex, args, diag);
+    if (!err && !argument(args, 1))
         err = keel_diag_set(diag, KEEL_EINVAL,
                             "what stands in the section expected: "
                             "'file = \"/path/of/the.zone\"'");
-    if (!err && dns_keeper_find(keeper, apex.bytes, apex.size))
+    if (!err && dns_keeper_find(keeper, apex->bytes, apex->size))
         err = keel_diag_set(diag, KEEL_EEXIST, "there is a zone \"%s\" already", argument(args, 0));
+    return err;
+}
+
+int dns_command_zone_add(struct keel_instance *instance, json_t *args, json_t **result,
+                         struct keel_diag *diag)
+{
+    struct keeper_zone *zone;
+    struct dns_name apex;
+    int err = check_new(instance, args, &apex, diag);
     if (err)
         return err;
     struct adding *adding = keel_calloc(1, sizeof *adding);
     if (!adding)
-        return no_memory(diag);
-    err = dns_added_text(&adding->text, &apex, body, diag);
+        return keel_diag_memory(diag);
+    err = dns_added_text(&adding->text, &apex, argument(args, 1), diag);
     if (!err)
-        err = dns_keeper_add(keeper, keel_buf_text(&adding->text), &zone, diag);
-    if (!err && zone->kept.zone->primaries > 0) { /* its data comes by itself */
-        err = dns_keeper_keep_added(zone, keel_buf_text(&adding->text), diag);
-        if (err)
-            dns_keeper_remove(zone);
-        else
-            *result = zone_row(zone);
-        adding_free(adding);
-        return err;
-    }
-    if (!err)
-        adding->deferred = keel_command_defer(instance);
-    if (!err && !adding->deferred)
-        err = no_memory(diag);
-    if (!err) {
-        struct keel_diag why = {""};
-        err = dns_keeper_start_loading(zone, on_added, adding, &why);
-        if (!err) {
-            zone->loading->on_read = on_read;
+        err = dns_keeper_add(instance->state, keel_buf_text(&adding->text), &zone, diag);
+    if (!err && zone->kept.zone->primaries == 0) {
+        err = read_added(instance, zone, adding, diag);
+        if (err == 0)
             return KEEL_EAGAIN;
-        }
-        keel_command_reply(adding->deferred, err, NULL, why.text);
-        dns_keeper_remove(zone);
-        adding_free(adding);
-        return KEEL_EAGAIN;
+    } else if (!err) {
+        err = keep_secondary(zone, adding, result, diag);
     }
     adding_free(adding);
     return err;

@@ -28,6 +28,12 @@ int dns_command_zone_dump(struct keel_instance *instance, json_t *args, json_t *
 int dns_command_zone_flush(struct keel_instance *instance, json_t *args, json_t **result,
                            struct keel_diag *diag);
 
+/* zone-refresh ZONE; zone-retransfer ZONE (keeper_secondary.c) */
+int dns_command_zone_refresh(struct keel_instance *instance, json_t *args, json_t **result,
+                             struct keel_diag *diag);
+int dns_command_zone_retransfer(struct keel_instance *instance, json_t *args, json_t **result,
+                                struct keel_diag *diag);
+
 /* The zone that the first argument names; NULL with diag: there is none. */
 struct keeper_zone *dns_command_zone(struct keel_instance *instance, json_t *args,
                                      struct keel_diag *diag);

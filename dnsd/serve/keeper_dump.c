@@ -83,7 +83,7 @@ int dns_command_zone_dump(struct keel_instance *instance, json_t *args, json_t *
         return keel_diag_set(diag, KEEL_ENOENT, "the zone has no data");
     struct dumping *d = keel_calloc(1, sizeof *d);
     if (!d)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     d->keeper = keeper;
     int err = choose_path(d, zone, json_string_value(json_array_get(args, 1)), d->path, diag);
     if (!err && zone->kept.edit) {
@@ -168,7 +168,7 @@ int dns_command_zone_flush(struct keel_instance *instance, json_t *args, json_t 
         flushing->deferred = keel_command_defer(instance);
     if (!flushing || !flushing->deferred) {
         keel_free(flushing);
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     }
     flush_next(flushing);
     return KEEL_EAGAIN;

@@ -145,7 +145,7 @@ int dns_keeper_open_file(struct dns_keeper *keeper, const char *name, bool room,
     file = keel_calloc(1, sizeof *file);
     if (!file) {
         dns_image_map_release(map);
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     }
     file->keeper = keeper;
     file->map = map;
@@ -210,7 +210,7 @@ int dns_pack_write(struct dns_images *images, const struct keeper_pack *pack,
 {
     struct dns_image_part *parts = keel_calloc(pack->count + 1, sizeof *parts);
     if (!parts)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     for (unsigned i = 0; i < pack->count; i++)
         parts[i] = (struct dns_image_part){pack->items[i].image, pack->items[i].sources.items,
                                            pack->items[i].sources.count};

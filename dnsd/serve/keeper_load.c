@@ -125,7 +125,7 @@ int dns_keeper_start_loading(struct keeper_zone *zone,
     if (!l || !file) {
         keel_free(l);
         keel_free(file);
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     }
     l->keeper = keeper;
     l->apex = zone->kept.apex;

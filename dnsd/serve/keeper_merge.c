@@ -202,7 +202,7 @@ int dns_keeper_flush(struct keeper_zone *zone,
     struct keeper_merging *m = path ? start(zone, path) : NULL;
     if (!m) {
         keel_free(path);
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     }
     m->on_flushed = on_flushed;
     m->arg = arg;

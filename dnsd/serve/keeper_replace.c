@@ -2,11 +2,6 @@
 #include "common/service/log.h"
 #include "dnsd/serve/keeper_private.h"
 
-static int no_memory(struct keel_diag *diag)
-{
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-}
-
 /* An image on its way into the state directory, in a thread. */
 struct keeper_replacing {
     struct keel_job job;
@@ -128,7 +123,7 @@ int dns_keeper_replace_with(struct keeper_zone *zone, struct dns_image *image,
         return keel_diag_set(diag, KEEL_EBUSY, "the zone is being replaced just now");
     struct keeper_replacing *r = keel_calloc(1, sizeof *r);
     if (!r)
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     r->keeper = keeper;
     r->apex = zone->kept.apex;
     r->promise = promise;

@@ -1,3 +1,4 @@
+#include "dnsd/serve/keeper_commands.h"
 #include "dnsd/serve/keeper_private.h"
 #include "dnsd/serve/messages.h"
 #include "dnsd/serve/secondary.h"
@@ -80,26 +81,19 @@ static int refresh(struct keel_instance *instance, json_t *args, bool transfer,
                    struct keel_diag *diag)
 {
     struct dns_keeper *keeper = instance->state;
-    const char *text = json_string_value(json_array_get(args, 0));
-    struct dns_name apex;
-
-    if (json_array_size(args) != 1 || dns_name_from_text(&apex, keel_str(text), NULL) != 0)
-        return keel_diag_set(diag, KEEL_EINVAL, "the name of a zone is wanted");
-    dns_name_lower(&apex);
-    const struct keeper_zone *zone = dns_keeper_find(keeper, apex.bytes, apex.size);
-    if (!zone)
-        return keel_diag_set(diag, KEEL_ENOENT, "there is no zone \"%s\"", text);
-    return dns_secondaries_refresh(keeper->secondaries, &zone->kept, transfer, diag);
+    const struct keeper_zone *zone = dns_command_zone(instance, args, diag);
+    return zone ? dns_secondaries_refresh(keeper->secondaries, &zone->kept, transfer, diag)
+                : KEEL_ENOENT;
 }
 
-int dns_keeper_run_refresh(struct keel_instance *instance, json_t *args, json_t **result,
-                           struct keel_diag *diag)
+int dns_command_zone_refresh(struct keel_instance *instance, json_t *args, json_t **result,
+                             struct keel_diag *diag)
 {
     return refresh(instance, args, false, diag);
 }
 
-int dns_keeper_run_retransfer(struct keel_instance *instance, json_t *args, json_t **result,
-                              struct keel_diag *diag)
+int dns_command_zone_retransfer(struct keel_instance *instance, json_t *args, json_t **result,
+                                struct keel_diag *diag)
 {
     return refresh(instance, args, true, diag);
 }

@@ -10,11 +10,6 @@
 
 #define RETRY_RECORDS (5 * KEEL_NS_PER_S)
 
-static int no_memory(struct keel_diag *diag)
-{
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-}
-
 static void store_path(const struct dns_keeper *keeper, char out[KEEPER_PATH])
 {
     snprintf(out, KEEPER_PATH, "%s/store", keeper->instance->state_dir);
@@ -134,7 +129,7 @@ static int serve_base(struct keeper_zone *zone, struct dns_shared *file,
 {
     int err = dns_keeper_serve(zone, file, where->offset);
     if (err)
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     if (!dns_keeper_changes(zone))
         return 0;
     dns_edit_free(zone->kept.edit); /* it reads the old base */
@@ -245,7 +240,7 @@ static int compile(struct loading *l, struct keeper_zone *zone, const struct dns
     if (err) {
         keel_free(image);
         dns_sources_fini(&sources);
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     }
     return alone || pack->size >= DNS_PACK_MAX ? serve_pack(l->keeper, pack, diag) : 0;
 }

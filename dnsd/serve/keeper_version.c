@@ -11,11 +11,6 @@
 #define MERGE_MOST ((size_t)1 << 20)
 #define PAGE 4096u
 
-static int no_memory(struct keel_diag *diag)
-{
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-}
-
 static uint32_t page_up(uint64_t n)
 {
     return (uint32_t)((n + PAGE - 1) / PAGE * PAGE);
@@ -35,7 +30,7 @@ int dns_keeper_publish_memory(struct keeper_zone *zone, struct keel_diag *diag)
     err = dns_pack_add(&pack, zone, image, &none);
     if (err) {
         keel_free(image);
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     }
     err = dns_keeper_serve_memory(keeper, &pack, diag);
     dns_pack_fini(&pack);
@@ -153,7 +148,7 @@ int dns_keeper_replay(struct keeper_zone *zone, struct keel_diag *diag)
     struct replay r = {.zone = zone, .edit = dns_edit_new(dns_keeper_base(zone))};
     struct dns_journal_zone known;
     if (!r.edit)
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     int err = keeper->store ? keel_store_read(keeper->store) : KEEL_ENOENT;
     if (!err) {
         err = dns_journal_find(&keeper->journal, &zone->kept.apex, &known);

@@ -122,7 +122,7 @@ int dns_keeper_add(struct dns_keeper *keeper, const char *text, struct keeper_zo
     *out = add_zone(keeper, zone);
     if (!*out) {
         dns_settings_remove_zone(settings, zone);
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     }
     (*out)->added_now = true;
     if (settings->target_count > targets)
@@ -211,17 +211,16 @@ int dns_keeper_remove_added(struct keeper_zone *zone, struct keel_diag *diag)
     }
     char *copy = keel_strdup(text);
     if (!copy)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
+    dns_name_to_text(name, zone->kept.apex.bytes);
     dns_added_remove(&keeper->added, &zone->kept.apex);
     int err = dns_added_save(&keeper->added, diag);
-    if (err) {
-        if (dns_added_put(&keeper->added, &zone->kept.apex, copy) != 0)
-            keel_error("zone", "no memory to keep what was added", "zone=%s", copy);
-    } else {
-        dns_name_to_text(name, zone->kept.apex.bytes);
-        keel_notice("zone", "removed", "zone=%s", name);
-        dns_keeper_remove(zone);
-    }
+    if (err && dns_added_put(&keeper->added, &zone->kept.apex, copy) != 0)
+        keel_error("zone", "no memory to keep what was added", "zone=%s", name);
     keel_free(copy);
-    return err;
+    if (err)
+        return err;
+    keel_notice("zone", "removed", "zone=%s", name);
+    dns_keeper_remove(zone);
+    return 0;
 }

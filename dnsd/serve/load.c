@@ -43,7 +43,7 @@ static int read_bytes(int fd, const char *path, const struct stat *st, char **te
 {
     char *bytes = keel_malloc((size_t)st->st_size + 1);
     if (!bytes)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     size_t got = 0;
     while (got < (size_t)st->st_size) {
         ssize_t n = read(fd, bytes + got, (size_t)st->st_size - got);
@@ -159,7 +159,7 @@ static int read_file(void *arg, const char *path, const char *from, char **text,
     struct loading *loading = arg;
     char *name = resolve(path, from);
     if (!name)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     struct dns_source source = {.path = name};
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     int err = fd < 0 ? cannot(diag, "open", name) : read_all(fd, name, text, size, &source, diag);
@@ -167,7 +167,7 @@ static int read_file(void *arg, const char *path, const char *from, char **text,
         close(fd);
     if (err == 0 && add_source(&loading->sources, &source) != 0) {
         keel_free(*text);
-        err = keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        err = keel_diag_memory(diag);
     }
     if (err)
         keel_free(name);
@@ -183,7 +183,7 @@ int dns_load_zone(const char *file, const struct dns_name *apex, dns_zone_warnin
     struct keel_hash_key key = {keel_rand_u64(), keel_rand_u64()};
     struct loading loading = {.compiler = dns_compiler_new(apex, key)};
     if (!loading.compiler)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     dns_compiler_on_warning(loading.compiler, warn, arg);
     struct dns_scan_io io = {read_file, take_record, &loading};
     int err = dns_scan_file(file, apex, &io, diag);

@@ -46,11 +46,6 @@ static void on_leaving(struct keel_timer *timer)
     keel_instance_send(serve->requests.instance, 0, DNS_MSG_LEAVING, 0, 0, NULL, 0, NULL, 0);
 }
 
-static int no_memory(struct keel_diag *diag)
-{
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-}
-
 static void set_limits(struct dns_serve *serve, const struct dns_settings *settings)
 {
     serve->tcp_idle_ns = settings->tcp_idle_ns;
@@ -76,23 +71,23 @@ static int start_parts(struct dns_serve *serve, struct keel_instance *instance,
     if (err)
         return err;
     if (dns_quota_init(&serve->quota, &settings->quota) != 0)
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     if (settings->rate_limit.rate > 0) {
         serve->rrl = dns_rrl_new(&settings->rate_limit,
                                  (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
         if (!serve->rrl)
-            return no_memory(diag);
+            return keel_diag_memory(diag);
     }
     /* the zones come from the keeper, and change what answers see from one turn to the next */
     serve->versions = dns_versions_new(instance, &settings->zones);
-    return serve->versions ? 0 : no_memory(diag);
+    return serve->versions ? 0 : keel_diag_memory(diag);
 }
 
 int dns_serve_start(struct keel_instance *instance, struct keel_diag *diag)
 {
     struct dns_serve *serve = keel_calloc(1, sizeof *serve);
     if (!serve)
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     set_limits(serve, instance->settings);
     serve->metrics = &instance->metrics;
     keel_list_init(&serve->connections);

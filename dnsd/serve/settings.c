@@ -68,7 +68,7 @@ static int read_target(struct dns_settings *s, const struct dns_zone *zone,
     struct dns_notify_target *targets =
         keel_realloc(s->targets, (s->target_count + 1) * sizeof *targets);
     if (!targets)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     s->targets = targets;
     s->targets[s->target_count++] = target;
     return 0;
@@ -223,7 +223,7 @@ static int read_text(char **text, const struct keel_conf *conf, const char *opti
     if (strlen(value) > DNS_TEXT_MAX)
         return keel_conf_error(conf, option, diag, "at most %d bytes", DNS_TEXT_MAX);
     *text = keel_strdup(value);
-    return *text ? 0 : keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return *text ? 0 : keel_diag_memory(diag);
 }
 
 static int read_cookies(struct dns_settings *s, const struct keel_conf *conf,
@@ -259,7 +259,7 @@ static int read_rate_limit(struct dns_settings *s, const struct keel_conf *conf,
     unsigned count = keel_conf_count(section, "exempt");
     o->exempt = keel_calloc(count + 1, sizeof *o->exempt);
     if (!o->exempt)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     for (; o->exempt_count < count; o->exempt_count++)
         o->exempt[o->exempt_count] = keel_conf_at(section, "exempt", o->exempt_count)->prefix;
     return 0;
@@ -328,7 +328,7 @@ int dns_settings_configure(const struct keel_conf *conf, void **settings,
 {
     struct dns_settings *s = keel_calloc(1, sizeof *s);
     if (!s)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     dns_zones_init(&s->zones, (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
     dns_tsig_keys_init(&s->keys, (struct keel_hash_key){keel_rand_u64(), keel_rand_u64()});
     int err = read_tls(s, conf, access, diag);

@@ -53,7 +53,7 @@ static void fail(struct making *m, int err, const char *why)
 
 static int no_memory(struct making *m)
 {
-    return keel_diag_set(&m->diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return keel_diag_memory(&m->diag);
 }
 
 /* All steps are one: they are in the zone together or not at all (RFC 1995, 4). The step of the

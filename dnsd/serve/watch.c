@@ -254,7 +254,7 @@ int dns_watch_top(struct dns_watch *watch, struct keel_instance *instance, json_
     if (!watch->owed) {
         dns_top_free(watch->top);
         watch->top = NULL;
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     }
     watch->subject = (enum dns_top_subject)subject;
     keel_timer_start(&watch->end, watch->seconds * KEEL_NS_PER_S, 0);

@@ -20,7 +20,7 @@ static enum dns_fetch_outcome over(struct dns_fetch *f, enum dns_fetch_outcome o
 
 static enum dns_fetch_outcome no_memory(struct dns_fetch *f)
 {
-    keel_diag_set(&f->diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    keel_diag_memory(&f->diag);
     f->out_of_memory = true;
     return over(f, DNS_FETCH_FAILED);
 }

@@ -15,11 +15,6 @@ struct dns_compiler {
     struct dns_checks checks;
 };
 
-static int no_memory(struct keel_diag *diag)
-{
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-}
-
 struct dns_compiler *dns_compiler_new(const struct dns_name *apex, struct keel_hash_key key)
 {
     struct dns_compiler *c = keel_calloc(1, sizeof *c);
@@ -87,7 +82,7 @@ int dns_compiler_add(void *compiler, const struct dns_scanned *record, struct ke
                                          .type = record->type,
                                          .size = record->rdata_size};
     if (!c->file || !node || dns_tree_add(&c->tree, node, &head, record->rdata) != 0)
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     return 0;
 }
 
@@ -142,7 +137,7 @@ int dns_compiler_finish(struct dns_compiler *c, struct dns_image **image, struct
     if (err)
         return err;
     if (dns_tree_fill(&c->tree) != 0 || dns_tree_sort(&c->tree) != 0)
-        return no_memory(diag);
+        return keel_diag_memory(diag);
     err = set_flags(c);
     c->checks = (struct dns_checks){.tree = &c->tree, .warn = c->warn, .arg = c->warn_arg};
     c->layout.look = c->warn ? look : NULL;
@@ -156,5 +151,5 @@ int dns_compiler_finish(struct dns_compiler *c, struct dns_image **image, struct
         return err;
     dns_layout_header(&c->layout)->size = (uint32_t)keel_buf_size(out);
     *image = (struct dns_image *)keel_buf_take(out);
-    return *image ? 0 : no_memory(diag);
+    return *image ? 0 : keel_diag_memory(diag);
 }

@@ -16,7 +16,7 @@ struct making {
 
 static int no_memory(const struct making *m)
 {
-    return keel_diag_set(m->diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return keel_diag_memory(m->diag);
 }
 
 /* --- what is in it --- */

@@ -4,7 +4,7 @@
 
 static int no_memory(const struct dns_layout *layout)
 {
-    return keel_diag_set(layout->diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return keel_diag_memory(layout->diag);
 }
 
 /* --- does the base still say how? --- */

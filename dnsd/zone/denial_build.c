@@ -26,7 +26,7 @@ static struct dns_image *image_of(const struct build *b)
 
 static int no_memory(const struct build *b)
 {
-    return keel_diag_set(b->diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return keel_diag_memory(b->diag);
 }
 
 static void __attribute__((format(printf, 2, 3))) say(const struct build *b, const char *fmt, ...)

@@ -288,7 +288,7 @@ int dns_image_check(const void *bytes, size_t size, struct keel_diag *diag)
     c.apex = dns_image_apex(c.image);
     c.reader = keel_malloc(sizeof *c.reader);
     if (!c.reader)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(diag);
     err = check_all(&c, diag);
     keel_free(c.reader);
     return err;

@@ -5,11 +5,6 @@
 
 #include <stdlib.h>
 
-static int no_memory(struct keel_diag *diag)
-{
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
-}
-
 int dns_layout_fail(const struct dns_layout *c, const struct dns_tree_record *record,
                     const struct dns_tree_node *node, const char *what)
 {
@@ -116,7 +111,7 @@ static int append_set(struct dns_layout *c, const struct dns_name *owner, unsign
                              "%s:%u: %s: its %s records do not fit into a message", record->file,
                              record->line, text, dns_type_format(type, record->type));
     }
-    return err ? no_memory(c->diag) : 0;
+    return err ? keel_diag_memory(c->diag) : 0;
 }
 
 /* --- the block --- */
@@ -154,7 +149,7 @@ static int begin_block(struct dns_layout *c)
         room = size;
     uint8_t *block = size < UINT32_MAX ? keel_buf_reserve(&c->out, room) : NULL;
     if (!block)
-        return no_memory(c->diag);
+        return keel_diag_memory(c->diag);
     memset(block, 0, size);
     keel_buf_commit(&c->out, size);
     c->nodes_at = (uint32_t)nodes_at;
@@ -317,7 +312,7 @@ static int reserve_scratch(struct dns_layout *c)
             most = c->tree->order[i]->count;
     c->sorted = keel_malloc(most * sizeof(struct dns_tree_record *));
     c->rdata = keel_malloc(most * sizeof *c->rdata);
-    return c->sorted && c->rdata ? 0 : no_memory(c->diag);
+    return c->sorted && c->rdata ? 0 : keel_diag_memory(c->diag);
 }
 
 /* Names stand in memory in the order of the file, and come in that of the zone. */

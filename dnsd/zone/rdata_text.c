@@ -231,7 +231,7 @@ static int collect_text(struct reading *rd, uint16_t type, struct keel_buf *line
     if (got < 0)
         return keel_diag_set(rd->diag, got, "%s", rd->lexer->what);
     if (!keel_buf_text(line))
-        return keel_diag_set(rd->diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        return keel_diag_memory(rd->diag);
     return 0;
 }
 

@@ -339,7 +339,7 @@ static int scan_path(struct scan *scan, const char *path, const char *from,
         return err;
     struct source *src = keel_calloc(1, sizeof *src);
     if (!src) {
-        err = keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+        err = keel_diag_memory(diag);
     } else {
         src->scan = scan;
         src->file = opened;
@@ -358,7 +358,7 @@ static int scan_path(struct scan *scan, const char *path, const char *from,
 static int scan_begin(struct scan *scan, const struct dns_scan_io *io, struct keel_diag *diag)
 {
     *scan = (struct scan){.io = io, .diag = diag, .rdata = keel_malloc(UINT16_MAX)};
-    return scan->rdata ? 0 : keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return scan->rdata ? 0 : keel_diag_memory(diag);
 }
 
 int dns_scan_file(const char *path, const struct dns_name *origin, const struct dns_scan_io *io,
