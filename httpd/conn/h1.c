@@ -67,6 +67,10 @@ enum http_h1_event http_h1_read(struct http_h1 *h1, const struct http_head_limit
         return read_head(h1, limits, head, bytes, size, used, status);
     case HTTP_H1_BODY:
         return read_body(h1, bytes, size, used, content, status);
+    case HTTP_H1_TUNNEL:
+        *used = size;
+        *content = (struct keel_str){(const char *)bytes, size};
+        return size > 0 ? HTTP_H1_CONTENT : HTTP_H1_NEED;
     default:
         *used = size; /* whatever follows is dropped */
         return HTTP_H1_NEED;

@@ -11,6 +11,7 @@
 enum http_h1_state {
     HTTP_H1_HEAD,   /* a request's head is to come; nothing, or its first bytes, are there */
     HTTP_H1_BODY,   /* a request was told; its body is coming */
+    HTTP_H1_TUNNEL, /* what comes is another protocol's: CONTENT without an END */
     HTTP_H1_CLOSED, /* no further request is read: the last one said so, or was malformed */
 };
 struct http_h1 {
@@ -44,6 +45,10 @@ static inline bool http_h1_in_head(const struct http_h1 *h1)
 static inline bool http_h1_body_is_read(const struct http_h1 *h1)
 {
     return h1->state == HTTP_H1_BODY && h1->body.kind == HTTP_BODY_LENGTH && h1->body.left == 0;
+}
+static inline void http_h1_tunnel(struct http_h1 *h1)
+{
+    h1->state = HTTP_H1_TUNNEL;
 }
 static inline void http_h1_close(struct http_h1 *h1)
 {

@@ -398,11 +398,12 @@ int http_h2_init(struct http_h2 *h2, struct http_h2_shared *shared, uint64_t now
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, shared->limits.streams},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, shared->limits.head.head},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}, /* RFC 9218 instead */
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
     };
+    size_t count = sizeof settings / sizeof *settings - !shared->limits.tunnels;
     if (nghttp2_session_server_new3(&h2->session, shared->callbacks, h2, shared->option, &mem) !=
             0 ||
-        nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings,
-                                sizeof settings / sizeof *settings) != 0)
+        nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings, count) != 0)
         return KEEL_ENOMEM;
     return 0;
 }
@@ -507,7 +508,8 @@ void http_h2_expire_bodies(struct http_h2 *h2, uint64_t now_ns, uint64_t before_
             KEEL_CONTAINER(h2->bodies.next, struct http_h2_stream, body);
         if (stream->since_ns >= before_ns)
             return;
-        if (stream->x && !http_exchange_wants(stream->x)) { /* the handler lets it wait */
+        if (stream->x && (stream->x->tunnel || !http_exchange_wants(stream->x))) {
+            /* it may be silent, or the handler lets it wait */
             renew_body(stream, now_ns);
             continue;
         }
@@ -524,6 +526,7 @@ static bool is_of_http1(struct keel_str name)
 {
     return keel_str_equal_nocase(name, KEEL_STR("connection")) ||
            keel_str_equal_nocase(name, KEEL_STR("keep-alive")) ||
+           keel_str_equal_nocase(name, KEEL_STR("upgrade")) ||
            keel_str_equal_nocase(name, KEEL_STR("transfer-encoding"));
 }
 

@@ -21,6 +21,7 @@
 struct http_h2_limits {
     struct http_head_limits head;
     uint32_t streams; /* most at once; more are refused */
+    bool tunnels;     /* extended CONNECT is offered (RFC 8441) */
     uint64_t discard; /* most bytes of a body that are read and dropped */
 };
 

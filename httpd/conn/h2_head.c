@@ -60,6 +60,8 @@ static void add_pseudo(struct http_h2_head *head, const struct http_head_limits 
         span = &head->authority;
     else if (keel_str_equal(name, KEEL_STR(":path")))
         span = &head->path;
+    else if (keel_str_equal(name, KEEL_STR(":protocol")))
+        span = &head->protocol;
     else
         span = NULL;
     if (!span || span->size > 0 || head->start > 0) {
@@ -78,7 +80,10 @@ static void put_request_line(struct http_h2_head *head, const struct http_head_l
     struct http_span target = head->path;
     size_t size = keel_buf_size(&head->text);
     head->start = (uint32_t)size;
-    if (keel_str_equal(text_of(head, head->method), KEEL_STR("CONNECT"))) {
+    bool connect = keel_str_equal(text_of(head, head->method), KEEL_STR("CONNECT"));
+    if (head->protocol.size > 0 && (!connect || head->authority.size == 0))
+        refuse(head, -400); /* RFC 8441, 4 */
+    if (connect && head->protocol.size == 0) {
         target = head->authority; /* RFC 9113, 8.5 */
         if (head->path.size > 0 || head->scheme.size > 0)
             refuse(head, -400);
@@ -91,19 +96,24 @@ static void put_request_line(struct http_h2_head *head, const struct http_head_l
     }
     if (!http_is_all(text_of(head, head->method), HTTP_CHAR_TOKEN) ||
         !http_is_all(text_of(head, target), HTTP_CHAR_TARGET) ||
-        !http_is_all(text_of(head, head->authority), HTTP_CHAR_TARGET))
+        !http_is_all(text_of(head, head->authority), HTTP_CHAR_TARGET) ||
+        !http_is_all(text_of(head, head->protocol), HTTP_CHAR_TOKEN))
         refuse(head, -400);
     if ((size_t)head->method.size + target.size + sizeof "  HTTP/1.1" - 1 > limits->line)
         refuse(head, -414);
     if (head->status != 0 || !keel_buf_reserve(&head->text, 512 + 2 * size))
         return;
     /* with the room reserved, the values do not move while they are copied */
-    put(head, text_of(head, head->method));
+    put(head, head->protocol.size > 0 ? KEEL_STR("GET") : text_of(head, head->method));
     put(head, KEEL_STR(" "));
     put(head, text_of(head, target));
     put(head, KEEL_STR(" HTTP/1.1\r\n"));
     if (head->authority.size > 0)
         put_field(head, KEEL_STR("host"), text_of(head, head->authority));
+    if (head->protocol.size > 0) { /* what HTTP/1.1 says in two fields */
+        put_field(head, KEEL_STR("connection"), KEEL_STR("upgrade"));
+        put_field(head, KEEL_STR("upgrade"), text_of(head, head->protocol));
+    }
 }
 
 static void add_field(struct http_h2_head *head, const struct http_head_limits *limits,
@@ -182,6 +192,8 @@ int http_h2_head_finish(struct http_h2_head *head, const struct http_head_limits
     out->keep_alive = true;
     if (head->status != 0)
         return head->status;
+    if (head->protocol.size > 0)
+        out->method = HTTP_CONNECT; /* nobody shall take it for a question about the path */
     if (!has_body)
         out->body = HTTP_BODY_NONE;
     else if (out->body == HTTP_BODY_NONE)

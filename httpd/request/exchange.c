@@ -54,7 +54,8 @@ static void clear(struct http_exchange *x)
     x->content = HTTP_CONTENT_NONE;
     x->answer = HTTP_ANSWER_NONE;
     x->rate = (struct http_rate){0};
-    x->counted = x->bare = false;
+    x->counted = x->bare = x->tunnel = false;
+    x->length = 0;
     x->kept = x->over = x->gone = x->end_due = false;
 }
 
@@ -295,7 +296,8 @@ void http_exchange_resume(struct http_exchange *x)
         return;
     enter(x);
     x->content = HTTP_CONTENT_READ;
-    http_rate_wait(&x->rate, now_of(x));
+    if (!x->tunnel)
+        http_rate_wait(&x->rate, now_of(x));
     if (!x->end_due && x->connection)
         x->carrier->read(x, false);
     leave(x);
@@ -374,6 +376,46 @@ int http_exchange_begin(struct http_exchange *x, unsigned status, struct keel_st
     return err;
 }
 
+static int send_switch(struct http_exchange *x, const char *protocol, struct keel_str fields)
+{
+    struct http_request *request = &x->request;
+    struct http_response response;
+    unsigned status = request->head.major == 1 ? 101 : 200;
+    /* on HTTP/2 the two lines go: conn/h2.c */
+    char *all = keel_arena_printf(&request->arena, "Upgrade: %s\r\nConnection: Upgrade\r\n%.*s",
+                                  protocol, (int)fields.n, fields.n ? fields.p : "");
+    if (!all || http_response_head(&response, request, status, keel_str(all), -1) != 0)
+        return KEEL_ENOMEM;
+    x->tunnel = true;
+    x->answer = HTTP_ANSWER_BEGUN;
+    x->content = HTTP_CONTENT_READ;
+    x->body_limit = UINT64_MAX;
+    x->status = (uint16_t)status;
+    x->head_sent = response.head.n + 2;
+    if (!x->connection)
+        return KEEL_EOF;
+    int err = x->carrier->begin(x, &response);
+    if (err == 0)
+        x->carrier->read(x, false);
+    return err;
+}
+
+int http_exchange_upgrade(struct http_exchange *x, const char *protocol, struct keel_str fields)
+{
+    if (x->over || x->answer != HTTP_ANSWER_NONE)
+        return KEEL_EOF;
+    if (!http_request_asks_for(&x->request, protocol))
+        return KEEL_EINVAL;
+    enter(x);
+    int err = keep(x);
+    if (err == 0)
+        err = send_switch(x, protocol, fields);
+    if (err == KEEL_ENOMEM)
+        fail(x, 503, true);
+    leave(x);
+    return err;
+}
+
 int http_exchange_write(struct http_exchange *x, const void *bytes, size_t n)
 {
     int err = 0;
@@ -403,7 +445,7 @@ int http_exchange_end(struct http_exchange *x, struct keel_str trailers)
     if (x->connection && cut)
         x->carrier->abort(x);
     else if (x->connection && !x->bare)
-        x->carrier->end(x, x->counted ? KEEL_STR("") : trailers);
+        x->carrier->end(x, x->counted || x->tunnel ? KEEL_STR("") : trailers);
     else if (x->connection)
         x->carrier->end(x, KEEL_STR(""));
     leave(x);

@@ -78,6 +78,7 @@ struct http_exchange {
     uint8_t answer;  /* enum http_answer_phase */
     bool counted;    /* the answer's length is known */
     bool bare;       /* it has no body, whatever is written */
+    bool tunnel;     /* both bodies are bytes of another protocol */
     bool kept, over, gone, end_due;
 };
 
@@ -113,6 +114,7 @@ struct http_handler {
      * any more, x->state is to be freed. Never after http_exchange_respond, _end, _abort or _next
      * returned 0. NULL only for handlers that never say HTTP_LATER. */
     void (*on_gone)(struct http_exchange *x);
+    bool tunnels; /* it may call http_exchange_upgrade */
 };
 
 /* One step of a location. The list ends with handler NULL. */
@@ -154,6 +156,14 @@ int http_exchange_write(struct http_exchange *x, const void *bytes, size_t n);
 int http_exchange_end(struct http_exchange *x, struct keel_str trailers);
 /* The answer cannot be completed: the client sees that it is cut. Before begin: 500. */
 void http_exchange_abort(struct http_exchange *x);
+
+/* Makes a tunnel of the connection (101, RFC 9110, 7.8) or of the HTTP/2 stream (200 to an extended
+ * CONNECT, RFC 8441) that asks for the protocol; fields: whole lines, or empty. From here on the
+ * bytes of both sides are the protocol's: on_content gives what comes, n 0 when the client sends no
+ * more; http_exchange_write sends, _pause and _resume work as with bodies, and _end ends it. 0;
+ * KEEL_EINVAL: the request does not ask for it; KEEL_EOF, KEEL_ENOMEM. The handler says .tunnels.
+ */
+int http_exchange_upgrade(struct http_exchange *x, const char *protocol, struct keel_str fields);
 
 /* Not mine after all: the next step of the location decides. 0 or KEEL_EOF. */
 int http_exchange_next(struct http_exchange *x);

@@ -4,6 +4,7 @@
 
 #include "common/base/err.h"
 #include "httpd/wire/accept.h"
+#include "httpd/wire/chars.h"
 #include "httpd/wire/path.h"
 #include "httpd/wire/status.h"
 
@@ -97,6 +98,28 @@ int http_request_prepare(struct http_request *request, const struct http_sites *
     int result = find_location(request, sites->rewriter);
     request->json = request->location->autoindex && wants_json(request);
     return result;
+}
+
+/* Is the token in the list of any field of this name, in any case? */
+static bool lists(const struct http_head *head, enum http_field_id id, struct keel_str token)
+{
+    for (unsigned i = 0; i < head->count; i++) {
+        struct keel_str rest = http_span_str(head, head->fields[i].value), word;
+        while (head->fields[i].id == id && http_list_next(&rest, &word))
+            if (keel_str_equal_nocase(word, token))
+                return true;
+    }
+    return false;
+}
+
+bool http_request_asks_for(const struct http_request *request, const char *protocol)
+{
+    const struct http_head *head = &request->head;
+    bool may = head->major == 2
+                   ? head->method == HTTP_CONNECT
+                   : head->minor == 1 && head->method == HTTP_GET && head->body == HTTP_BODY_NONE;
+    return may && lists(head, HTTP_FIELD_CONNECTION, KEEL_STR("upgrade")) &&
+           lists(head, HTTP_FIELD_UPGRADE, keel_str(protocol));
 }
 
 static void out_of_memory(struct http_response *response)

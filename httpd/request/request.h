@@ -60,6 +60,9 @@ void http_request_fini(struct http_request *request);
 int http_request_prepare(struct http_request *request, const struct http_sites *sites,
                          struct http_clock *clock);
 
+/* Does it ask to speak this protocol instead, as HTTP/1.1 or HTTP/2 do? */
+bool http_request_asks_for(const struct http_request *request, const char *protocol);
+
 /* Builds a small response in the arena: status, `extra` (whole field lines, or empty), the fields
  * of the location, and a line of text, or the site's page for an error, as the body. The body is
  * left out, but counted, for HEAD. When memory is out the response has status 503 and static text.

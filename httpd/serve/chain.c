@@ -99,3 +99,11 @@ void http_chains_stop(const struct http_handlers *handlers, struct http_host *ho
     keel_free(host->states);
     host->states = NULL;
 }
+
+bool http_chains_tunnel(const struct http_handlers *handlers)
+{
+    for (unsigned i = 0; i < handlers->count; i++)
+        if (handlers->items[i]->tunnels)
+            return true;
+    return false;
+}

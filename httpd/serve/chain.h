@@ -23,5 +23,7 @@ struct http_cache;
 int http_chains_start(const struct http_handlers *handlers, struct http_host *host,
                       struct http_cache *cache, struct keel_diag *diag);
 void http_chains_stop(const struct http_handlers *handlers, struct http_host *host);
+/* Does any of the handlers make tunnels? */
+bool http_chains_tunnel(const struct http_handlers *handlers);
 
 #endif

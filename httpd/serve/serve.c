@@ -92,8 +92,8 @@ static void set_deadline(struct http_connection *c);
  * byte of its own is read in any case. */
 static bool is_held(const struct http_connection *c)
 {
-    return c->x && (c->h1.state != HTTP_H1_BODY ||
-                    (!http_exchange_wants(c->x) && !http_h1_body_is_read(&c->h1)));
+    bool comes = c->h1.state == HTTP_H1_BODY || c->h1.state == HTTP_H1_TUNNEL;
+    return c->x && !http_h1_body_is_read(&c->h1) && !(comes && http_exchange_wants(c->x));
 }
 
 /* The client sends no more, and what it sent was read. */
@@ -101,10 +101,14 @@ static void end_of_input(struct http_connection *c)
 {
     if (is_held(c))
         return;
-    if (c->x)
+    if (c->x && c->h1.state == HTTP_H1_TUNNEL) {
+        http_h1_close(&c->h1);
+        http_exchange_content_end(c->x);
+    } else if (c->x) {
         http_exchange_fail(c->x, 400);
-    else
+    } else {
         finish(c);
+    }
 }
 
 /* What waits may be read (again): now, or when the running callback is done with it. */
@@ -142,12 +146,14 @@ static int carry_begin(struct http_exchange *x, const struct http_response *resp
     struct http_connection *c = x->connection;
     const struct http_head *head = &x->request.head;
     struct keel_str pieces[HTTP_H1_PIECES];
-    bool open = !x->counted && !x->bare;
+    bool open = !x->counted && !x->bare && !x->tunnel;
     c->chunked = open && head->minor == 1;
+    if (x->tunnel)
+        http_h1_tunnel(&c->h1);
     /* a body that is being read may still end; what is left of it then is looked at in the end */
-    c->last = !keeps(c, head) || (open && !c->chunked) ||
+    c->last = x->tunnel || !keeps(c, head) || (open && !c->chunked) ||
               (x->content == HTTP_CONTENT_HELD && !keeps_body(c, head));
-    unsigned count = http_h1_begin(head, response, !c->last, c->chunked, pieces);
+    unsigned count = http_h1_begin(head, response, !c->last || x->tunnel, c->chunked, pieces);
     for (unsigned i = 0; i < count; i++)
         keel_stream_write(&c->core.stream, pieces[i].p, pieces[i].n);
     return 0;
@@ -225,7 +231,7 @@ static void set_deadline(struct http_connection *c)
     const struct http_settings *settings = http_worker_of(c)->settings;
     if (c->h1.state == HTTP_H1_CLOSED)
         return; /* the linger time runs */
-    if (is_held(c)) {
+    if (is_held(c) || c->h1.state == HTTP_H1_TUNNEL) {
         if (c->wait != WAIT_LATER)
             wait_for(c, WAIT_LATER, settings->send_timeout);
     } else if (c->h1.state == HTTP_H1_BODY) {
@@ -390,7 +396,7 @@ static void on_deadline(struct keel_stream *s)
         w->x->request.head.major = w->x->request.head.minor = 1;
         w->x->request.head.method = HTTP_METHOD_OTHER;
         respond_bad(c, 408);
-    } else if (is_held(c)) {
+    } else if (is_held(c) || c->h1.state == HTTP_H1_TUNNEL) {
         wait_for(c, WAIT_LATER, w->settings->send_timeout);
     } else if (c->x) {
         http_worker_set_clock(w);

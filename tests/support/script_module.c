@@ -77,6 +77,15 @@ static void write_next(struct script *script)
     }
 }
 
+/* Each byte comes back; "stop" ends the tunnel. */
+static void echo(struct script *script, const void *bytes, size_t n)
+{
+    if (n == 0 || (n == 4 && memcmp(bytes, "stop", 4) == 0))
+        finish_script(script, KEEL_STR(""));
+    else if (http_exchange_write(script->x, bytes, n) == KEEL_EAGAIN)
+        http_exchange_pause(script->x);
+}
+
 static void on_timer(struct keel_timer *timer)
 {
     struct script *script = KEEL_CONTAINER(timer, struct script, timer);
@@ -116,6 +125,8 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
     script->x = x;
     script->what = what;
     keel_timer_init(&script->timer, x->host->loop, "script", on_timer);
+    if (what == 't' && http_exchange_upgrade(x, "echo", KEEL_STR("X-A: b\r\n")) == KEEL_EINVAL)
+        what = script->what = 's';
     if (what == 's')
         send_body(script);
     else if (what == 'e' || what == 'p' || what == 'r')
@@ -137,7 +148,9 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
 static void on_content(struct http_exchange *x, const void *bytes, size_t n)
 {
     struct script *script = x->state;
-    if (script->what == 'i') {
+    if (script->what == 't') {
+        echo(script, bytes, n);
+    } else if (script->what == 'i') {
         if (n == 0)
             finish_script(script, x->trailers);
         else if (http_exchange_write(x, bytes, n) == KEEL_EAGAIN)
@@ -173,4 +186,5 @@ const struct http_handler http_module = {HTTP_HANDLER,
                                          .respond = respond,
                                          .on_content = on_content,
                                          .on_drained = on_drained,
-                                         .on_gone = on_gone};
+                                         .on_gone = on_gone,
+                                         .tunnels = true};

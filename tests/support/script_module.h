@@ -16,6 +16,7 @@
  *   c  piece by piece, of unknown length, with trailers     k  the same, of known length
  *   b  a MiB, as fast as it is taken    i  the body, as it comes
  *   a  aborts in the middle             u  ends too early
+ *   t  a tunnel that echoes, until "stop"
  *   0  status 204, and writes all the same */
 extern const struct http_handler http_module;
 

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keel import (BUILDDIR, Daemon, Skip, check_conf, directory, need_program, output, program, run,
@@ -108,6 +109,20 @@ def trailers():
             assert answer.endswith(b'\r\n\r\na|Sum: 1\r\n'), answer
 
 
+def tunnels():
+    """A megabyte there and back, over HTTP/1.1; the far side closes when we do."""
+    with httpd() as daemon:
+        data = bytes(range(256)) * 4096
+        with socket.create_connection(daemon.address('tcp'), timeout=20) as s:
+            s.sendall(b'GET /s/t HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n')
+            sender = threading.Thread(target=lambda: (s.sendall(data), s.shutdown(socket.SHUT_WR)))
+            sender.start()
+            answer = b''.join(iter(lambda: s.recv(65536), b''))
+            sender.join()
+            head, _, body = answer.partition(b'\r\n\r\n')
+            assert head.startswith(b'HTTP/1.1 101 ') and body == data, (head, len(body))
+
+
 def clients_go():
     """In the middle of an upload, of an answer, and while the handler thinks; the worker lives."""
     with httpd() as daemon:
@@ -157,6 +172,7 @@ def wrong_configuration():
 run(('the example', example),
     ('uploads', uploads),
     ('trailers', trailers),
+    ('tunnels', tunnels),
     ('clients that go', clients_go),
     ('a drain finishes what is under way', drain),
     ('wrong configurations', wrong_configuration))

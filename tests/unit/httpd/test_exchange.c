@@ -45,6 +45,7 @@ static void tear_down(void)
 }
 
 #define HOST " HTTP/1.1\r\nHost: a\r\n"
+#define UPGRADE "GET /t" HOST "Connection: keep-alive, Upgrade\r\nUpgrade: other, Echo\r\n\r\n"
 #define GET(path) "GET " path HOST "\r\n"
 #define POST(path, n, body) "POST " path HOST "Content-Length: " #n "\r\n\r\n" body
 #define CHUNKED(path, body) "POST " path HOST "Transfer-Encoding: chunked\r\n\r\n" body
@@ -274,7 +275,8 @@ START_TEST(test_gone)
                                        CHUNKED("/e", "5\r\nab"),
                                        GET("/b"),
                                        GET("/c"),
-                                       CHUNKED("/i", "5\r\nabcde\r\n")};
+                                       CHUNKED("/i", "5\r\nabcde\r\n"),
+                                       UPGRADE "x"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int fd = client();
         send_text(fd, rows[i], strlen(rows[i]));
@@ -292,6 +294,76 @@ START_TEST(test_gone)
     ck_assert(closed && strstr(received, "HTTP/1.1 408 "));
     close(fd);
     turns(3);
+}
+END_TEST
+
+START_TEST(test_tunnel)
+{
+    static const char early[] = GET("/n") UPGRADE "early";
+    for (size_t cut = 30; cut < sizeof early; cut += 9) {
+        int fd = client();
+        send_text(fd, early, cut);
+        turns(1);
+        exchange(fd, early + cut);
+        ck_assert_ptr_nonnull(strstr(received, "HTTP/1.1 101 Switching Protocols\r\n"));
+        ck_assert(strstr(received, "Connection: Upgrade\r\n") &&
+                  strstr(received, "Upgrade: echo\r\n"));
+        ck_assert_ptr_null(strstr(strstr(received, " 101 "), "Content-Length"));
+        const char *body = strstr(strstr(received, " 101 "), "\r\n\r\n") + 4;
+        ck_assert_str_eq(body, "early");
+        ck_assert_str_eq(exchange(fd, GET("/n")), GET("/n"));
+        if (cut % 2) {
+            exchange(fd, "stop");
+        } else {
+            shutdown(fd, SHUT_WR);
+            answer(fd);
+        }
+        ck_assert(closed && received_size == 0);
+        close(fd);
+        turns(2);
+    }
+    int fd = client(); /* it stays as long as it likes; then it goes */
+    exchange(fd, UPGRADE);
+    turns(1500);
+    ck_assert_str_eq(exchange(fd, "still"), "still");
+    close(fd);
+    /* no tunnel was asked for */
+    fd = client();
+    exchange(fd, GET("/t") "GET /t" HOST "Upgrade: echo\r\n\r\n" POST("/t", 0, ""));
+    ck_assert_uint_eq(count(received, "HTTP/1.1 200 OK"), 3);
+    close(fd);
+    turns(2);
+}
+END_TEST
+
+START_TEST(test_h2_tunnel)
+{
+    static char upload[300000];
+    struct h2_client h2;
+    int fd = client();
+    h2_client_init(&h2, 0, false);
+    for (size_t i = 0; i < sizeof upload; i++)
+        upload[i] = (char)h2_byte(i);
+    talk(&h2, fd); /* the server's settings allow it */
+    struct h2_answer *tunnel = h2_client_ask(&h2, "CONNECT", "/t", ":protocol: echo", "abc", 3);
+    struct h2_answer *large =
+        h2_client_ask(&h2, "CONNECT", "/t", ":protocol: echo", upload, sizeof upload);
+    struct h2_answer *stop = h2_client_ask(&h2, "CONNECT", "/t", ":protocol: echo", "stop", 4);
+    struct h2_answer *other = h2_client_ask(&h2, "CONNECT", "/t", ":protocol: x", "", 0);
+    struct h2_answer *file = h2_client_ask(&h2, "CONNECT", "/n", ":protocol: echo", "", 0);
+    struct h2_answer *get = h2_client_ask(&h2, "GET", "/t", "upgrade-not: echo", NULL, 0);
+    talk(&h2, fd);
+    ck_assert(tunnel->status == 200 && strcmp(tunnel->text, "abc") == 0 && tunnel->ended);
+    ck_assert_ptr_null(strstr(tunnel->head, "upgrade"));
+    ck_assert(large->ended && large->size == sizeof upload && large->sum == h2_sum(large->size));
+    ck_assert(stop->status == 200 && stop->size == 0 && stop->ended);
+    ck_assert(other->status == 200 && strcmp(other->text, "|") == 0);
+    ck_assert_uint_eq(file->status, 405);
+    ck_assert_uint_eq(get->status, 200);
+    ck_assert(!closed);
+    h2_client_fini(&h2);
+    close(fd);
+    turns(2);
 }
 END_TEST
 
@@ -339,7 +411,8 @@ START_TEST(test_no_memory)
         GET("/x") GET("/s"),
         CHUNKED("/p", "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nA: b\r\n\r\n") GET("/n"),
         POST("/e", 101, ""),
-        GET("/c") GET("/b")};
+        GET("/c") GET("/b"),
+        UPGRADE "x"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         for (unsigned n = 1; n < 40; n++) {
             int fd = client();
@@ -369,6 +442,8 @@ Suite *exchange_suite(void)
     tcase_add_test(t, test_streaming_large);
     tcase_add_test(t, test_abort);
     tcase_add_test(t, test_h2);
+    tcase_add_test(t, test_tunnel);
+    tcase_add_test(t, test_h2_tunnel);
     tcase_add_test(t, test_slow);
     tcase_add_test(t, test_gone);
     tcase_add_test(t, test_stop);
