@@ -78,6 +78,11 @@ int keel_tls_check_ciphers(const char *ciphers, struct keel_diag *diag);
 /* Why the response of certificate i of the options is not stapled; NULL: it is, or there is none.
  * Borrowed. */
 const char *keel_tls_context_staple_fault(const struct keel_tls_context *context, unsigned i);
+/* The file of a stapled response has another content now. 0, also when no certificate has that
+ * file; an error with diag, and the old one stays. Responses up to KEEL_TLS_RESPONSE_MAX. */
+#define KEEL_TLS_RESPONSE_MAX 65536
+int keel_tls_context_restaple(struct keel_tls_context *context, const char *file, const void *bytes,
+                              size_t size, struct keel_diag *diag);
 /* Logs, once for each, what has ended or soon will: certificates and stapled responses. */
 void keel_tls_context_report(struct keel_tls_context *context, uint64_t realtime_ns);
 

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#define RESPONSE_MAX 65536
 /* Clocks differ by that much, in seconds. */
 #define SKEW 300
 
@@ -29,12 +28,12 @@ static int read_file(struct keel_tls_item *item, const char *file, const char *w
     BIO *bio = BIO_new_file(where, "rb");
     if (!bio)
         return keel_tls_fail(diag, file, "cannot open the OCSP response");
-    item->response = keel_malloc(RESPONSE_MAX + 1);
-    int n = item->response ? BIO_read(bio, item->response, RESPONSE_MAX + 1) : -1;
+    item->response = keel_malloc(KEEL_TLS_RESPONSE_MAX + 1);
+    int n = item->response ? BIO_read(bio, item->response, KEEL_TLS_RESPONSE_MAX + 1) : -1;
     BIO_free(bio);
     if (!item->response)
         return keel_diag_set(diag, KEEL_ENOMEM, "%s: no memory", file);
-    if (n <= 0 || n > RESPONSE_MAX)
+    if (n <= 0 || n > KEEL_TLS_RESPONSE_MAX)
         return keel_diag_set(diag, KEEL_ETLS, "%s: no OCSP response: the file is %s", file,
                              n <= 0 ? "empty" : "larger than 64 KiB");
     item->response_size = (size_t)n;
@@ -132,15 +131,11 @@ static int check(struct keel_tls_item *item, OCSP_BASICRESP *basic, STACK_OF(X50
     return judge(item, single);
 }
 
-int keel_tls_staple_read(struct keel_tls_item *item, const char *file, const char *where,
-                         STACK_OF(X509) * chain, struct keel_diag *diag)
+/* What item->response is worth for item->x. */
+static int examine(struct keel_tls_item *item, STACK_OF(X509) * chain, struct keel_diag *diag)
 {
-    item->response_file = keel_strdup(file);
-    if (!item->response_file)
-        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
-    int err = read_file(item, file, where, diag);
-    if (err)
-        return err;
+    const char *file = item->response_file;
+    int err;
     const unsigned char *p = item->response;
     OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &p, (long)item->response_size);
     if (!response || p != item->response + item->response_size) {
@@ -156,6 +151,56 @@ int keel_tls_staple_read(struct keel_tls_item *item, const char *file, const cha
     OCSP_RESPONSE_free(response);
     ERR_clear_error();
     return err == KEEL_ENOMEM ? keel_diag_set(diag, err, "TLS: no memory") : err;
+}
+
+int keel_tls_staple_read(struct keel_tls_item *item, const char *file, const char *where,
+                         STACK_OF(X509) * chain, struct keel_diag *diag)
+{
+    item->response_file = keel_strdup(file);
+    if (!item->response_file)
+        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+    int err = read_file(item, file, where, diag);
+    if (err)
+        return err;
+    return err ? err : examine(item, chain, diag);
+}
+
+/* A new response for the item; the old one stays when it is wrong. */
+static int restaple(struct keel_tls_item *item, const void *bytes, size_t size,
+                    struct keel_diag *diag)
+{
+    struct keel_tls_item fresh = *item;
+    STACK_OF(X509) *chain = NULL;
+    fresh.fault = NULL;
+    fresh.response_said = 0;
+    fresh.response = keel_malloc(size);
+    fresh.response_size = size;
+    if (!fresh.response)
+        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+    memcpy(fresh.response, bytes, size);
+    if (SSL_CTX_select_current_cert(item->rules->ssl, item->x) == 1)
+        SSL_CTX_get0_chain_certs(item->rules->ssl, &chain);
+    int err = examine(&fresh, chain, diag);
+    struct keel_tls_item *loser = err ? &fresh : item;
+    keel_free(loser->response);
+    keel_free(loser->fault);
+    if (!err)
+        *item = fresh;
+    return err;
+}
+
+int keel_tls_context_restaple(struct keel_tls_context *context, const char *file, const void *bytes,
+                              size_t size, struct keel_diag *diag)
+{
+    int err = 0;
+    if (size == 0 || size > KEEL_TLS_RESPONSE_MAX)
+        return keel_diag_set(diag, KEEL_ETLS, "%s: no OCSP response", file);
+    for (unsigned i = 0; i < context->item_count && !err; i++) {
+        struct keel_tls_item *item = &context->items[i];
+        if (item->response_file && strcmp(item->response_file, file) == 0)
+            err = restaple(item, bytes, size, diag);
+    }
+    return err;
 }
 
 /* The client would like a response (status_request) and the certificate is chosen. */

@@ -25,6 +25,7 @@ enum keel_message_type {
                              file number i */
     KEEL_MSG_LOG_LEVEL,   /* a = level */
     KEEL_MSG_PEER,        /* a channel to helper a (in a helper: to worker a); 1 fd */
+    KEEL_MSG_FILE,        /* a watched file has another content: payload: its path; 1 fd */
     KEEL_MSG_TICKET_KEYS, /* a = how many; payload: the secrets, the newest first */
     /* worker -> master */
     KEEL_MSG_READY = 64,

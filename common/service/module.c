@@ -124,8 +124,11 @@ static struct keel_input_file *find_watched(const struct keel_access *access, co
 
 int keel_access_add_watch(struct keel_access *access, const char *path)
 {
-    if (find_watched(access, path))
+    struct keel_input_file *known = find_watched(access, path);
+    if (known) {
+        known->live = false;
         return 0;
+    }
     struct keel_input_file *grown =
         keel_realloc(access->watched, (access->watch_count + 1) * sizeof *grown);
     if (!grown)
@@ -137,6 +140,16 @@ int keel_access_add_watch(struct keel_access *access, const char *path)
         return KEEL_ENOMEM;
     access->watch_count++;
     return 0;
+}
+
+int keel_access_add_live(struct keel_access *access, const char *path)
+{
+    if (find_watched(access, path)) /* as live as it is */
+        return 0;
+    int err = keel_access_add_watch(access, path);
+    if (!err)
+        access->watched[access->watch_count - 1].live = true;
+    return err;
 }
 
 const char *keel_access_where(const struct keel_access *access, const char *path)

@@ -171,6 +171,7 @@ struct keel_input_file {
     /* The core's: a descriptor with what the master found in it, which is what workers read: one
      * that is started later must not find something else. -1: none */
     int copy;
+    bool live;           /* workers take up another content without being replaced */
     char where[32];      /* the copy's name in /proc; "": none */
     uint64_t seen, last; /* keel_path_signature before it was read, and at the last look */
 };
@@ -192,6 +193,8 @@ int keel_access_add_log(struct keel_access *access, const char *path);
 /* configure will read the file, in the master and in each worker: when it changes on disk
  * (certificate-watch), the workers are replaced as by a reload. 0 or KEEL_ENOMEM. */
 int keel_access_add_watch(struct keel_access *access, const char *path);
+/* The same for a file of a stapled response: the workers take it up. */
+int keel_access_add_live(struct keel_access *access, const char *path);
 /* Where to read a watched file: in a worker the copy of what the master read, by a name that is good
  * until configure returns; else path. */
 const char *keel_access_where(const struct keel_access *access, const char *path);

@@ -139,10 +139,12 @@ static const struct keel_option tls_rows[] = {
      .def = "1m",
      .min = 0,
      .max = SECONDS(86400),
-     .help = "How often the master looks whether the files of certificates, keys, stapled "
-             "responses and of who signs clients' certificates changed. When they did it reloads, "
-             "with the configuration that it has; while the new files are wrong, it says so once "
-             "and the old ones serve on. 0: only a reload reads them."},
+     .help =
+         "How often the master looks whether the files of certificates, keys, stapled "
+         "responses and of who signs clients' certificates changed. When they did it reloads, "
+         "with the configuration that it has (for a stapled response alone nobody is replaced); "
+         "while the new files are wrong, it says so once "
+         "and the old ones serve on. 0: only a reload reads them."},
     {.type = KEEL_OPT_END},
 };
 
@@ -276,11 +278,11 @@ static int read_tls(const struct keel_conf *conf, struct keel_core *core, struct
 
 static int watch_files(struct keel_access *access, const struct keel_tls_certificate *c)
 {
-    const char *const files[] = {c->certificate, c->key, c->ocsp, c->ca_file};
+    const char *const files[] = {c->certificate, c->key, c->ca_file};
     for (unsigned i = 0; i < sizeof files / sizeof *files; i++)
         if (files[i] && keel_access_add_watch(access, files[i]) != 0)
             return KEEL_ENOMEM;
-    return 0;
+    return c->ocsp ? keel_access_add_live(access, c->ocsp) : 0;
 }
 
 static const char *locate(const void *arg, const char *file)

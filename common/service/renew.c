@@ -1,9 +1,11 @@
 /*
  * Files that were read once and may be replaced, certificates above all: the master looks whether
- * they changed, and replaces its workers as a reload does, with the configuration that it has.
+ * they changed, and replaces its workers as a reload does, with the configuration that it has. A
+ * stapled response, which is new every few days, is handed to the workers instead.
  */
 #include "common/service/master.h"
 
+#include "common/base/mem.h"
 #include "common/service/paths.h"
 
 #include <fcntl.h>
@@ -49,7 +51,7 @@ void keel_renew_note(struct keel_generation *g)
 /* Looks at all. Returns a file that is not as it was; *settled: all are as at the last look. */
 static const char *find_change(struct keel_generation *g, bool *settled)
 {
-    const char *changed = NULL;
+    const char *found = NULL;
     *settled = true;
     for (unsigned i = 0; i < g->access.watch_count; i++) {
         struct keel_input_file *file = &g->access.watched[i];
@@ -57,14 +59,85 @@ static const char *find_change(struct keel_generation *g, bool *settled)
         *settled = *settled && now == file->last;
         file->last = now;
         if (now != file->seen)
-            changed = file->path;
+            found = file->path;
     }
-    return changed;
+    return found;
+}
+
+static bool changed(const struct keel_input_file *file)
+{
+    return file->last != file->seen;
+}
+
+/* True when the workers can take up all that changed without being replaced. */
+static bool is_live(const struct keel_generation *g)
+{
+    for (unsigned i = 0; i < g->access.watch_count; i++)
+        if (changed(&g->access.watched[i]) && !g->access.watched[i].live)
+            return false;
+    return true;
+}
+
+/* Reads the configuration that it has once more, as a reload would. */
+static int try_again(const struct keel_generation *g, struct keel_diag *diag)
+{
+    const struct keel_master *master = g->master;
+    const struct keel_conf_source source = {master->conf_file, g->text, master->overrides};
+    struct keel_conf *conf = NULL;
+    struct keel_core core;
+    struct keel_endpoints endpoints = {0};
+    int err = keel_configuration_load(master->protocol, master->rows, &source, &conf, &core,
+                                      &endpoints, NULL, false, diag);
+    keel_free(endpoints.items);
+    keel_conf_free(conf);
+    return err;
+}
+
+/* To the workers; from now on it is what those get that start later. */
+static void hand_out(struct keel_generation *g, struct keel_input_file *file)
+{
+    int copy = copy_file(file->path);
+    if (copy < 0 || keel_path_signature(file->path) != file->last) {
+        if (copy >= 0)
+            close(copy);
+        return; /* it changes just now: the next look */
+    }
+    for (unsigned i = 0; i < g->count; i++) {
+        struct keel_process *p = &g->processes[i];
+        if (p->pid > 0)
+            keel_channel_send(&p->channel, KEEL_MSG_FILE, 0, 0, file->path, strlen(file->path),
+                              &copy, 1);
+    }
+    if (file->copy >= 0)
+        close(file->copy);
+    file->copy = copy;
+    file->seen = file->last;
+    keel_notice("master", "a file changed, taken up", "file=%s", file->path);
+}
+
+static void take_up(struct keel_generation *g)
+{
+    struct keel_diag diag = {""};
+    int err = try_again(g, &diag);
+    if (err)
+        keel_error("master", "a file changed and is no good, the old content stays", "reason=%s",
+                   diag.text);
+    for (unsigned i = 0; i < g->access.watch_count; i++) {
+        struct keel_input_file *file = &g->access.watched[i];
+        if (err)
+            file->seen = file->last; /* said once for each change */
+        else if (changed(file))
+            hand_out(g, file);
+    }
 }
 
 static void renew(struct keel_generation *g, const char *file)
 {
     struct keel_diag diag = {""};
+    if (is_live(g)) {
+        take_up(g);
+        return;
+    }
     keel_notice("master", "a file changed, reloading", "file=%s", file);
     for (unsigned i = 0; i < g->access.watch_count; i++) /* once for each change */
         g->access.watched[i].seen = g->access.watched[i].last;
@@ -79,11 +152,11 @@ static void on_timer(struct keel_timer *timer)
     if (!g || master->stopping)
         return;
     uint64_t next = g->core.certificate_watch;
-    const char *changed = find_change(g, &settled);
-    if (changed && (!settled || keel_master_is_starting(master) || keel_upgrade_is_pending(master)))
+    const char *file = find_change(g, &settled);
+    if (file && (!settled || keel_master_is_starting(master) || keel_upgrade_is_pending(master)))
         next = next < SETTLING ? next : SETTLING;
-    else if (changed)
-        renew(g, changed);
+    else if (file)
+        renew(g, file);
     keel_timer_start(timer, next, 0);
 }
 

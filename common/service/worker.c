@@ -131,6 +131,26 @@ static void take_ticket_keys(struct worker *w, const struct keel_message *messag
         keel_error("tls", "the old ticket keys stay", "reason=%s", keel_strerror(err));
 }
 
+/* Another content of a file whose workers need not be replaced. */
+static void take_file(struct worker *w, const struct keel_message *message)
+{
+    char path[4096];
+    struct keel_diag diag = {""};
+    struct keel_tls_context *tls;
+    if (message->size >= sizeof path || message->fd_count != 1)
+        return;
+    memcpy(path, message->bytes, message->size);
+    path[message->size] = '\0';
+    uint8_t *bytes = keel_malloc(KEEL_TLS_RESPONSE_MAX + 1);
+    ssize_t n = bytes ? pread(message->fds[0], bytes, KEEL_TLS_RESPONSE_MAX + 1, 0) : -1;
+    int err = n < 0 ? keel_diag_set(&diag, KEEL_ESYS, "%s: cannot read it", path) : 0;
+    for (unsigned i = 0; !err && (tls = next_tls(w, &i));)
+        err = keel_tls_context_restaple(tls, path, bytes, (size_t)n, &diag);
+    if (err)
+        keel_error("tls", "the old content stays", "reason=%s", diag.text);
+    keel_free(bytes);
+}
+
 /* What has ended, or soon will: one of us says so. */
 static void report_tls(struct worker *w)
 {
@@ -182,6 +202,9 @@ static void on_message(struct keel_channel *channel, struct keel_message *messag
             keel_host_peer(w->host, message->a, message->fds[0]);
             message->fds[0] = -1;
         }
+        break;
+    case KEEL_MSG_FILE:
+        take_file(w, message);
         break;
     case KEEL_MSG_TICKET_KEYS:
         take_ticket_keys(w, message);

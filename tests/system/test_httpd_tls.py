@@ -192,13 +192,28 @@ def responses_that_are_wrong():
 
 
 def response_is_renewed():
+    """By the workers that there are, and by those that come after them."""
     folder, authority = one_site()
     authority.respond('site.der', 'site', 'GOOD', -9, -1)
     with httpd(folder, site('localhost', 'site', 'ocsp = "site.der"'), 'certificate-watch = 1s\n',
                workers=2) as daemon:
+        whole(daemon, 2)
+        before = worker_pids(daemon)
         assert not staples(daemon)
         authority.respond('site.der', 'site')
         until(lambda: staples(daemon), 'the new response', patience=30, pause=0.2)
+        daemon.write('site.der', 'nonsense')
+        until(lambda: 'the old content stays' in daemon.log(), 'the refusal')
+        assert staples(daemon) and worker_pids(daemon) == before
+        assert re.search(r'is no good.*\.conf:3: site .*ocsp.*no OCSP response', daemon.log())
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: len(re.findall('worker died', daemon.log())) == 2, 'two deaths')
+        whole(daemon, 2)
+        assert staples(daemon) and staples(daemon)
+        authority.respond('site.der', 'site', 'REVOKED')
+        until(lambda: not staples(daemon), 'none for what is revoked', patience=30, pause=0.2)
+        assert 'is revoked' in daemon.log() and 'reloading' not in daemon.log()
 
 
 # --- client certificates

@@ -290,6 +290,35 @@ START_TEST(any_free_port_may_be_asked_for_twice)
 }
 END_TEST
 
+START_TEST(watched_files)
+{
+    struct keel_access access = {0};
+    keel_mem_fail_at(1);
+    ck_assert_int_eq(keel_access_add_watch(&access, "/a.pem"), KEEL_ENOMEM);
+    keel_mem_fail_at(2);
+    ck_assert_int_eq(keel_access_add_watch(&access, "/a.pem"), KEEL_ENOMEM);
+    keel_mem_fail_at(0);
+    ck_assert_int_eq(keel_access_add_live(&access, "/a.der"), 0);
+    ck_assert_int_eq(keel_access_add_watch(&access, "/a.pem"), 0);
+    ck_assert_int_eq(keel_access_add_watch(&access, "/a.pem"), 0);
+    ck_assert_int_eq(keel_access_add_live(&access, "/a.der"), 0);
+    ck_assert_int_eq(keel_access_add_live(&access, "/a.pem"), 0);
+    ck_assert_uint_eq(access.watch_count, 2);
+    ck_assert(access.watched[0].live && !access.watched[1].live);
+    ck_assert_uint_eq(access.watched[0].seen, 0); /* it does not exist */
+    ck_assert_int_eq(keel_access_add_watch(&access, "/a.der"), 0);
+    ck_assert(!access.watched[0].live);
+    ck_assert_str_eq(keel_access_where(&access, "/a.der"), "/a.der");
+    ck_assert_str_eq(keel_access_where(NULL, "/a.der"), "/a.der");
+    access.watched[0].copy = dup(1);
+    strcpy(access.watched[0].where, "/proc/self/fd/9");
+    ck_assert_str_eq(keel_access_where(&access, "/a.der"), "/proc/self/fd/9");
+    keel_access_close_copies(&access);
+    ck_assert_str_eq(keel_access_where(&access, "/a.der"), "/a.der");
+    keel_access_fini(&access);
+}
+END_TEST
+
 START_TEST(lists_grow_and_survive_no_memory)
 {
     struct keel_endpoints list = {0};
@@ -338,6 +367,7 @@ Suite *module_suite(void)
     tcase_add_test(tc, addresses_become_endpoints);
     tcase_add_loop_test(tc, wrong_addresses_are_named, 0, sizeof wrong / sizeof *wrong);
     tcase_add_test(tc, any_free_port_may_be_asked_for_twice);
+    tcase_add_test(tc, watched_files);
     tcase_add_test(tc, lists_grow_and_survive_no_memory);
     suite_add_tcase(suite, tc);
     tc = tcase_create("object");
