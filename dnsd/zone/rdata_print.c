@@ -154,27 +154,66 @@ static bool print_bitmap(struct printing *p)
     return !in->bad;
 }
 
+/* Bytes behind their number; NULL: they are not there. */
+static const uint8_t *read_counted(struct keel_reader *in, uint8_t *n)
+{
+    *n = keel_read_u8(in);
+    return keel_read_bytes(in, *n);
+}
+
 static void print_string(struct printing *p)
 {
-    uint8_t n = keel_read_u8(&p->in);
-    const uint8_t *bytes = keel_read_bytes(&p->in, n);
+    uint8_t n;
+    const uint8_t *bytes = read_counted(&p->in, &n);
     if (bytes)
         print_quoted(p->out, bytes, n);
 }
 
-/* The letters of dnsd/wire/type.h, and for types whose text ldns reads: T a type, D a date, B
- * base64 to the end, H a salt, E a hash in base32, m a bitmap. */
-static bool print_field(struct printing *p, char field)
+/* Letters, digits and hyphens need no quotes. */
+static bool print_tag(struct printing *p)
+{
+    uint8_t n;
+    const uint8_t *tag = read_counted(&p->in, &n);
+    if (tag)
+        keel_buf_append(p->out, tag, n);
+    return tag;
+}
+
+static void print_strings(struct printing *p)
+{
+    print_string(p);
+    while (!p->in.bad && keel_reader_left(&p->in) > 0) {
+        keel_buf_append(p->out, " ", 1);
+        print_string(p);
+    }
+}
+
+/* RFC 5155, 3.3: "-" is none. */
+static bool print_salt(struct printing *p)
+{
+    uint8_t n;
+    const uint8_t *salt = read_counted(&p->in, &n);
+    if (salt && n > 0)
+        print_hex(p->out, salt, n);
+    else
+        keel_buf_append(p->out, "-", 1);
+    return salt;
+}
+
+static bool print_hash(struct printing *p)
+{
+    uint8_t n;
+    const uint8_t *hash = read_counted(&p->in, &n);
+    if (!hash || n % 5)
+        return false;
+    print_base32hex(p->out, hash, n);
+    return true;
+}
+
+/* Fields of one size. */
+static void print_fixed(struct printing *p, char field)
 {
     struct keel_reader *in = &p->in;
-    size_t left = keel_reader_left(in);
-    if (field == 'p')
-        return dns_svcb_to_text(p->out, keel_read_bytes(in, left), left) == 0;
-    if (field == 'm')
-        return print_bitmap(p);
-    if (left == 0 && (field == 'x' || field == 'B'))
-        return true; /* nothing: not even a blank */
-    begin_field(p);
     switch (field) {
     case 'a':
         print_address(p->out, AF_INET, keel_read_bytes(in, 4));
@@ -188,10 +227,32 @@ static bool print_field(struct printing *p, char field)
     case 'h':
         keel_buf_printf(p->out, "%u", keel_read_u16(in));
         break;
-    case 'w':
-    case 't':
-        keel_buf_printf(p->out, "%u", keel_read_u32(in));
+    case 'T':
+        print_type(p->out, keel_read_u16(in));
         break;
+    case 'D':
+        print_date(p->out, keel_read_u32(in));
+        break;
+    default: /* w, t */
+        keel_buf_printf(p->out, "%u", keel_read_u32(in));
+    }
+}
+
+/* The letters of dnsd/wire/type.h, and for types whose text ldns reads: T a type, D a date, B
+ * base64 to the end, H a salt, E a hash in base32, m a bitmap. */
+static bool print_field(struct printing *p, char field)
+{
+    struct keel_reader *in = &p->in;
+    size_t left = keel_reader_left(in);
+    bool good = true;
+    if (field == 'p')
+        return dns_svcb_to_text(p->out, keel_read_bytes(in, left), left) == 0;
+    if (field == 'm')
+        return print_bitmap(p);
+    if (left == 0 && (field == 'x' || field == 'B'))
+        return true; /* nothing: not even a blank */
+    begin_field(p);
+    switch (field) {
     case 'n':
     case 'N':
         return print_name(p);
@@ -199,50 +260,30 @@ static bool print_field(struct printing *p, char field)
         print_string(p);
         break;
     case 'S':
-        print_string(p);
-        while (!in->bad && keel_reader_left(in) > 0) {
-            keel_buf_append(p->out, " ", 1);
-            print_string(p);
-        }
+        print_strings(p);
         break;
-    case 'g': {
-        uint8_t n = keel_read_u8(in);
-        keel_buf_append(p->out, keel_read_bytes(in, n), in->bad ? 0 : n);
+    case 'g':
+        good = print_tag(p);
         break;
-    }
     case 'v':
         print_quoted(p->out, keel_read_bytes(in, left), left);
         break;
     case 'x':
         print_hex(p->out, keel_read_bytes(in, left), left);
         break;
-    case 'T':
-        print_type(p->out, keel_read_u16(in));
-        break;
-    case 'D':
-        print_date(p->out, keel_read_u32(in));
-        break;
     case 'B':
         print_base64(p->out, keel_read_bytes(in, left), left);
         break;
-    case 'H': {
-        uint8_t n = keel_read_u8(in);
-        const uint8_t *salt = keel_read_bytes(in, n);
-        if (salt && n > 0)
-            print_hex(p->out, salt, n);
-        else
-            keel_buf_append(p->out, "-", 1);
+    case 'H':
+        good = print_salt(p);
         break;
+    case 'E':
+        good = print_hash(p);
+        break;
+    default:
+        print_fixed(p, field);
     }
-    default: { /* E */
-        uint8_t n = keel_read_u8(in);
-        const uint8_t *hash = keel_read_bytes(in, n);
-        if (!hash || n % 5)
-            return false;
-        print_base32hex(p->out, hash, n);
-    }
-    }
-    return !in->bad;
+    return good && !in->bad;
 }
 
 /* Types of signed zones: there are many of their records. */

@@ -107,6 +107,26 @@ START_TEST(rdata_comes_back)
 }
 END_TEST
 
+/* rdata that ends in the middle of a field, of every type that we print by its fields */
+START_TEST(cut_rdata_is_shown)
+{
+    static uint8_t full[UINT16_MAX];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint16_t type;
+        ck_assert_int_eq(dns_type_parse(keel_str(rows[i].type), &type), 0);
+        int n = from_text(type, rows[i].text, full);
+        for (int cut = 0; cut < n; cut++) {
+            struct keel_buf text = {0};
+            uint8_t *part = malloc((size_t)cut + 1); /* of its size, for the sanitizer */
+            memcpy(part, full, (size_t)cut);
+            ck_assert_int_eq(dns_rdata_print(&text, type, part, (size_t)cut, NULL), 0);
+            free(part);
+            keel_buf_fini(&text);
+        }
+    }
+}
+END_TEST
+
 /* rdata that no text of its type has: still the same bytes */
 START_TEST(odd_rdata_comes_back)
 {
@@ -223,6 +243,7 @@ Suite *print_suite(void)
     TCase *tests = tcase_create("print");
     tcase_add_loop_test(tests, rdata_comes_back, 0, sizeof rows / sizeof rows[0]);
     tcase_add_loop_test(tests, odd_rdata_comes_back, 0, 8);
+    tcase_add_test(tests, cut_rdata_is_shown);
     tcase_add_loop_test(tests, zones_come_back, 0, 3);
     tcase_add_test(tests, odd_owners_come_back);
     tcase_add_test(tests, prints_readable_lines);
