@@ -52,6 +52,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/serve/metrics.h \
 	httpd/serve/chain.c httpd/serve/chain.h \
 	httpd/serve/modules.c httpd/serve/modules.h \
+	httpd/serve/follow.c httpd/serve/follow.h \
 	httpd/serve/worker.c httpd/serve/worker.h \
 	httpd/serve/connection.h \
 	httpd/serve/serve_h2.c httpd/serve/serve_h2.h \

@@ -85,6 +85,7 @@ int http_worker_new(struct keel_instance *instance, struct http_worker **out,
     if (!w)
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
     http_host_init(&w->host);
+    http_follow_init(&w->follow, instance->loop);
     w->instance = instance;
     w->settings = instance->settings;
     w->offload = keel_offload_new(instance->loop, 0, 0);
@@ -114,6 +115,7 @@ void http_worker_free(struct http_worker *w)
     keel_offload_free(w->offload);
     http_chains_stop(&w->settings->handlers, &w->host);
     http_access_log_fini(&w->log);
+    http_follow_fini(&w->follow);
     keel_clients_fini(&w->connections);
     http_h2_shared_fini(&w->h2);
     http_cache_fini(&w->cache);
@@ -145,13 +147,17 @@ static void log_response(struct http_worker *w, const struct http_exchange *x,
                          const struct http_request *request, const struct http_response *response,
                          uint64_t began_ns)
 {
-    if (!w->settings->log)
+    bool followed = http_follow_on(&w->follow);
+    if (!w->settings->log && !followed)
         return;
     struct http_log_record record = {
         .request = request, .response = response, .peer = x->peer, .tls = x->tls};
-    if (w->settings->log->times_requests)
+    if (followed || w->settings->log->times_requests)
         record.duration_ns = keel_clock_monotonic() - began_ns;
-    http_access_log_add(&w->log, &record, w->host.clock.second);
+    if (followed)
+        http_follow_tell(&w->follow, &record);
+    if (w->settings->log)
+        http_access_log_add(&w->log, &record, w->host.clock.second);
 }
 
 /* An exchange that was kept is over. */
@@ -163,8 +169,9 @@ static void on_over(struct http_host *host, struct http_exchange *x)
                                            .file_size = x->body_sent};
     http_worker_set_clock(w);
     count_response(w, &response);
-    keel_metric_observe(&w->instance->metrics, HTTP_M_SECONDS,
-                        keel_clock_monotonic() - x->began_ns);
+    uint64_t now = keel_clock_monotonic();
+    keel_metric_observe(&w->instance->metrics, HTTP_M_SECONDS, now - x->began_ns);
+    http_follow_over(&w->follow, x, now, now - x->began_ns);
     log_response(w, x, &x->request, &response, x->began_ns);
 }
 
@@ -321,8 +328,26 @@ static int run_cache_flush(struct keel_instance *instance, json_t *args, json_t 
     return 0;
 }
 
+static int run_trace(struct keel_instance *instance, json_t *args, json_t **result,
+                     struct keel_diag *diag)
+{
+    struct http_worker *w = instance->state;
+    return http_follow_trace(&w->follow, args, result, diag);
+}
+
+static int run_requests(struct keel_instance *instance, json_t *args, json_t **result,
+                        struct keel_diag *diag)
+{
+    const struct http_worker *w = instance->state;
+    *result = http_follow_requests(&w->follow, &w->host, keel_clock_monotonic());
+    return *result ? 0 : KEEL_ENOMEM;
+}
+
 const struct keel_command http_commands[] = {
     {"cache", "", "What the file cache holds", KEEL_COMMAND_ALL, run_cache},
     {"cache-flush", "", "Forget all cached files", KEEL_COMMAND_ALL, run_cache_flush},
+    {"requests", "", "Requests that handlers work on, and the slowest ones of the last minute",
+     KEEL_COMMAND_ALL, run_requests},
+    {"trace", HTTP_TRACE_USAGE, "Follow requests and responses, live", KEEL_COMMAND_ALL, run_trace},
     {0},
 };

@@ -17,6 +17,7 @@ Python's standard library only.
 """
 import atexit
 import ctypes
+import glob
 import json
 import os
 import re
@@ -75,6 +76,18 @@ def program(name):
         if os.access(path, os.X_OK) and not os.path.isdir(path):
             return path
     raise Skip('%s is not built' % name)
+
+
+def module(folder, where):
+    """A copy of the shared object that was built as `where`, as a daemon loads it."""
+    found = glob.glob(os.path.join(BUILDDIR, os.path.dirname(where), '.libs',
+                                   os.path.basename(where) + '.so'))
+    if not found:
+        raise Skip('%s.so is not built' % where)
+    path = os.path.join(folder, os.path.basename(where) + '.so')
+    shutil.copyfile(found[0], path)
+    os.chmod(path, 0o644)
+    return path
 
 
 def need_no_sanitizer():
@@ -546,6 +559,28 @@ class Daemon:
 
 def keelctl(*args, check=True, patience=PATIENCE):
     return output([program('keelctl')] + list(args), check=check, patience=patience)
+
+
+# ---- followed live ----------------------------------------------------------------------------
+
+class Follow:
+    """keelctl that follows, in a process of its own; its lines so far."""
+
+    def __init__(self, daemon, *words, options=()):
+        self.process = subprocess.Popen([program('keelctl'), *options, daemon.socket, 'trace', *words],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lines = []
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout))
+        self.reader.start()
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        self.reader.join()
+        status, errors = self.process.wait(20), self.process.stderr.read()
+        self.process.stderr.close()
+        self.process.stdout.close()
+        assert status == 0, (status, errors)
+        return self.lines
 
 
 # ---- load ------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_httpd_clients.py \
 	tests/system/test_httpd_corpus.py \
 	tests/system/test_httpd_frames.py \
+	tests/system/test_httpd_status.py \
 	tests/system/test_httpd_h2.py \
 	tests/system/test_httpd_handler.py \
 	tests/system/test_httpd_files.py \

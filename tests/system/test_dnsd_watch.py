@@ -1,40 +1,15 @@
 """What an operator sees of single questions: `keelctl dnsd trace` and `top`, while dig asks."""
 import os
-import signal
-import subprocess
 import sys
-import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from dns import add_address, ask_udp, dig, zone_text
-from keel import Daemon, Refused, run, until
-
-KEELCTL = os.path.join(os.environ.get('KEEL_BUILDDIR', '.'), 'common', 'keelctl', 'keelctl')
+from keel import Daemon, Follow, Refused, run, until
 
 
 def dnsd(**more):
     return Daemon('dnsd', conf='zone "example.org" { file = "the.zone" }\n',
                   files={'the.zone': zone_text('example.org.zone')}, **more)
-
-
-class Follow:
-    """keelctl that follows, in a process of its own; its lines so far."""
-
-    def __init__(self, daemon, *words, options=()):
-        self.process = subprocess.Popen([KEELCTL, *options, daemon.socket, 'trace', *words],
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.lines = []
-        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout))
-        self.reader.start()
-
-    def end(self):
-        self.process.send_signal(signal.SIGINT)
-        self.reader.join()
-        status, errors = self.process.wait(20), self.process.stderr.read()
-        self.process.stderr.close()
-        self.process.stdout.close()
-        assert status == 0, (status, errors)
-        return self.lines
 
 
 def traced():

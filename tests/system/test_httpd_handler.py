@@ -1,15 +1,13 @@
 """Handlers of modules: doc/examples/hello_module.c, and the scripted handler of the unit tests, with
 curl, nghttp and plain sockets as their clients."""
-import glob
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import (BUILDDIR, Daemon, Skip, check_conf, directory, need_program, output, program, run,
+from keel import (Daemon, check_conf, directory, module, need_program, output, program, run,
                   until)
 
 CONF = '''
@@ -27,21 +25,10 @@ site "localhost" {
 '''
 
 
-def built(folder, where):
-    found = glob.glob(os.path.join(BUILDDIR, os.path.dirname(where), '.libs',
-                                   os.path.basename(where) + '.so'))
-    if not found:
-        raise Skip('%s.so is not built' % where)
-    path = os.path.join(folder, os.path.basename(where) + '.so')
-    shutil.copyfile(found[0], path)
-    os.chmod(path, 0o644)
-    return path
-
-
 def httpd(conf=CONF, **options):
     folder = directory()
-    conf = conf % (built(folder, 'doc/examples/hello_module'),
-                   built(folder, 'tests/support/script_module'))
+    conf = conf % (module(folder, 'doc/examples/hello_module'),
+                   module(folder, 'tests/support/script_module'))
     return Daemon('httpd', conf=conf, listen=None, folder=folder, files={
         'www/hello/index.html': 'a file\n', 'www/s/n': 'hello\n', 'www/s/x': 'later\n',
         'upload': bytes(range(256)) * 8000}, **options)
@@ -163,7 +150,7 @@ WRONG = (
 
 
 def wrong_configuration():
-    path = built(directory(), 'doc/examples/hello_module')
+    path = module(directory(), 'doc/examples/hello_module')
     for text, words in WRONG:
         said = check_conf('httpd', 'listen = { "127.0.0.1:0" }\n' + text.replace('%s', path))
         assert said[0] == 2 and words in said[1], (text, said)
