@@ -44,6 +44,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/https.c httpd/handlers/https.h \
 	httpd/handlers/respond.c httpd/handlers/respond.h \
 	httpd/handlers/auth.c httpd/handlers/auth.h \
+	httpd/serve/settings_types.c httpd/serve/settings_types.h \
 	httpd/serve/settings_headers.c httpd/serve/settings_headers.h \
 	httpd/serve/settings_access.c httpd/serve/settings_access.h \
 	httpd/serve/location.c httpd/serve/location.h \

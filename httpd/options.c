@@ -67,6 +67,12 @@ static const struct keel_option location_rows[] = {
     {.name = "cache-control",
      .type = KEEL_OPT_STRING,
      .help = "Value of Cache-Control of responses about files: \"max-age=3600\"."},
+    {.name = "cache-rules",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "\"*SUFFIX VALUE\" or \"TYPE VALUE\": another value for files whose name ends so, or "
+             "whose media type begins so; the first that fits: { \"*.css max-age=86400\", "
+             "\"image/ max-age=3600, public\" }."},
     {.name = "handler",
      .type = KEEL_OPT_STRING,
      .help = "Name of a module that answers, or passes requests on to the site's files."},
@@ -226,6 +232,11 @@ static const struct keel_option site_rows[] = {
      .type = KEEL_OPT_STRING,
      .def = "utf-8",
      .help = "Charset in the media type of text; \"\" leaves it out."},
+    {.name = "types",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "\"EXTENSION TYPE\": media types of files, before those of types-file: "
+             "{ \"log text/plain\", \"gltf model/gltf+json\" }."},
     {.name = "compress",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
@@ -417,6 +428,13 @@ const struct keel_option http_options[] = {
      .sub = module_rows,
      .help = "A handler in C, which locations name by the title. A change of the file is taken at "
              "the next start or upgrade."},
+    {.name = "types-file",
+     .type = KEEL_OPT_PATH,
+     .def = "/etc/mime.types",
+     .help =
+         "Media types by extension: a type and its extensions a line. What it does not know, and "
+         "all when the default file is not there, is looked for in a table of httpd's own. Read "
+         "at start and reload."},
     {.name = "file-cache",
      .type = KEEL_OPT_SECTION,
      .sub = cache_rows,

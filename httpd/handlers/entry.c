@@ -9,10 +9,10 @@
 #include "common/base/mem.h"
 #include "common/base/rand.h"
 #include "httpd/handlers/listing.h"
-#include "httpd/wire/mime.h"
 
 #define HTTP_TYPE_MAX 128
 #define READ_TRIES 3
+#define LISTING_MAX (64 << 20) /* bytes */
 /* Kernels before 6.13 tell times of changes in ticks, which last up to 10 ms. */
 #define MTIME_GRAIN (20 * KEEL_NS_PER_MS)
 
@@ -22,11 +22,12 @@ struct maker {
     size_t head, date, head304, date304, body; /* offsets, sizes of heads without empty line */
     size_t head_size, head304_size, extra_size;
     char etag[80];
-    struct keel_str type, fields;
+    struct keel_str type, fields, control;
     const char *coding; /* NULL: none */
     bool negotiated;
     bool in_memory; /* the body is part of the text */
     bool unsettled;
+    int64_t modified;
     const char *varies; /* the field of requests that chose this, beside Accept-Encoding */
 };
 
@@ -53,6 +54,7 @@ static void add_extra(struct maker *m, bool with_content)
     if (m->varies)
         keel_buf_printf(&m->text, "Vary: %s\r\n", m->varies);
     keel_buf_append(&m->text, m->fields.p, m->fields.n);
+    keel_buf_append(&m->text, m->control.p, m->control.n);
 }
 
 /* A strong one. What may change without another time or size gets one that never comes again. */
@@ -64,6 +66,13 @@ static void set_etag(struct maker *m, struct timespec modified, uint64_t size)
         snprintf(once, sizeof once, "-%llx", (unsigned long long)keel_rand_u64());
     snprintf(m->etag, sizeof m->etag, "\"%llx-%llx%s%s%s\"", (unsigned long long)mtime,
              (unsigned long long)size, once, m->coding ? "-" : "", m->coding ? m->coding : "");
+}
+
+/* A file from the future was changed now: RFC 9110, 8.8.2.1. */
+static int64_t modified_of(struct timespec mtime)
+{
+    int64_t now = (int64_t)(keel_clock_realtime() / KEEL_NS_PER_S);
+    return mtime.tv_sec < now ? mtime.tv_sec : now;
 }
 
 /* Both heads of a body of `size` bytes; without an etag: no validators, no ranges, no 304. The 304
@@ -176,7 +185,8 @@ static int make_file(struct maker *m, int fd, struct stat *st, uint64_t *size, b
     m->in_memory = bytes;
     m->unsettled = is_unsettled(st);
     set_etag(m, st->st_mtim, *size);
-    make_heads(m, *size, st->st_mtim.tv_sec);
+    m->modified = modified_of(st->st_mtim);
+    make_heads(m, *size, m->modified);
     if (bytes)
         keel_buf_append(&m->text, bytes, (size_t)*size);
     keel_free(bytes);
@@ -185,7 +195,7 @@ static int make_file(struct maker *m, int fd, struct stat *st, uint64_t *size, b
 
 static int make_listing(struct maker *m, int fd, const struct http_wanted *wanted, uint64_t *size)
 {
-    struct keel_buf page = {.limit = 4 << 20};
+    struct keel_buf page = {.limit = LISTING_MAX};
     int err = wanted->json ? http_listing_build_json(&page, fd, wanted->site->hidden)
                            : http_listing_build(&page, fd, wanted->path, wanted->site->hidden);
     if (err == 0) {
@@ -246,6 +256,7 @@ static void set_file(struct http_entry *entry, const struct stat *st, int *fd,
     entry->kind = HTTP_RESOURCE_FILE;
     entry->status = 200;
     entry->unsettled = m->unsettled;
+    entry->modified = m->modified;
     set_identity(entry, st);
     if (!m->in_memory) {
         entry->fd = *fd;
@@ -268,6 +279,7 @@ static void add_sibling(struct http_entry *entry, enum http_coding coding,
 {
     struct maker m = {.type = of->type,
                       .fields = of->fields,
+                      .control = of->control,
                       .coding = http_coding_name(coding),
                       .negotiated = true};
     uint64_t size;
@@ -293,7 +305,7 @@ int http_entry_add_encoded(struct http_entry *entry, enum http_coding coding, co
     m.fields.p += sizeof vary - 1; /* which a negotiated entry's begin with */
     m.fields.n -= sizeof vary - 1;
     set_etag(&m, entry->mtime, entry->file_size);
-    make_heads(&m, n, entry->mtime.tv_sec);
+    make_heads(&m, n, entry->modified);
     keel_buf_append(&m.text, bytes, n);
     struct http_entry *encoded = m.text.failed ? NULL : make_entry(&m, KEEL_STR(""));
     keel_buf_fini(&m.text);
@@ -303,6 +315,7 @@ int http_entry_add_encoded(struct http_entry *entry, enum http_coding coding, co
     encoded->status = 200;
     encoded->size = n;
     encoded->mtime = entry->mtime;
+    encoded->modified = entry->modified;
     adopt(entry, coding, encoded);
     return 0;
 }
@@ -310,7 +323,7 @@ int http_entry_add_encoded(struct http_entry *entry, enum http_coding coding, co
 /* The media type of a file, with the site's charset; out has room for HTTP_TYPE_MAX bytes. */
 static struct keel_str type_of(const struct http_site *site, struct keel_str name, char *out)
 {
-    struct keel_str type = http_mime_type(name), rest = type, bare;
+    struct keel_str type = http_types_find(site->types, name), rest = type, bare;
     if (!site->charset || !keel_str_split(&rest, ';', &bare) || !rest.p)
         return type;
     int n = snprintf(out, HTTP_TYPE_MAX, "%.*s%s%s", (int)bare.n, bare.p,
@@ -318,12 +331,31 @@ static struct keel_str type_of(const struct http_site *site, struct keel_str nam
     return (struct keel_str){out, n > 0 && n < HTTP_TYPE_MAX ? (size_t)n : 0};
 }
 
+static bool fits(const struct http_cache_rule *rule, struct keel_str name, struct keel_str type)
+{
+    const struct keel_str *text = &rule->text, *of = rule->suffix ? &name : &type;
+    size_t at = rule->suffix ? of->n - text->n : 0;
+    return of->n >= text->n && memcmp(of->p + at, text->p, text->n) == 0;
+}
+
+/* The line of Cache-Control; empty: none. */
+static struct keel_str control_of(const struct http_location *location, struct keel_str name,
+                                  struct keel_str type)
+{
+    for (unsigned i = 0; i < location->cache_rule_count; i++)
+        if (fits(&location->cache_rules[i], name, type))
+            return location->cache_rules[i].line;
+    return (struct keel_str){location->fields.p + location->always.n,
+                             location->fields.n - location->always.n};
+}
+
 struct http_entry *http_entry_new(struct http_resource *resource, const struct http_wanted *wanted,
                                   bool *blocks)
 {
     char type[HTTP_TYPE_MAX];
     struct maker m = {.type = type_of(wanted->site, resource->name, type),
-                      .fields = wanted->location->fields};
+                      .fields = wanted->location->always};
+    m.control = control_of(wanted->location, resource->name, m.type);
     struct http_entry *entry = NULL;
     uint64_t size = 0;
     int err = 0;

@@ -29,6 +29,7 @@ struct http_entry {
     dev_t dev;           /* identity of what it was made from */
     ino_t ino;
     struct timespec mtime, ctime;
+    int64_t modified;     /* seconds since 1970, as it is told: not in the future */
     uint64_t size;        /* of the body */
     uint64_t file_size;   /* of what it was made from */
     int fd;               /* FILE that is too large for memory; else -1 */

@@ -56,7 +56,7 @@ static void respond_part(struct http_request *request, const struct http_entry *
                          uint64_t length, struct http_response *response)
 {
     char modified[HTTP_DATE_SIZE];
-    http_date_format(modified, entry->mtime.tv_sec);
+    http_date_format(modified, entry->modified);
     char *head = keel_arena_printf(
         &request->arena,
         "HTTP/1.1 206 Partial Content\r\nServer: keel\r\nDate: %.*s\r\nContent-Type: %.*s\r\n"
@@ -116,7 +116,7 @@ static bool respond_parts(struct http_request *request, const struct http_entry 
         return false;
     p += snprintf(p, 64, "\r\n--%016llx--\r\n", (unsigned long long)mark);
     char modified[HTTP_DATE_SIZE];
-    http_date_format(modified, entry->mtime.tv_sec);
+    http_date_format(modified, entry->modified);
     char *head = keel_arena_printf(
         &request->arena,
         "HTTP/1.1 206 Partial Content\r\nServer: keel\r\nDate: %.*s\r\n"
@@ -140,8 +140,7 @@ static bool respond_range(struct http_request *request, const struct http_entry 
     struct http_range ranges[HTTP_RANGES_MAX];
     unsigned count;
     if (request->head.method != HTTP_GET || entry->etag.n == 0 ||
-        !http_condition_range(&request->head, entry->etag, entry->mtime.tv_sec,
-                              request->clock->second))
+        !http_condition_range(&request->head, entry->etag, entry->modified, request->clock->second))
         return false;
     switch (http_range_parse(http_head_value(&request->head, HTTP_FIELD_RANGE), entry->size, ranges,
                              &count)) {
@@ -167,7 +166,7 @@ static bool respond_condition(struct http_request *request, struct http_entry *e
 {
     if (!(request->head.known & HTTP_CONDITIONAL_FIELDS) || entry->etag.n == 0)
         return false;
-    switch (http_condition_check(&request->head, entry->etag, entry->mtime.tv_sec,
+    switch (http_condition_check(&request->head, entry->etag, entry->modified,
                                  request->clock->second)) {
     case HTTP_NOT_MODIFIED:
         response->status = 304;

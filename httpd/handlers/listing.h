@@ -10,7 +10,7 @@
 /* Appends the page of the directory behind the open descriptor (which stays the caller's), whose
  * decoded path is `path`, "/" at its end. hidden: names that begin with '.' too. 0, KEEL_ENOMEM,
  * KEEL_ESYS, or KEEL_ELIMIT when it has more than HTTP_LISTING_MAX entries. */
-#define HTTP_LISTING_MAX 10000
+#define HTTP_LISTING_MAX 200000
 int http_listing_build(struct keel_buf *out, int directory, struct keel_str path, bool hidden);
 /* The same as a JSON array of {"name", "type": "file" or "directory", "size", "modified"}, the time
  * in seconds since 1970. */

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "httpd/handlers/link_owner.h"
-#include "httpd/wire/mime.h"
 #include "httpd/wire/path.h"
 
 int http_open_beneath(int root, const char *path, int flags, unsigned resolve)
@@ -158,7 +157,8 @@ static void open_siblings(struct http_resource *resource, const struct http_site
                           struct http_looking *looking)
 {
     size_t n = strlen(path);
-    if (n + 5 > PATH_MAX || !http_site_compresses(site, http_mime_type(resource->name)))
+    if (n + 5 > PATH_MAX ||
+        !http_site_compresses(site, http_types_find(site->types, resource->name)))
         return;
     for (unsigned i = 0; i < site->coding_count; i++) {
         struct http_sibling *sibling = &resource->siblings[site->codings[i]];

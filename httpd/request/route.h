@@ -14,11 +14,17 @@
 #include "httpd/request/headers.h"
 #include "httpd/request/rewrite.h"
 #include "httpd/wire/accept.h"
+#include "httpd/wire/mime.h"
 
 /* A file to try: the path (or not) and what follows. */
 struct http_try {
     bool path;
     struct keel_str tail;
+};
+/* Files whose name ends with the text, or whose media type begins with it, and their line. */
+struct http_cache_rule {
+    bool suffix;
+    struct keel_str text, line; /* "Cache-Control: max-age=60\r\n" */
 };
 /* What is sent with an error instead of a line of text. */
 struct http_error_page {
@@ -38,8 +44,11 @@ struct http_location {
     int line;               /* where it stands in the configuration */
     bool autoindex;         /* list directories that have no index file */
     unsigned redirect;      /* status 301, 302, 307 or 308; 0: none */
-    struct keel_str redirect_to;      /* stands for the prefix */
-    struct keel_str fields;           /* lines that go into every answer about a file */
+    struct keel_str redirect_to;         /* stands for the prefix */
+    struct keel_str fields;              /* lines that go into every answer about a file */
+    struct http_cache_rule *cache_rules; /* the first that fits stands for what fields has more than
+                                            `always` */
+    unsigned cache_rule_count;
     struct keel_str always;           /* and those of them that go into every other answer too */
     struct http_header_rules headers; /* of the site and its own */
     struct keel_str lines;            /* what they set and add */
@@ -85,9 +94,10 @@ struct http_site {
     uint64_t compress_min; /* bytes; smaller files are not compressed here */
     struct http_error_page *error_pages;
     unsigned error_page_count;
-    const char *charset; /* of text; NULL: as the table of types says */
-    uint64_t max_body;   /* where no location says otherwise */
-    bool hidden;         /* serve names that begin with '.' */
+    const char *charset;            /* of text; NULL: as the table of types says */
+    uint64_t max_body;              /* where no location says otherwise */
+    const struct http_types *types; /* NULL: ours */
+    bool hidden;                    /* serve names that begin with '.' */
     enum http_symlinks symlinks;
     enum http_clients clients;
     struct http_rewrites rewrites; /* tried before a location is looked for */

@@ -12,6 +12,7 @@
 #include "httpd/serve/location.h"
 #include "httpd/serve/settings_access.h"
 #include "httpd/serve/settings_tls.h"
+#include "httpd/serve/settings_types.h"
 
 static int no_memory(struct keel_diag *diag)
 {
@@ -69,7 +70,7 @@ static int read_error_page(struct http_settings *s, struct http_site *site,
                                   n < 0 ? strerror(error) : "it is larger than 64 KiB");
     site->error_pages[site->error_page_count++] =
         (struct http_error_page){.status = (unsigned)status,
-                                 .type = http_mime_type(keel_str(text)),
+                                 .type = http_types_find(site->types, keel_str(text)),
                                  .body = {body, (size_t)n}};
     return 0;
 }
@@ -203,6 +204,8 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
     if (!err)
         err = read_charset(s, site, conf, diag);
     if (!err)
+        err = http_types_read(s, site, conf, diag);
+    if (!err)
         err = read_error_pages(s, site, conf, diag);
     if (!err)
         err = http_rewrites_read(s, &site->rewrites, conf, diag);
@@ -221,6 +224,9 @@ static int read_sites(struct http_settings *s, const struct keel_conf *conf,
     if (count == 0)
         return keel_conf_error(conf, NULL, diag,
                                "no site: site \"example.org\" { root = \"www\" } serves a folder");
+    int err = http_types_file_read(s, conf, diag);
+    if (err)
+        return err;
     keel_rand_bytes(&s->sites.key, sizeof s->sites.key);
     s->sites.items = keel_arena_calloc(&s->arena, count * sizeof *s->sites.items);
     if (!s->sites.items)
@@ -233,7 +239,7 @@ static int read_sites(struct http_settings *s, const struct keel_conf *conf,
             first_default = section;
             s->sites.fallback = s->sites.count;
         }
-        int err = read_site(s, section, access, diag);
+        err = read_site(s, section, access, diag);
         if (err)
             return err;
     }

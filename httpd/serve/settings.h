@@ -15,6 +15,7 @@
 struct http_settings {
     struct keel_arena arena; /* everything below that is text or a list */
     struct http_sites sites;
+    struct http_types types; /* the system's */
     struct http_modules modules;
     struct http_handlers handlers; /* of all locations */
     struct http_head_limits head;

@@ -1,5 +1,6 @@
 #include "httpd/serve/settings_headers.h"
 
+#include "httpd/serve/settings_types.h"
 #include "httpd/wire/chars.h"
 
 static int no_memory(struct keel_diag *diag)
@@ -64,6 +65,8 @@ int http_headers_read(struct http_settings *s, struct http_location *location,
     if (control && (*control == '\0' || !http_is_all(keel_str(control), HTTP_CHAR_VALUE)))
         return keel_conf_error(conf, "cache-control", diag, "a field value expected");
     int err = http_header_rules_read(s, &location->headers, base, conf, diag);
+    if (!err)
+        err = http_cache_rules_read(s, location, conf, diag);
     if (err)
         return err;
     location->edited =

@@ -1,12 +1,11 @@
 #include "httpd/wire/mime.h"
 
-struct mime {
-    char extension[12];
-    const char *type;
-};
+#include <stdlib.h>
+
+#include "httpd/wire/chars.h"
 
 /* Sorted by extension. */
-static const struct mime types[] = {
+static const struct http_type own[] = {
     {"7z", "application/x-7z-compressed"},
     {"aac", "audio/aac"},
     {"apng", "image/apng"},
@@ -91,33 +90,139 @@ static const struct mime types[] = {
 };
 
 /* The extension in lower case, NUL-terminated; empty when there is none or it is too long. */
-static void extension_of(struct keel_str path, char out[12])
+static void extension_of(struct keel_str path, char out[HTTP_EXTENSION_MAX + 1])
 {
     size_t dot = path.n;
     out[0] = '\0';
     while (dot > 0 && path.p[dot - 1] != '.' && path.p[dot - 1] != '/')
         dot--;
-    if (dot == 0 || path.p[dot - 1] != '.' || path.n - dot >= 12)
+    if (dot == 0 || path.p[dot - 1] != '.' || path.n - dot > HTTP_EXTENSION_MAX)
         return;
     for (size_t i = dot; i < path.n; i++)
         out[i - dot] = (char)keel_to_lower((uint8_t)path.p[i]);
     out[path.n - dot] = '\0';
 }
 
+static int compare(const void *a, const void *b)
+{
+    return strcmp(((const struct http_type *)a)->extension,
+                  ((const struct http_type *)b)->extension);
+}
+
+static const char *find(const struct http_type *items, unsigned count, const struct http_type *key)
+{
+    const struct http_type *item =
+        count > 0 ? bsearch(key, items, count, sizeof *items, compare) : NULL;
+    return item ? item->type : NULL;
+}
+
+struct keel_str http_types_find(const struct http_types *types, struct keel_str path)
+{
+    struct http_type key;
+    const char *type = NULL;
+    extension_of(path, key.extension);
+    for (; types && !type; types = types->base)
+        type = find(types->items, types->count, &key);
+    if (!type)
+        type = find(own, sizeof own / sizeof *own, &key);
+    return type ? keel_str(type) : KEEL_STR("application/octet-stream");
+}
+
 struct keel_str http_mime_type(struct keel_str path)
 {
-    char extension[12];
-    extension_of(path, extension);
-    size_t low = 0, high = sizeof types / sizeof *types;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = strcmp(extension, types[middle].extension);
-        if (order == 0)
-            return keel_str(types[middle].type);
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
+    return http_types_find(NULL, path);
+}
+
+/* "text/html", and what stands behind a ";". */
+static bool is_type(struct keel_str type)
+{
+    struct keel_str rest = type, kind, subtype;
+    if (type.n >= 100 || !http_is_all(type, HTTP_CHAR_VALUE) ||
+        !keel_str_split(&rest, '/', &kind) || !rest.p)
+        return false;
+    keel_str_split(&rest, ';', &subtype);
+    subtype = keel_str_trim(subtype);
+    return kind.n > 0 && http_is_all(kind, HTTP_CHAR_TOKEN) && subtype.n > 0 &&
+           http_is_all(subtype, HTTP_CHAR_TOKEN);
+}
+
+int http_type_set(struct http_type *item, struct keel_arena *arena, struct keel_str extension,
+                  struct keel_str type)
+{
+    if (extension.n == 0 || extension.n > HTTP_EXTENSION_MAX ||
+        memchr(extension.p, '.', extension.n) || memchr(extension.p, '/', extension.n) ||
+        memchr(extension.p, '\0', extension.n) || !is_type(type))
+        return KEEL_EINVAL;
+    bool text = type.n > 5 &&
+                keel_str_equal_nocase((struct keel_str){type.p, 5}, KEEL_STR("text/")) &&
+                !memchr(type.p, ';', type.n);
+    for (size_t i = 0; i < extension.n; i++)
+        item->extension[i] = (char)keel_to_lower((uint8_t)extension.p[i]);
+    item->extension[extension.n] = '\0';
+    item->type =
+        keel_arena_printf(arena, "%.*s%s", (int)type.n, type.p, text ? "; charset=utf-8" : "");
+    return item->type ? 0 : KEEL_ENOMEM;
+}
+
+/* The next word of a line. */
+static bool next_word(struct keel_str *rest, struct keel_str *word)
+{
+    const char *p = rest->p, *end = rest->p + rest->n;
+    while (p < end && (uint8_t)*p <= ' ')
+        p++;
+    const char *start = p;
+    while (p < end && (uint8_t)*p > ' ')
+        p++;
+    *word = (struct keel_str){start, (size_t)(p - start)};
+    *rest = (struct keel_str){p, (size_t)(end - p)};
+    return word->n > 0 && *word->p != '#';
+}
+
+int http_types_parse(struct http_types *types, struct keel_arena *arena, struct keel_str text)
+{
+    struct keel_str rest = text, line, type, extension;
+    unsigned room = 0;
+    int err = 0;
+    for (size_t i = 0; i < text.n; i++) /* as many extensions as there are beginnings of words */
+        room += (uint8_t)text.p[i] > ' ' && (i == 0 || (uint8_t)text.p[i - 1] <= ' ');
+    types->items = keel_arena_alloc(arena, (room + 1) * sizeof *types->items);
+    types->count = 0;
+    if (!types->items)
+        return KEEL_ENOMEM;
+    while (err != KEEL_ENOMEM && rest.p && keel_str_split(&rest, '\n', &line)) {
+        if (!next_word(&line, &type))
+            continue;
+        while (err != KEEL_ENOMEM && next_word(&line, &extension)) {
+            err = http_type_set(&types->items[types->count], arena, extension, type);
+            types->count += err == 0;
+        }
     }
-    return KEEL_STR("application/octet-stream");
+    http_types_sort(types);
+    return err == KEEL_ENOMEM ? err : 0;
+}
+
+void http_types_sort(struct http_types *types)
+{
+    /* by insertion: stable, and quick enough for what is read once, when most is in order */
+    struct http_type *items = types->items;
+    unsigned count = 0;
+    for (unsigned i = 0; i < types->count; i++) {
+        unsigned low = 0, high = count;
+        int order = 1;
+        while (low < high && order != 0) {
+            unsigned middle = (low + high) / 2;
+            order = compare(&items[i], &items[middle]);
+            if (order < 0)
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        if (order == 0)
+            continue;
+        struct http_type item = items[i];
+        memmove(&items[low + 1], &items[low], (count - low) * sizeof *items);
+        items[low] = item;
+        count++;
+    }
+    types->count = count;
 }

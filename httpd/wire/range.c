@@ -1,5 +1,7 @@
 #include "httpd/wire/range.h"
 
+#include <string.h>
+
 #include "httpd/wire/chars.h"
 
 /* Digits at *p; false when there are none. Saturates: a position beyond any file is just that. */
@@ -37,6 +39,23 @@ static enum http_range_result parse_one(struct keel_str spec, uint64_t size, str
     return HTTP_RANGE_PART;
 }
 
+/* Overlapping and adjacent ranges become one, where the first of them stands (RFC 9110, 15.3.7.2),
+ * so that no byte is sent twice. */
+static void merge(struct http_range *ranges, unsigned *count)
+{
+    for (unsigned i = 0; i < *count; i++)
+        for (unsigned j = i + 1; j < *count; j++) {
+            struct http_range *a = &ranges[i], *b = &ranges[j];
+            uint64_t a_end = a->at + a->length, b_end = b->at + b->length;
+            if (a->at > b_end || b->at > a_end)
+                continue;
+            a->at = a->at < b->at ? a->at : b->at;
+            a->length = (a_end > b_end ? a_end : b_end) - a->at;
+            memmove(b, b + 1, (--*count - j) * sizeof *b);
+            j = i; /* it is larger now: all others again, those before it below */
+        }
+}
+
 enum http_range_result http_range_parse(struct keel_str value, uint64_t size,
                                         struct http_range *out, unsigned *count)
 {
@@ -58,5 +77,9 @@ enum http_range_result http_range_parse(struct keel_str value, uint64_t size,
     }
     if (asked == 0)
         return HTTP_RANGE_IGNORE;
+    for (unsigned before = 0; before != *count;) {
+        before = *count;
+        merge(out, count);
+    }
     return *count > 0 ? HTTP_RANGE_PART : HTTP_RANGE_UNSATISFIABLE;
 }

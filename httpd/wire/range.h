@@ -8,8 +8,9 @@
 #include "common/base/str.h"
 
 enum http_range_result {
-    HTTP_RANGE_IGNORE,        /* send the whole */
-    HTTP_RANGE_PART,          /* 206: those that can be satisfied, in the order asked for */
+    HTTP_RANGE_IGNORE, /* send the whole */
+    HTTP_RANGE_PART,   /* 206: those that can be satisfied, in the order asked for; those that
+                          touch are one */
     HTTP_RANGE_UNSATISFIABLE, /* 416 */
 };
 #define HTTP_RANGES_MAX 16

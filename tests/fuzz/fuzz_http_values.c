@@ -38,13 +38,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             KEEL_ASSERT(ranges[i].length > 0 && ranges[i].at < whole &&
                             ranges[i].length <= whole - ranges[i].at,
                         "a range leaves its file");
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned j = 0; j < i; j++)
+            KEEL_ASSERT(ranges[i].at > ranges[j].at + ranges[j].length ||
+                            ranges[j].at > ranges[i].at + ranges[i].length,
+                        "two ranges touch");
     int strong = http_etag_list_has(text, KEEL_STR("\"a\""), false);
     int weak = http_etag_list_has(text, KEEL_STR("\"a\""), true);
     KEEL_ASSERT((strong < 0) == (weak < 0) && strong <= weak, "a strong match is a weak one");
     while (http_list_next(&list, &element))
         KEEL_ASSERT(element.n > 0 && element.p >= copy && element.p + element.n <= copy + size,
                     "an element leaves its list");
-    http_mime_type(text);
+    struct keel_arena arena;
+    struct http_types types = {.base = NULL};
+    keel_arena_init(&arena, 0);
+    KEEL_ASSERT(http_types_parse(&types, &arena, text) == 0, "a table cannot be read");
+    for (unsigned i = 1; i < types.count; i++)
+        KEEL_ASSERT(strcmp(types.items[i - 1].extension, types.items[i].extension) < 0,
+                    "a table is not in order");
+    http_types_find(&types, text);
+    keel_arena_fini(&arena);
     struct http_accept_list accept = {.any = 0};
     if (http_accept_parse(&accept, text) == 0)
         for (unsigned i = 0; i <= HTTP_CODING_COUNT; i++)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import Daemon, need_program, output, run, until
+from keel import Daemon, check_conf, need_program, output, run, until
 
 FILES = {
     'www/index.html': '<h1>here</h1>\n',
@@ -155,6 +155,32 @@ def a_single_page():
         assert status == 206 and body.count(b'\r\n\r\nxx\r\n--') == 2, body
 
 
+def types():
+    """A site's own types, those of a file, and what depends on them; bad ones with file and line."""
+    conf = SITE.replace('root ', '''types = { "abc text/x-own", "tar application/x-own" }
+  location "/" {
+    cache-control = "max-age=60"
+    cache-rules   = { "*.abc no-cache", "text/x-file max-age=5" }
+  }
+  root ''') + 'types-file = "types"'
+    files = {'types': '# own\ntext/x-file def ghi\napplication/x-file tar\n', 'www/a.abc': 'x',
+             'www/a.GHI': 'x', 'www/a.tar': 'x', 'www/a.css': 'x', 'www/x/index.html': 'x'}
+    with httpd(conf, files) as daemon:
+        for path, type_, control in (('/a.abc', 'text/x-own; charset=utf-8', 'no-cache'),
+                                     ('/a.GHI', 'text/x-file; charset=utf-8', 'max-age=5'),
+                                     ('/a.tar', 'application/x-own', 'max-age=60'),
+                                     ('/a.css', 'text/css; charset=utf-8', 'max-age=60'),
+                                     ('/x/', 'text/html; charset=utf-8', 'max-age=60')):
+            fields = curl(daemon, path)[1]
+            assert (fields['content-type'], fields['cache-control']) == (type_, control), fields
+    for row, error in (('types = { "abc" }', 'types: "EXTENSION TYPE" expected'),
+                       ('types = { "a b/c", "A d/e" }', 'types: an extension stands there twice'),
+                       ('location "/" { cache-rules = { "css x" } }', 'cache-rules: "*SUFFIX VALUE"')):
+        conf = SITE.replace('root    = "www"', row + '\n  root = "."')
+        status, err = check_conf('httpd', conf)
+        assert status == 2 and error in err, (row, err)
+
+
 def limits():
     """Address lists, request rates and connections of a client."""
     conf = SITE.replace('root ', '''location "/closed/" { deny = { "127.0.0.0/8" } }
@@ -199,5 +225,6 @@ if __name__ == '__main__':
         ('lines of two workers', lines_of_two_workers),
         ('compression', compression),
         ('a single page, error pages, headers', a_single_page),
+        ('media types and caching', types),
         ('address lists and limits', limits),
         ('a full disk costs lines, not answers', full_disk))

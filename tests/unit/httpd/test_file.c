@@ -139,7 +139,9 @@ START_TEST(test_ranges)
     ck_assert_uint_eq(ask("GET", "/large", "Range: bytes=0-1,69998-\r\n"), 206);
     ck_assert_ptr_nonnull(
         memmem(response.body.p, response.body.n, "69998-69999/70000\r\n\r\nLL", 23));
-    ck_assert_uint_eq(ask("GET", "/large", "Range: bytes=0-,0-\r\n"), 200);
+    ck_assert_uint_eq(ask("GET", "/large", "Range: bytes=0-,0-\r\n"), 206);
+    ck_assert_str_eq(field("Content-Range"), "bytes 0-69999/70000");
+    ck_assert_uint_eq(ask("GET", "/large", "Range: bytes=0-59999,60002-\r\n"), 200);
     ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=7-,8-\r\n"), 416);
     ck_assert_uint_eq(ask("HEAD", "/a.txt", "Range: bytes=1-3\r\n"), 200);
     ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=1-3\r\nIf-Range: \"x\"\r\n"), 200);
@@ -406,6 +408,46 @@ START_TEST(test_tries)
 }
 END_TEST
 
+START_TEST(test_cache_rules)
+{
+    static struct http_cache_rule rules[] = {
+        {true, {".txt", 4}, {"Cache-Control: a\r\n", 18}},
+        {false, {"text/html", 9}, {"Cache-Control: b\r\n", 18}}};
+    struct http_location saved = locations[0];
+    locations[0] = (struct http_location){.prefix = {"/", 1},
+                                          .parent = HTTP_NO_LOCATION,
+                                          .cache_rules = rules,
+                                          .cache_rule_count = 2,
+                                          .fields = {"X: y\r\nCache-Control: no\r\n", 25},
+                                          .always = {"X: y\r\n", 6}};
+    ck_assert_uint_eq(get("/a.txt"), 200);
+    ck_assert(head_has("\r\nX: y\r\nCache-Control: a\r\n"));
+    ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=0-0\r\n"), 206);
+    ck_assert(head_has("\r\nX: y\r\nCache-Control: a\r\n") && !head_has("no\r\n"));
+    get("/dir/"); /* by the name of the file that is sent */
+    ck_assert(head_has("Cache-Control: b\r\n"));
+    get("/large");
+    ck_assert(head_has("Cache-Control: no\r\n"));
+    get("/none");
+    ck_assert(!head_has("Cache-Control"));
+    locations[0] = saved;
+}
+END_TEST
+
+START_TEST(test_future)
+{
+    const struct timespec future[2] = {{4000000000, 0}, {4000000000, 0}};
+    char tag[128];
+    ck_assert_int_eq(utimensat(site.root_fd, "a.txt", future, 0), 0);
+    ck_assert_uint_eq(get("/a.txt"), 200);
+    ck_assert(!head_has(" 2096 ")); /* RFC 9110, 8.8.2.1 */
+    snprintf(tag, sizeof tag, "If-Modified-Since: %s\r\n", field("Last-Modified"));
+    ck_assert_uint_eq(ask("GET", "/a.txt", tag), 304);
+    ck_assert_uint_eq(ask("GET", "/a.txt", "Range: bytes=0-0\r\n"), 206);
+    ck_assert(!head_has(" 2096 "));
+}
+END_TEST
+
 START_TEST(test_fields)
 {
     static const struct http_error_page pages[] = {{404, {"text/html", 9}, {"<p>gone", 7}}};
@@ -511,6 +553,8 @@ Suite *file_suite(void)
     tcase_add_test(t, test_cache_limits);
     tcase_add_test(t, test_tries);
     tcase_add_test(t, test_fields);
+    tcase_add_test(t, test_cache_rules);
+    tcase_add_test(t, test_future);
     tcase_add_test(t, test_listing_json);
     tcase_add_test(t, test_compress);
     tcase_add_test(t, test_siblings);

@@ -139,6 +139,49 @@ START_TEST(test_mime)
 }
 END_TEST
 
+START_TEST(test_types)
+{
+    static const char text[] = "# comment\ntext/x-log\t\tlog LOG2\n\nbad line\nimage/x  # none\n"
+                               "application/x-one one\r\napplication/x-two one two\nx/y a.b\n"
+                               "text/html;charset=x htx\ntext/last last";
+    static const char *const cases[][2] = {
+        {"/a.log", "text/x-log; charset=utf-8"}, {"/a.log2", "text/x-log; charset=utf-8"},
+        {"/a.one", "application/x-one"},         {"/a.two", "application/x-two"},
+        {"/a.htx", "text/html;charset=x"},       {"/a.last", "text/last; charset=utf-8"},
+        {"/a.css", "text/css; charset=utf-8"},   {"/a.b", "application/octet-stream"},
+        {"/a.line", "application/octet-stream"}, {"/a.wasm", "x/mine"},
+    };
+    static const struct {
+        const char *extension, *type;
+    } bad[] = {{"", "a/b"}, {"a/b", "a/b"},    {"a.b", "a/b"}, {"a", "ab"},   {"a", "a/"},
+               {"a", "/b"}, {"a", "a/b\r\nX"}, {"a", ""},      {"a", "a b/c"}};
+    struct keel_arena arena;
+    struct http_types system, own = {.base = &system, .count = 1};
+    struct http_type mine;
+    own.items = &mine;
+    for (unsigned n = 1;; n++) {
+        keel_arena_init(&arena, 64);
+        keel_mem_fail_at(n);
+        int err = http_types_parse(&system, &arena, keel_str(text));
+        if (!err)
+            err = http_type_set(&mine, &arena, KEEL_STR("WASM"), KEEL_STR("x/mine"));
+        keel_mem_fail_at(0);
+        ck_assert(err == 0 || err == KEEL_ENOMEM);
+        if (err == 0)
+            break;
+        keel_arena_fini(&arena);
+    }
+    system.base = NULL;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_str_eq(http_types_find(&own, keel_str(cases[i][0])).p, cases[i][1]);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_int_eq(
+            http_type_set(&mine, &arena, keel_str(bad[i].extension), keel_str(bad[i].type)),
+            KEEL_EINVAL);
+    keel_arena_fini(&arena);
+}
+END_TEST
+
 Suite *path_suite(void);
 Suite *path_suite(void)
 {
@@ -148,6 +191,7 @@ Suite *path_suite(void)
     tcase_add_test(t, test_hidden);
     tcase_add_test(t, test_encode);
     tcase_add_test(t, test_mime);
+    tcase_add_test(t, test_types);
     suite_add_tcase(s, t);
     return s;
 }
