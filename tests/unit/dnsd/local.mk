@@ -10,6 +10,8 @@ EXTRA_DIST += $(DNSD_TEST_FILES)
 tests_unit_dnsd_dnsd_SOURCES = \
 	tests/support/allocfail.h \
 	tests/support/unit.h \
+	tests/unit/dnsd/fake_keeper.c \
+	tests/unit/dnsd/fake_keeper.h \
 	tests/unit/dnsd/main.c \
 	tests/unit/dnsd/suites.h \
 	tests/unit/dnsd/support.c \
@@ -25,6 +27,7 @@ tests_unit_dnsd_dnsd_SOURCES = \
 	tests/unit/dnsd/test_edit.c \
 	tests/unit/dnsd/test_edns.c \
 	tests/unit/dnsd/test_update.c \
+	tests/unit/dnsd/test_updates.c \
 	tests/unit/dnsd/test_fetch.c \
 	tests/unit/dnsd/test_generate.c \
 	tests/unit/dnsd/test_image.c \

@@ -20,7 +20,7 @@ int main(void)
         scan_suite,
         print_suite,
         edit_suite,
-        update_suite,
+        update_suite, updates_suite,
         compile_suite,
         check_suite,
         image_suite,

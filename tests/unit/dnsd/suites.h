@@ -39,6 +39,7 @@ Suite *rrl_suite(void);
 Suite *top_suite(void);
 Suite *edit_suite(void);
 Suite *update_suite(void);
+Suite *updates_suite(void);
 Suite *signed_suite(void);
 Suite *query_suite(void);
 Suite *tcp_suite(void);

@@ -3,21 +3,17 @@
  * is none is held, and what was sent to one that died is not promised.
  */
 #include "common/base/mem.h"
-#include "common/service/channel.h"
 #include "common/service/host.h"
 #include "dnsd/serve/requests.h"
 #include "dnsd/wire/message.h"
+#include "fake_keeper.h"
 #include "suites.h"
 #include "support.h"
-
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static struct keel_loop *loop;
 static struct keel_host *host;
 static struct dns_requests requests;
-static int keeper = -1; /* its end of the channel; -1: it is not there */
+static struct fake_keeper keeper;
 
 static int start(struct keel_instance *instance, struct keel_diag *diag)
 {
@@ -49,31 +45,30 @@ static const struct keel_protocol protocol = {
     .stop = stop,  .on_helper = on_helper, .on_helper_message = on_helper_message,
 };
 
-static void turn(void)
-{
-    for (int i = 0; i < 5; i++)
-        keel_loop_turn(loop, 0);
-}
-
 static void keeper_comes(void)
 {
-    int fds[2];
-    ck_assert_int_eq(keel_channel_pair(fds), 0);
-    ck_assert_int_eq(keel_host_peer(host, 0, fds[0]), 0);
-    keeper = fds[1];
-    turn();
+    fake_keeper_join(&keeper, host, loop);
 }
 
 static void keeper_dies(void)
 {
-    close(keeper);
-    keeper = -1;
-    turn();
+    fake_keeper_die(&keeper);
+}
+
+static uint32_t get(uint8_t *bytes, size_t *size)
+{
+    return fake_keeper_get(&keeper, bytes, size);
+}
+
+static void reply(uint32_t number, unsigned rcode)
+{
+    fake_keeper_reply(&keeper, number, rcode);
 }
 
 static void setup(void)
 {
     struct keel_diag diag = {""};
+    keeper.fd = -1;
     loop = keel_loop_new();
     const struct keel_host_options options = {.loop = loop,
                                               .protocol = &protocol,
@@ -86,9 +81,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    if (keeper >= 0)
-        close(keeper);
-    keeper = -1;
+    fake_keeper_fini(&keeper);
     keel_host_free(host);
     keel_loop_free(loop);
 }
@@ -114,47 +107,6 @@ static int ask(struct client *client, const void *bytes, size_t size)
         *client = (struct client){.request.on_reply = on_reply};
     return dns_requests_send(&requests, client ? &client->request : NULL, DNS_MSG_UPDATE, &apex,
                              &support_peer, bytes, size);
-}
-
-/* What the keeper gets next; 0: nothing. Returns the request's number, and its bytes. */
-static uint32_t get(uint8_t *bytes, size_t *size)
-{
-    static _Alignas(8) uint8_t space[KEEL_MESSAGE_MAX + 16];
-    int fds[KEEL_MESSAGE_FDS];
-    struct keel_message message;
-    struct dns_msg_request head;
-    struct stat st;
-    *size = 0;
-    if (keel_channel_receive(keeper, &message, space, fds) != 1)
-        return 0;
-    ck_assert_uint_eq(message.type, DNS_MSG_UPDATE);
-    memcpy(&head, message.bytes, sizeof head);
-    ck_assert_uint_eq(head.apex_size, 3);
-    size_t at = sizeof head + head.apex_size;
-    if (head.in_memory) {
-        ck_assert_uint_eq(message.fd_count, 1);
-        ck_assert_int_eq(fstat(fds[0], &st), 0);
-        *size = (size_t)st.st_size;
-        ck_assert_int_eq(pread(fds[0], bytes, *size, 0), st.st_size);
-        close(fds[0]);
-    } else {
-        *size = message.size - at;
-        memcpy(bytes, message.bytes + at, *size);
-    }
-    return message.a;
-}
-
-static void reply(uint32_t number, unsigned rcode)
-{
-    struct keel_loop *other = keel_loop_new();
-    struct keel_channel channel;
-    int fd = dup(keeper);
-    ck_assert_int_eq(keel_channel_start(&channel, other, fd, NULL, NULL), 0);
-    ck_assert_int_eq(keel_channel_send(&channel, DNS_MSG_REPLY, number, rcode, NULL, 0, NULL, 0),
-                     0);
-    keel_channel_stop(&channel);
-    keel_loop_free(other);
-    turn();
 }
 
 static uint8_t got[UINT16_MAX];
@@ -207,7 +159,6 @@ START_TEST(holds_until_it_comes)
     ck_assert_int_eq(ask(NULL, "c", 1), 0);
     ck_assert_int_eq(ask(&three, large, sizeof large), 0);
     dns_requests_cancel(&requests, &gone.request);
-    turn();
     ck_assert_uint_eq(dns_requests_waiting(&requests), 2);
     keeper_comes();
     uint32_t number = get(got, &got_size);
@@ -259,8 +210,7 @@ START_TEST(answers_all_at_the_end)
     struct client sent, held;
     keeper_comes();
     ck_assert_int_eq(ask(&sent, "a", 1), 0);
-    close(keeper);
-    keeper = -1;
+    fake_keeper_fini(&keeper);
     ck_assert_int_eq(ask(&held, "b", 1), 0); /* nobody has told us of its end yet */
     keel_host_free(host);
     host = NULL;
