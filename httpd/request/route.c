@@ -144,14 +144,14 @@ static int compare_paths(struct keel_str a, struct keel_str b)
     return order ? order : (a.n > b.n) - (a.n < b.n);
 }
 
-/* Prefixes first; in the order of bytes; of equal ones in that of the lines. */
+/* Prefixes first; in the order of bytes; of equal ones as the configuration has them. */
 static int compare_locations(const void *a, const void *b)
 {
     const struct http_location *x = a, *y = b;
     if (x->exact != y->exact)
         return x->exact ? 1 : -1;
     int order = compare_paths(x->prefix, y->prefix);
-    return order ? order : (x->line > y->line) - (x->line < y->line);
+    return order ? order : (x->order > y->order) - (x->order < y->order);
 }
 
 int http_locations_compile(struct http_site *site, const struct http_location **twice)

@@ -41,7 +41,8 @@ struct http_location {
     struct keel_str prefix; /* "/listing/", "/app": for "/app" and "/app/x", not for "/apple" */
     bool exact;             /* for this path alone, before any prefix */
     uint32_t parent;        /* the longest other prefix of this one, or HTTP_NO_LOCATION */
-    int line;               /* where it stands in the configuration */
+    unsigned order;         /* among those of its site, as the configuration lists them */
+    int line;               /* where it stands there */
     bool autoindex;         /* list directories that have no index file */
     unsigned redirect;      /* status 301, 302, 307 or 308; 0: none */
     struct keel_str redirect_to;         /* stands for the prefix */

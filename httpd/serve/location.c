@@ -206,17 +206,22 @@ int http_locations_read(struct http_settings *s, struct http_site *site,
     if (!err)
         err = http_header_rules_read(s, &base.headers, &nothing.headers, conf, diag);
     keel_conf_for (section, conf, "location") {
-        struct http_location *location = &site->locations[site->location_count++];
+        struct http_location *location = &site->locations[site->location_count];
+        location->order = site->location_count++;
         if (!err)
             err = read_location(s, location, &base, section, access, diag);
         has_root = has_root || (!location->exact && location->prefix.n == 1);
     }
-    if (!err && !has_root)
-        err = read_location(s, &site->locations[site->location_count++], &base, NULL, access, diag);
+    if (!err && !has_root) {
+        struct http_location *root = &site->locations[site->location_count];
+        root->order = site->location_count++;
+        err = read_location(s, root, &base, NULL, access, diag);
+    }
     if (err || http_locations_compile(site, &twice) == 0)
         return err;
+    unsigned order = 0;
     keel_conf_for (section, conf, "location")
-        if (keel_conf_line(section) == twice->line)
+        if (order++ == twice->order)
             return keel_conf_error(section, NULL, diag, "line %d has this path", twice[-1].line);
     return KEEL_ECONF;
 }

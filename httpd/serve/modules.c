@@ -50,10 +50,10 @@ int http_modules_read(struct keel_arena *arena, struct http_modules *modules,
     return 0;
 }
 
-static struct http_location *location_at(struct http_site *site, int line)
+static struct http_location *location_at(struct http_site *site, unsigned order)
 {
     for (unsigned i = 0; i < site->location_count; i++)
-        if (site->locations[i].line == line)
+        if (site->locations[i].order == order)
             return &site->locations[i];
     return NULL;
 }
@@ -87,9 +87,9 @@ int http_modules_bind(struct keel_arena *arena, const struct http_modules *modul
                       struct http_site *site, const struct keel_conf *conf,
                       struct keel_access *access, struct keel_diag *diag)
 {
+    unsigned order = 0;
     keel_conf_for (section, conf, "location") {
-        int err = bind_location(arena, modules, location_at(site, keel_conf_line(section)), section,
-                                access, diag);
+        int err = bind_location(arena, modules, location_at(site, order++), section, access, diag);
         if (err)
             return err;
     }

@@ -17,7 +17,7 @@ module "script" { file = "%s" }
 site "localhost" {
   root     = "www"
   max-body = 2m
-  location "/hello/" { handler = "hello" argument = "Good day" }
+  location "/a/" { } location "/hello/" { handler = "hello" argument = "Good day" }
   location "/hi/"    { handler = "hello" }
   location "/s/"     { handler = "script" }
   location "/small/" { handler = "script" max-body = 10 }
@@ -50,6 +50,7 @@ def example():
             assert curl(daemon, '/hello/Ada', http2=http2) == (200, b'Good day, Ada!\n')
             assert curl(daemon, '/hi/Bob', http2=http2) == (200, b'Hello, Bob!\n')
             assert curl(daemon, '/hello/', http2=http2) == (200, b'a file\n')
+            assert curl(daemon, '/a/Ada', http2=http2)[0] == 404  # not its neighbour's on the line
             assert curl(daemon, '/hi/', http2=http2)[0] == 404
             assert curl(daemon, '/hello/x', '-d', 'y', http2=http2)[0] == 405
 

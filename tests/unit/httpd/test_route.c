@@ -187,12 +187,12 @@ START_TEST(test_paths)
                           found->exact == rows[i].exact,
                       "%s: %s", rows[i].path, found->prefix.p);
     }
-    struct http_location same[] = {{.prefix = {"/a", 2}, .line = 7},
-                                   {.prefix = {"/a", 2}, .line = 3},
-                                   {.prefix = {"/a", 2}, .line = 4, .exact = true}};
+    struct http_location same[] = {{.prefix = {"/a", 2}, .order = 7},
+                                   {.prefix = {"/a", 2}, .order = 3},
+                                   {.prefix = {"/a", 2}, .order = 4, .exact = true}};
     site = (struct http_site){.locations = same, .location_count = 3};
     ck_assert_int_eq(http_locations_compile(&site, &twice), KEEL_EEXIST);
-    ck_assert(twice->line == 7 && twice[-1].line == 3);
+    ck_assert(twice->order == 7 && twice[-1].order == 3);
 }
 END_TEST
 
