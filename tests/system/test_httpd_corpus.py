@@ -30,6 +30,8 @@ FILES = {
     'www/.hidden': SECRET.decode(),
     'www/.well-known/thing': 'well known\n',
     'www/who.txt': 'default\n',
+    'www/private/data.txt': SECRET.decode(),
+    'www/private/data.txt.gz': SECRET.decode(),
     'other/who.txt': 'other\n',
     'other/secret.txt': SECRET.decode(),
     'secret.txt': SECRET.decode(),
@@ -47,6 +49,7 @@ site "localhost" {
   compress    = { "br", "gzip" }
   location "/list/" { autoindex = true }
   location "/old/"  { redirect = "301 /new/" }
+  location "/private/" { deny = { "0.0.0.0/0", "::/0" } }
 }
 site "other.example" {
   names = { "www.other.example" }
