@@ -62,7 +62,7 @@ class Server:
         if self.process.poll() is not None:
             with open(self.path('said'), errors='replace') as f:
                 raise AssertionError('%s ended:\n%s' % (self.name, f.read()[-4000:]))
-        if len(tree(self.process.pid)) < self.processes():
+        if len(tree(self.process.pid)) != self.processes():
             return False
         try:
             return all(self.get(kind, '/small/1k.txt') == '200 1024' for kind in self.ports)
