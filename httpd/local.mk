@@ -24,6 +24,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/request/handler.h httpd/request/rate.h \
 	httpd/request/exchange.c httpd/request/exchange.h \
 	httpd/conn/h1.c httpd/conn/h1.h \
+	httpd/conn/h2_fields.c httpd/conn/h2_fields.h \
 	httpd/conn/h2_head.c httpd/conn/h2_head.h \
 	httpd/conn/h2_frames.c httpd/conn/h2_frames.h \
 	httpd/conn/h2_memory.c httpd/conn/h2_memory.h \

@@ -6,7 +6,6 @@
 
 #include "common/base/err.h"
 
-#define FIELDS_OUT_MAX 128 /* of a response */
 /* Of what a handler wrote, and waits for the client's window. */
 #define OUTPUT_HIGH (256 * 1024)
 #define OUTPUT_LOW (64 * 1024)
@@ -34,6 +33,7 @@ struct http_h2_stream {
     struct keel_buf output; /* of the response */
     struct keel_list drain; /* in h2->drained */
     char *trailers;         /* behind it; heap */
+    struct http_h2_fields *fields; /* of its head: nghttp2 has no copy */
     /* what is left of the response's body */
     const char *bytes; /* in memory; NULL: in the file */
     int file;
@@ -89,6 +89,7 @@ static void stream_free(struct http_h2_stream *stream)
     keel_buf_fini(&stream->input);
     keel_buf_fini(&stream->output);
     keel_free(stream->trailers);
+    http_h2_fields_release(stream->fields);
     keel_list_remove(&stream->drain);
     keel_list_remove(&stream->node);
     keel_list_remove(&stream->body);
@@ -295,8 +296,6 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
     return 0;
 }
 
-static size_t split_fields(struct keel_str text, nghttp2_nv *fields, size_t count);
-
 /* A slice of what a handler wrote, into the frame. */
 static ssize_t read_output(nghttp2_session *session, int32_t id, uint8_t *out, size_t size,
                            uint32_t *flags, nghttp2_data_source *source, void *arg)
@@ -320,8 +319,8 @@ static ssize_t read_output(nghttp2_session *session, int32_t id, uint8_t *out, s
         return (ssize_t)n;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (stream->trailers) {
-        nghttp2_nv fields[FIELDS_OUT_MAX];
-        size_t count = split_fields(keel_str(stream->trailers), fields, 0);
+        nghttp2_nv fields[HTTP_H2_FIELDS_MAX];
+        size_t count = http_h2_fields_split(keel_str(stream->trailers), fields, HTTP_H2_FIELDS_MAX);
         if (count > 0 && nghttp2_submit_trailer(session, id, fields, count) == 0)
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     }
@@ -381,6 +380,7 @@ void http_h2_shared_fini(struct http_h2_shared *shared)
     nghttp2_option_del(shared->option);
     keel_slab_fini(&shared->streams);
     http_h2_head_fini(&shared->spare);
+    http_h2_heads_fini(&shared->heads);
 }
 
 int http_h2_init(struct http_h2 *h2, struct http_h2_shared *shared, uint64_t now_ns)
@@ -521,58 +521,6 @@ void http_h2_expire_bodies(struct http_h2 *h2, uint64_t now_ns, uint64_t before_
 
 /* --- sending --- */
 
-/* Fields that HTTP/2 has its own means for: RFC 9113, 8.2.2. */
-static bool is_of_http1(struct keel_str name)
-{
-    return keel_str_equal_nocase(name, KEEL_STR("connection")) ||
-           keel_str_equal_nocase(name, KEEL_STR("keep-alive")) ||
-           keel_str_equal_nocase(name, KEEL_STR("upgrade")) ||
-           keel_str_equal_nocase(name, KEEL_STR("transfer-encoding"));
-}
-
-static nghttp2_nv field_of(struct keel_str name, struct keel_str value)
-{
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name.p,
-                        .namelen = name.n,
-                        .value = (uint8_t *)(uintptr_t)value.p,
-                        .valuelen = value.n};
-}
-
-/* Field lines as fields, behind `count` that are there. nghttp2 copies them, in lower case. Returns
- * how many there are then. */
-static size_t split_fields(struct keel_str text, nghttp2_nv *fields, size_t count)
-{
-    const char *p = text.p, *end = p + text.n, *line_end;
-    for (; p < end && count < FIELDS_OUT_MAX; p = line_end + 1) {
-        const char *colon = memchr(p, ':', (size_t)(end - p));
-        line_end = memchr(p, '\n', (size_t)(end - p));
-        if (!colon || !line_end || colon > line_end)
-            break;
-        struct keel_str name = {p, (size_t)(colon - p)};
-        struct keel_str value = {colon + 1, (size_t)(line_end - colon - 1)};
-        if (value.n > 0 && value.p[value.n - 1] == '\r')
-            value.n--;
-        if (!is_of_http1(name))
-            fields[count++] = field_of(name, keel_str_trim(value));
-    }
-    return count;
-}
-
-/* The head of a response: its status, which needs `digits`, and the lines behind the first. */
-static size_t split_head(const struct http_response *response, char digits[3], nghttp2_nv *fields)
-{
-    struct keel_str text = response->head;
-    const char *line_end = memchr(text.p, '\n', text.n);
-    for (unsigned i = 0, n = response->status; i < 3; i++, n /= 10)
-        digits[2 - i] = (char)('0' + n % 10);
-    fields[0] = field_of(KEEL_STR(":status"), (struct keel_str){digits, 3});
-    if (!line_end)
-        return 1;
-    line_end++;
-    text = (struct keel_str){line_end, text.n - (size_t)(line_end - text.p)};
-    return split_fields(text, fields, 1);
-}
-
 /* Where the body comes from. 0 or KEEL_ENOMEM. */
 static int set_body(struct http_h2_stream *stream, const struct http_response *response)
 {
@@ -610,20 +558,29 @@ static bool is_unwanted(const struct http_h2_stream *stream, const struct http_h
                                                                  (stream->x ? stream->taken : 0)));
 }
 
+/* Queues the head, and a body that comes from there; NULL: none. 0 or KEEL_ENOMEM. */
+static int submit(struct http_h2_stream *stream, const struct http_response *response,
+                  const nghttp2_data_provider *body)
+{
+    struct http_h2 *h2 = stream->h2;
+    stream->fields = http_h2_fields_get(&h2->shared->heads, response->status, response->head);
+    if (!stream->fields)
+        return KEEL_ENOMEM;
+    int err = nghttp2_submit_response(h2->session, stream->id, stream->fields->list,
+                                      stream->fields->count, body);
+    return err == 0 ? 0 : KEEL_ENOMEM;
+}
+
 int http_h2_respond(struct http_h2 *h2, uint32_t id, const struct http_head *head,
                     const struct http_response *response)
 {
     struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
-    char status[3];
-    nghttp2_nv fields[FIELDS_OUT_MAX];
     if (!stream || stream->begun)
         return 0;
     stream->unwanted = stream->unwanted || is_unwanted(stream, head);
-    size_t count = split_head(response, status, fields);
     const nghttp2_data_provider body = {.source.ptr = stream, .read_callback = read_body};
     int err = set_body(stream, response);
-    if (err == 0 && nghttp2_submit_response(h2->session, (int32_t)id, fields, count,
-                                            stream->left > 0 ? &body : NULL) == 0) {
+    if (err == 0 && submit(stream, response, stream->left > 0 ? &body : NULL) == 0) {
         stream->begun = true;
         set_sending(stream, true);
         return 0;
@@ -635,14 +592,11 @@ int http_h2_respond(struct http_h2 *h2, uint32_t id, const struct http_head *hea
 int http_h2_begin(struct http_h2 *h2, uint32_t id, const struct http_response *response)
 {
     struct http_h2_stream *stream = h2->broken ? NULL : find(h2, (int32_t)id);
-    char status[3];
-    nghttp2_nv fields[FIELDS_OUT_MAX];
     if (!stream || stream->begun)
         return KEEL_EOF;
-    size_t count = split_head(response, status, fields);
     const nghttp2_data_provider body = {.source.ptr = stream, .read_callback = read_output};
     /* the stream of an answer without a body ends when the handler says so, too */
-    if (nghttp2_submit_response(h2->session, (int32_t)id, fields, count, &body) != 0) {
+    if (submit(stream, response, &body) != 0) {
         h2->broken = true;
         return KEEL_ENOMEM;
     }
@@ -691,7 +645,10 @@ void http_h2_cut(struct http_h2 *h2, uint32_t id)
 
 int http_h2_proceed(struct http_h2 *h2, uint32_t id)
 {
-    const nghttp2_nv field = field_of(KEEL_STR(":status"), KEEL_STR("100"));
+    const nghttp2_nv field = {.name = (uint8_t *)(uintptr_t) ":status",
+                              .namelen = 7,
+                              .value = (uint8_t *)(uintptr_t) "100",
+                              .valuelen = 3};
     if (!h2->broken && find(h2, (int32_t)id))
         nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, (int32_t)id, NULL, &field, 1, NULL);
     return 0;

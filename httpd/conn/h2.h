@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "common/base/mem.h"
+#include "httpd/conn/h2_fields.h"
 #include "httpd/conn/h2_frames.h"
 #include "httpd/conn/h2_head.h"
 #include "httpd/conn/h2_memory.h"
@@ -31,7 +32,8 @@ struct http_h2_shared {
     struct nghttp2_option *option;
     struct http_h2_limits limits;
     struct keel_slab streams;
-    struct http_h2_head spare; /* memory for the head under way */
+    struct http_h2_head spare;  /* memory for the head under way */
+    struct http_h2_heads heads; /* of responses */
 };
 /* 0 or KEEL_ENOMEM; fini in any case. */
 int http_h2_shared_init(struct http_h2_shared *shared, const struct http_h2_limits *limits);

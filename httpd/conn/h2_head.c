@@ -42,10 +42,17 @@ static void put(struct http_h2_head *head, struct keel_str text)
 /* A line "name: value". What would end the line early never comes here. */
 static void put_field(struct http_h2_head *head, struct keel_str name, struct keel_str value)
 {
-    put(head, name);
-    put(head, KEEL_STR(": "));
-    put(head, value);
-    put(head, KEEL_STR("\r\n"));
+    size_t n = name.n + 2 + value.n + 2;
+    char *to = (char *)keel_buf_reserve(&head->text, n);
+    if (!to) {
+        refuse(head, -503);
+        return;
+    }
+    memcpy(to, name.p, name.n);
+    memcpy(to + name.n, ": ", 2);
+    memcpy(to + name.n + 2, value.p, value.n);
+    memcpy(to + n - 2, "\r\n", 2);
+    keel_buf_commit(&head->text, n);
 }
 
 static void add_pseudo(struct http_h2_head *head, const struct http_head_limits *limits,

@@ -10,6 +10,7 @@ tests_unit_httpd_test_httpd_SOURCES = \
 	tests/unit/httpd/test_values.c \
 	tests/unit/httpd/test_request.c \
 	tests/unit/httpd/test_h1.c \
+	tests/unit/httpd/test_h2_fields.c \
 	tests/unit/httpd/test_h2_head.c \
 	tests/unit/httpd/test_h2.c \
 	tests/support/h2_client.c \

@@ -7,6 +7,7 @@ Suite *values_suite(void);
 Suite *request_suite(void);
 Suite *h1_suite(void);
 Suite *h2_head_suite(void);
+Suite *h2_fields_suite(void);
 Suite *h2_suite(void);
 Suite *route_suite(void);
 Suite *access_suite(void);
@@ -31,6 +32,7 @@ int main(void)
         request_suite,
         h1_suite,
         h2_head_suite,
+        h2_fields_suite,
         h2_suite,
         route_suite,
         access_suite,
