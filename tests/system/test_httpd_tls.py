@@ -376,6 +376,7 @@ def changes_on_disk():
         assert serial(daemon) == first and serial(daemon) == first
         daemon.write('site.pem', good)
         until(lambda: daemon.log().count('a file changed') == 2, 'the reload')
+        until(lambda: re.search(r'serving generation=2 ', daemon.log()), 'the end of it')
         second = authority.sign('site', 'localhost')
         until(lambda: serial(daemon) == second, 'the new certificate', patience=30, pause=0.2)
         whole(daemon, 2)
