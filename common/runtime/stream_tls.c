@@ -30,6 +30,7 @@
 #define HOLD_MOST 8192
 /* What the records of one send can grow to. */
 _Static_assert(KEEL_LOOP_OUTPUT >= ENCRYPT_PER_SEND + 16384 + HOLD_MOST, "it holds a send");
+_Static_assert(KEEL_LOOP_SCRATCH >= ENCRYPT_PER_SEND, "the input buffer holds its plaintext");
 
 struct keel_tls {
     SSL *ssl;
@@ -395,15 +396,19 @@ static size_t record_size(struct keel_tls *tls)
     return SMALL_RECORD;
 }
 
-/* The next record's plaintext: in place when it lies in one run, else gathered in the loop's input
- * buffer, which nobody uses while the queue is flushed. */
-static ssize_t next_plaintext(struct keel_stream *s, size_t most, const uint8_t **bytes)
+/* The next plaintext: in place when it lies in one run, else gathered in the loop's input buffer,
+ * which nobody uses while the queue is flushed. One record's, but of a file the whole records that
+ * `left`, the rest of the send, has room for: they cost one read. */
+static ssize_t next_plaintext(struct keel_stream *s, size_t most, size_t left,
+                              const uint8_t **bytes)
 {
     struct keel_stream_queue *q = s->output;
     uint8_t *buffer = s->io.loop->input;
     struct keel_piece *file = keel_queue_front_file(q);
     if (file) {
         *bytes = buffer;
+        if (most == RECORD)
+            most = (left + RECORD - 1) / RECORD * RECORD;
         return keel_stream_read_file(s, file, buffer, most);
     }
     struct iovec iov[64];
@@ -430,18 +435,21 @@ static int encrypt(struct keel_stream *s, size_t *done)
     *done = 0;
     while (s->output && s->output->size > 0 && *done < ENCRYPT_PER_SEND) {
         const uint8_t *bytes;
-        ssize_t size = next_plaintext(s, record_size(tls), &bytes);
+        ssize_t size = next_plaintext(s, record_size(tls), ENCRYPT_PER_SEND - *done, &bytes);
         if (size < 0)
             return (int)size;
-        int n = SSL_write(tls->ssl, bytes, (int)size);
-        if (n <= 0) {
-            int err = outcome(s, n, "write");
-            return err == KEEL_ESYS ? err : KEEL_ETLS;
+        for (const uint8_t *behind = bytes + size; bytes < behind;) {
+            int n = SSL_write(tls->ssl, bytes, (int)(behind - bytes)); /* a record at a time */
+            if (n <= 0) {
+                int err = outcome(s, n, "write");
+                return err == KEEL_ESYS ? err : KEEL_ETLS;
+            }
+            bytes += n;
+            *done += (size_t)n;
+            keel_queue_consume(pool, s->output, (size_t)n);
+            if (s->flags & KEEL_ST_CLOSING)
+                return 0;
         }
-        *done += (size_t)n;
-        keel_queue_consume(pool, s->output, (size_t)n);
-        if (s->flags & KEEL_ST_CLOSING)
-            return 0;
     }
     return 0;
 }

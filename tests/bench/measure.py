@@ -1,4 +1,5 @@
 """What the benches measure: CPU time and memory of a server's whole process tree, from /proc."""
+import glob
 import os
 import sys
 
@@ -10,19 +11,22 @@ def tree(root):
     return sorted({root} | keel._descendants(root))
 
 
+def threads(pids):
+    """Paths in /proc. A helper of a server's may be gone already."""
+    return [path for pid in pids for path in glob.glob('/proc/%d/task/*' % pid)]
+
+
 def cpu_seconds(pids):
     total = 0
-    for pid in pids:
-        for thread in os.listdir('/proc/%d/task' % pid):
-            with open('/proc/%d/task/%s/schedstat' % (pid, thread)) as f:
-                total += int(f.read().split()[0])
+    for path in threads(pids):
+        with open(path + '/schedstat') as f:
+            total += int(f.read().split()[0])
     return total / 1e9
 
 
 def pin(pids, core):
-    for pid in pids:
-        for thread in os.listdir('/proc/%d/task' % pid):
-            os.sched_setaffinity(int(thread), {core})
+    for path in threads(pids):
+        os.sched_setaffinity(int(os.path.basename(path)), {core})
 
 
 def memory(pid):
