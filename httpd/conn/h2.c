@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/base/err.h"
@@ -40,6 +41,12 @@ struct http_h2_stream {
     uint64_t at, left;
     void (*release)(void *owner);
     void *owner;
+    /* of a file that is not in memory */
+    struct keel_list want; /* in h2->wants */
+    char *given;           /* what a thread read of it; heap */
+    uint64_t given_at;
+    size_t given_size;
+    bool lost; /* it could not */
 };
 
 enum { /* http_h2.drain */
@@ -63,6 +70,7 @@ static struct http_h2_stream *stream_new(struct http_h2 *h2, int32_t id)
         return NULL;
     *stream =
         (struct http_h2_stream){.h2 = h2, .id = id, .since_ns = h2->frames.now_ns, .file = -1};
+    keel_list_init(&stream->want);
     keel_list_push_back(&h2->streams, &stream->node);
     keel_list_push_back(&h2->bodies, &stream->body);
     keel_list_init(&stream->drain);
@@ -90,6 +98,8 @@ static void stream_free(struct http_h2_stream *stream)
     keel_buf_fini(&stream->output);
     keel_free(stream->trailers);
     http_h2_fields_release(stream->fields);
+    keel_free(stream->given);
+    keel_list_remove(&stream->want);
     keel_list_remove(&stream->drain);
     keel_list_remove(&stream->node);
     keel_list_remove(&stream->body);
@@ -327,6 +337,63 @@ static ssize_t read_output(nghttp2_session *session, int32_t id, uint8_t *out, s
     return (ssize_t)n;
 }
 
+/* Of a file: bytes, or an error of nghttp2. What is not in memory is asked for. */
+static ssize_t read_file(struct http_h2_stream *stream, uint8_t *out, size_t size)
+{
+    bool asks = stream->h2->shared->limits.asks_for_files;
+    uint64_t used = stream->at - stream->given_at;
+    ssize_t n;
+    if (stream->given && used < stream->given_size) {
+        if (size > stream->given_size - used)
+            size = stream->given_size - (size_t)used;
+        memcpy(out, stream->given + used, size);
+        return (ssize_t)size;
+    }
+    keel_free(stream->given);
+    stream->given = NULL;
+    struct iovec iov = {out, size};
+    do
+        n = preadv2(stream->file, &iov, 1, (off_t)stream->at, asks ? RWF_NOWAIT : 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && asks && !stream->lost) {
+        keel_list_push_back(&stream->h2->wants, &stream->want);
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    /* it became shorter than the length that was promised */
+    return n > 0 ? n : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+bool http_h2_next_want(struct http_h2 *h2, struct http_h2_want *want)
+{
+    if (keel_list_empty(&h2->wants))
+        return false;
+    struct http_h2_stream *stream = KEEL_CONTAINER(h2->wants.next, struct http_h2_stream, want);
+    keel_list_remove(&stream->want);
+    *want = (struct http_h2_want){.stream = (uint32_t)stream->id,
+                                  .file = stream->file,
+                                  .at = stream->at,
+                                  .left = stream->left};
+    return true;
+}
+
+void http_h2_give(struct http_h2 *h2, uint32_t id, uint64_t at, void *bytes, size_t n)
+{
+    struct http_h2_stream *stream = find(h2, (int32_t)id);
+    if (!stream || stream->given || n == 0) {
+        keel_free(bytes);
+        bytes = NULL;
+    }
+    if (!stream)
+        return;
+    if (bytes) {
+        stream->given = bytes;
+        stream->given_at = at;
+        stream->given_size = n;
+    }
+    stream->lost = n == 0;
+    nghttp2_session_resume_data(h2->session, (int32_t)id);
+}
+
 /* A slice of a response's body, into the frame. */
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, size_t size,
                          uint32_t *flags, nghttp2_data_source *source, void *arg)
@@ -337,12 +404,9 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, siz
     if (stream->bytes) {
         memcpy(out, stream->bytes + stream->at, size);
     } else {
-        ssize_t n;
-        do
-            n = pread(stream->file, out, size, (off_t)stream->at);
-        while (n < 0 && errno == EINTR);
-        if (n <= 0) /* it became shorter than the length that was promised */
-            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        ssize_t n = read_file(stream, out, size);
+        if (n < 0)
+            return n;
         size = (size_t)n;
     }
     stream->at += size;
@@ -392,6 +456,7 @@ int http_h2_init(struct http_h2 *h2, struct http_h2_shared *shared, uint64_t now
     http_h2_memory_init(&h2->memory);
     http_h2_frames_init(&h2->frames, now_ns);
     keel_list_init(&h2->streams);
+    keel_list_init(&h2->wants);
     keel_list_init(&h2->bodies);
     keel_list_init(&h2->drained);
     const nghttp2_settings_entry settings[] = {

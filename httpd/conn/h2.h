@@ -21,9 +21,10 @@
 
 struct http_h2_limits {
     struct http_head_limits head;
-    uint32_t streams; /* most at once; more are refused */
-    bool tunnels;     /* extended CONNECT is offered (RFC 8441) */
-    uint64_t discard; /* most bytes of a body that are read and dropped */
+    uint32_t streams;    /* most at once; more are refused */
+    bool tunnels;        /* extended CONNECT is offered (RFC 8441) */
+    uint64_t discard;    /* most bytes of a body that are read and dropped */
+    bool asks_for_files; /* those that are not in memory: http_h2_next_want */
 };
 
 /* What the connections of a worker share. */
@@ -55,6 +56,7 @@ struct http_h2 {
     uint32_t sending;         /* of these, with some of a response that waits to leave */
     uint64_t sent;            /* bytes of bodies that left */
     struct keel_list streams; /* open ones, oldest first */
+    struct keel_list wants;   /* streams that wait for a part of a file */
     struct keel_list drained; /* streams whose handler may write again */
     struct keel_list bodies;  /* streams whose request body is coming, oldest first */
 };
@@ -115,5 +117,17 @@ uint64_t http_h2_body_since(const struct http_h2 *h2);
 /* Resets the streams of such requests that began before then, once their responses left; what a
  * handler reads is answered with 408 when its last bytes came before then. */
 void http_h2_expire_bodies(struct http_h2 *h2, uint64_t now_ns, uint64_t before_ns);
+
+/* A part of a file that is not in memory, without which a stream does not go on. */
+struct http_h2_want {
+    uint32_t stream;
+    int file; /* open as long as the stream is */
+    uint64_t at, left;
+};
+/* False: none. Each is followed by http_h2_give. */
+bool http_h2_next_want(struct http_h2 *h2, struct http_h2_want *want);
+/* What was read at `at`: takes the bytes (keel_free). n 0: none can be had. The stream may be gone.
+ */
+void http_h2_give(struct http_h2 *h2, uint32_t stream, uint64_t at, void *bytes, size_t n);
 
 #endif

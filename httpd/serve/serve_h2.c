@@ -1,20 +1,37 @@
 #include "httpd/serve/serve_h2.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "common/base/mem.h"
 
 #define DRAIN_ROUND (1 * KEEL_NS_PER_S) /* for a client to learn that it shall go */
 
 struct http_serve_h2 {
     struct http_h2 core;
-    uint64_t idle_ns;  /* when a stream was last open */
-    uint64_t send_ns;  /* when the client was last seen to take something; 0: nothing waits */
-    uint64_t taken;    /* what it had taken by then */
-    bool raw;          /* of the stream, not of the bodies */
-    uint64_t written;  /* bytes handed to the stream */
-    uint64_t drain_ns; /* when it was told to go; 0: it was not */
-    bool asked;        /* a request was read */
-    bool cut;          /* it went too far, and was counted */
-    bool full;         /* output is above the high watermark: nothing is read or sent */
+    uint64_t idle_ns;       /* when a stream was last open */
+    uint64_t send_ns;       /* when the client was last seen to take something; 0: nothing waits */
+    uint64_t taken;         /* what it had taken by then */
+    bool raw;               /* of the stream, not of the bodies */
+    uint64_t written;       /* bytes handed to the stream */
+    uint64_t drain_ns;      /* when it was told to go; 0: it was not */
+    bool asked;             /* a request was read */
+    bool cut;               /* it went too far, and was counted */
+    bool full;              /* output is above the high watermark: nothing is read or sent */
+    struct keel_list reads; /* struct reading */
+};
+
+#define READ_SIZE 32768 /* of a file that is not in memory, at once */
+
+/* A part of a file, on its way from the disk. It may outlive its connection. */
+struct reading {
+    struct keel_file_read read;
+    struct keel_list node;     /* in the connection's reads */
+    struct http_connection *c; /* NULL: gone */
+    uint32_t stream;
+    int fd; /* its own: the stream's may be closed meanwhile */
+    uint64_t at;
+    uint8_t *bytes;
 };
 
 static struct http_worker *worker_of(const struct http_connection *c)
@@ -25,6 +42,60 @@ static struct http_worker *worker_of(const struct http_connection *c)
 static uint64_t now_of(const struct http_connection *c)
 {
     return keel_loop_now(c->core.instance->loop);
+}
+
+static void end_turn(struct http_connection *c);
+
+static void reading_free(struct reading *r)
+{
+    if (r->fd >= 0)
+        close(r->fd);
+    keel_free(r->bytes);
+    keel_free(r);
+}
+
+static void on_read(struct keel_file_read *read, int err)
+{
+    struct reading *r = KEEL_CONTAINER(read, struct reading, read);
+    struct http_connection *c = r->c;
+    uint8_t *bytes = r->bytes;
+    if (c) {
+        keel_list_remove(&r->node);
+        r->bytes = NULL;
+        http_h2_give(&c->h2->core, r->stream, r->at, bytes, err ? 0 : read->done);
+        end_turn(c);
+    }
+    reading_free(r);
+}
+
+/* Has a thread read what streams wait for. True: one of them goes on at once, to its end. */
+static bool start_reads(struct http_connection *c)
+{
+    struct http_h2_want want;
+    bool lost = false;
+    while (http_h2_next_want(&c->h2->core, &want)) {
+        struct reading *r = keel_calloc(1, sizeof *r);
+        size_t size = want.left < READ_SIZE ? (size_t)want.left : READ_SIZE;
+        if (r) {
+            *r = (struct reading){.c = c,
+                                  .stream = want.stream,
+                                  .at = want.at,
+                                  .fd = fcntl(want.file, F_DUPFD_CLOEXEC, 0),
+                                  .bytes = keel_malloc(size)};
+            keel_list_init(&r->node);
+        }
+        if (r && r->bytes && r->fd >= 0 &&
+            keel_offload_read(worker_of(c)->files, &r->read, r->fd, (off_t)want.at, r->bytes, size,
+                              on_read) == 0) {
+            keel_list_push_back(&c->h2->reads, &r->node);
+            continue;
+        }
+        if (r)
+            reading_free(r);
+        http_h2_give(&c->h2->core, want.stream, want.at, NULL, 0);
+        lost = true;
+    }
+    return lost;
 }
 
 /* Hands over what may be sent, up to the high watermark. */
@@ -59,7 +130,7 @@ static void pump(struct http_connection *c)
         x = http_h2_next_drained(&h2->core);
         if (x)
             http_exchange_drained(x);
-    } while (x);
+    } while (x || start_reads(c));
     c->busy = false;
     if (h2->core.frames.cut && !h2->cut)
         http_worker_count_h2_cut(worker_of(c));
@@ -132,6 +203,8 @@ int http_serve_h2_start(struct http_connection *c)
 {
     struct http_worker *w = worker_of(c);
     c->h2 = keel_calloc(1, sizeof *c->h2);
+    if (c->h2)
+        keel_list_init(&c->h2->reads);
     if (!c->h2 || http_h2_init(&c->h2->core, &w->h2, now_of(c)) != 0) {
         keel_stream_close(&c->core.stream);
         return KEEL_ENOMEM;
@@ -150,6 +223,11 @@ void http_serve_h2_stop(struct http_connection *c)
     if (!c->h2)
         return;
     c->busy = true;
+    while (!keel_list_empty(&c->h2->reads)) {
+        struct reading *r = KEEL_CONTAINER(c->h2->reads.next, struct reading, node);
+        keel_list_remove(&r->node);
+        r->c = NULL;
+    }
     http_h2_fini(&c->h2->core);
     keel_free(c->h2);
     c->h2 = NULL;

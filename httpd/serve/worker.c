@@ -69,7 +69,8 @@ static int fill(struct http_worker *w, struct keel_diag *diag)
     const struct http_h2_limits limits = {.head = w->settings->head,
                                           .streams = w->settings->max_streams,
                                           .tunnels = http_chains_tunnel(&w->settings->handlers),
-                                          .discard = w->settings->discard};
+                                          .discard = w->settings->discard,
+                                          .asks_for_files = true};
     w->x = http_exchange_new(&w->host);
     if (http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload || !w->files || !w->x ||
         (log.format && http_access_log_init(&w->log, &log) != 0) ||

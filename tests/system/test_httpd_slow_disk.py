@@ -78,9 +78,11 @@ def others_go_on(daemon, slow):
 
 
 def bodies():
-    for what, args, tls in (('HTTP/1.1', ['--http1.1'], False), ('TLS', ['--http1.1'], True)):
+    for what, args, tls in (('HTTP/1.1', ['--http1.1'], False), ('TLS', ['--http1.1'], True),
+                            ('HTTP/2', ['--http2-prior-knowledge'], False),
+                            ('HTTP/2 in TLS', ['--http2'], True)):
         with Setting() as (daemon, disk):
-            disk.read = 0.5
+            disk.read = 0.3
             slow = Question(daemon, '/slow/big', *args, tls=tls)
             count, worst = others_go_on(daemon, slow)
             out = slow.answer()
