@@ -95,7 +95,7 @@ static void offer(struct http_h2 *h2, struct digest *d, const uint8_t *bytes, si
                 &(struct http_response){
                     .status = refused ? status : 200,
                     .head = KEEL_STR("HTTP/1.1 200 OK\r\nServer: x\r\nConnection: x\r\n"),
-                    .body = {body, head.count % 2 ? sizeof body : 10},
+                    .body = {body, !refused && head.count % 2 ? sizeof body : 10},
                     .hold = refused ? NULL : hold,
                     .release = refused ? NULL : let_go});
         }
