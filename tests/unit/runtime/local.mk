@@ -19,6 +19,7 @@ tests_unit_runtime_runtime_SOURCES = \
 	tests/unit/runtime/test_sock.c \
 	tests/unit/runtime/test_stream.c \
 	tests/unit/runtime/test_stream_end.c \
+	tests/unit/runtime/test_stream_file.c \
 	tests/unit/runtime/test_timer.c \
 	tests/unit/runtime/test_tls.c \
 	tests/unit/runtime/test_watch.c

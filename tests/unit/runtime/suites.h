@@ -16,6 +16,7 @@ Suite *packet_suite(void);
 Suite *runtime_probe_suite(void);
 Suite *sock_suite(void);
 Suite *stream_end_suite(void);
+Suite *stream_file_suite(void);
 Suite *stream_suite(void);
 Suite *timer_suite(void);
 Suite *tls_suite(void);
