@@ -43,6 +43,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/file.c httpd/handlers/file.h \
 	httpd/handlers/limits.c httpd/handlers/limits.h \
 	httpd/handlers/https.c httpd/handlers/https.h \
+	httpd/handlers/status.c httpd/handlers/status.h \
 	httpd/handlers/respond.c httpd/handlers/respond.h \
 	httpd/handlers/auth.c httpd/handlers/auth.h \
 	httpd/serve/settings_types.c httpd/serve/settings_types.h \
@@ -54,6 +55,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/serve/metrics.h \
 	httpd/serve/chain.c httpd/serve/chain.h \
 	httpd/serve/modules.c httpd/serve/modules.h \
+	httpd/serve/figures.c httpd/serve/figures.h \
 	httpd/serve/follow.c httpd/serve/follow.h \
 	httpd/serve/worker.c httpd/serve/worker.h \
 	httpd/serve/connection.h \

@@ -3,6 +3,7 @@
  */
 #include "common/service/daemon.h"
 #include "httpd/options.h"
+#include "httpd/serve/figures.h"
 #include "httpd/serve/metrics.h"
 #include "httpd/serve/serve.h"
 #include "httpd/serve/settings_tls.h"
@@ -19,6 +20,7 @@ int main(int argc, char **argv)
         .cli = http_cli,
         .metrics = http_metrics,
         .commands = http_commands,
+        .series = &http_series,
         .schedule = KEEL_SCHEDULE_KERNEL,
         .configure = http_settings_configure,
         .free_settings = http_settings_free,

@@ -46,6 +46,13 @@ static const struct keel_option location_rows[] = {
      .type = KEEL_OPT_STRING,
      .help = "\"STATUS TEXT\": this status and this line of text for every request: \"200 ok\" for "
              "health checks. Without the text, the status' own, or the site's page for it."},
+    {.name = "status",
+     .type = KEEL_OPT_BOOL,
+     .def = "false",
+     .help = "Answer with the daemon's state: a page, JSON (Accept: application/json, or "
+             "?format=json) or Prometheus text (?format=prometheus, or a path below that ends with "
+             "/metrics). Only loopback addresses may ask, unless allow of this location says who; "
+             "behind a proxy on this machine everybody seems to be one. See Figures above."},
     {.name = "rewrite",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
@@ -110,7 +117,6 @@ static const struct keel_option location_rows[] = {
     UNSUPPORTED("cgi"),
     UNSUPPORTED("fastcgi"),
     UNSUPPORTED("job"),
-    UNSUPPORTED("status"),
     {.type = KEEL_OPT_END},
 };
 

@@ -307,6 +307,7 @@ static void generation_serve(struct keel_generation *g)
     keel_timer_stop(&g->deadline);
     g->state = KEEL_GENERATION_SERVING;
     master->serving = g;
+    keel_totals_publish(master);
     if (before)
         master->reloads++;
     keel_balance_update(master);

@@ -532,6 +532,8 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
         .helper = options->helper,
         .host = host,
         .replaces = options->replaces,
+        .board = options->board,
+        .slot = options->board_slot,
     };
     if (p->stream) {
         host->ops = *p->stream;

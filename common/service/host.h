@@ -20,6 +20,8 @@ struct keel_host_options {
     unsigned worker, workers;
     struct keel_slot *slot; /* borrowed; NULL: a private one */
     struct keel_metrics metrics;
+    const struct keel_board *board; /* borrowed; NULL: none */
+    unsigned board_slot;
     unsigned max_connections;         /* 0: derived from the descriptor limit */
     const struct keel_helper *helper; /* the process is this helper; NULL: a worker */
     unsigned peers;                   /* helpers of a worker, workers of a helper */

@@ -8,7 +8,7 @@ nobase_keelinclude_HEADERS += \
 	common/service/metric.h \
 	common/service/module.h \
 	common/service/trace.h
-common_libkeel_la_SOURCES += common/service/metric.c common/service/module.c
+common_libkeel_la_SOURCES += common/service/metric.c common/service/board.c common/service/module.c
 common_libkeel_la_SOURCES += \
 	common/service/conf.c \
 	common/service/conf_guess.c \

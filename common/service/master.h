@@ -19,7 +19,7 @@
 #include "common/service/channel.h"
 #include "common/service/manifest.h"
 #include "common/service/options.h"
-#include "common/service/segment.h"
+#include "common/service/board.h"
 #include "common/service/sockets.h"
 
 struct keel_master;
@@ -106,7 +106,7 @@ struct keel_master {
     int log_level;            /* from the command line; -1: none */
     struct keel_loop *loop;
     struct keel_sockets sockets;
-    struct keel_segment segment;
+    struct keel_board board;
     uint8_t slot_used[KEEL_SLOTS];
     struct keel_list generations;
     struct keel_generation *serving; /* NULL before the first is ready */
@@ -240,6 +240,10 @@ char *keel_totals_save(struct keel_master *master);
 void keel_totals_add(struct keel_master *master, const char *text, const char *minus);
 int keel_totals_print(struct keel_master *master, bool openmetrics, struct keel_buf *out);
 int keel_slot_take(struct keel_master *master, unsigned *slot);
+/* The process was started: its slot counts from now on. */
+void keel_totals_enter(struct keel_process *p);
+/* Tells those who read the board what serves, and since when. */
+void keel_totals_publish(struct keel_master *master);
 
 /* --- control.c, master_command.c --- */
 /* Opens the socket; or takes the inherited one (-1: none), which is deaf until keel_control_listen:

@@ -22,7 +22,7 @@ static const char *arg(const struct keel_control_request *request, size_t i)
 
 static json_t *describe_process(const struct keel_process *p)
 {
-    const struct keel_segment *segment = &p->generation->master->segment;
+    const struct keel_segment *segment = &p->generation->master->board.segment;
     const char *role = p->helper ? p->helper->name : "worker";
     if (p->pid <= 0)
         return json_pack("{s:i s:i s:s s:s s:i}", "generation", (int)p->generation->number,

@@ -11,7 +11,7 @@
  * to be one load. */
 enum { HISTOGRAM_SUM = KEEL_HISTOGRAM_BUCKETS, HISTOGRAM_COUNT, HISTOGRAM_CELLS };
 
-static unsigned cells_of(enum keel_metric_kind kind)
+unsigned keel_metric_cells(enum keel_metric_kind kind)
 {
     return kind == KEEL_HISTOGRAM ? HISTOGRAM_CELLS : 1;
 }
@@ -31,12 +31,45 @@ static void bump(uint64_t *cell, uint64_t n)
     __atomic_store_n(cell, *cell + n, __ATOMIC_RELAXED);
 }
 
-void keel_metric_observe(struct keel_metrics *m, unsigned index, uint64_t ns)
+void keel_metric_observe_many(struct keel_metrics *m, unsigned index, uint64_t ns, uint64_t n)
 {
     uint64_t *cells = &m->cells[m->offsets[index]];
-    bump(&cells[bucket_of(ns)], 1);
-    bump(&cells[HISTOGRAM_SUM], ns);
-    bump(&cells[HISTOGRAM_COUNT], 1);
+    bump(&cells[bucket_of(ns)], n);
+    bump(&cells[HISTOGRAM_SUM], ns * n);
+    bump(&cells[HISTOGRAM_COUNT], n);
+}
+
+void keel_metric_observe(struct keel_metrics *m, unsigned index, uint64_t ns)
+{
+    keel_metric_observe_many(m, index, ns, 1);
+}
+
+uint64_t keel_metric_sum(const struct keel_metrics *m, unsigned index)
+{
+    return m->cells[m->offsets[index] + HISTOGRAM_SUM];
+}
+
+uint64_t keel_metric_count(const struct keel_metrics *m, unsigned index)
+{
+    return m->cells[m->offsets[index] + HISTOGRAM_COUNT];
+}
+
+double keel_metric_percentile(const struct keel_metrics *m, unsigned index, double percent)
+{
+    const uint64_t *cells = &m->cells[m->offsets[index]];
+    uint64_t count = 0, below = 0;
+    for (unsigned k = 0; k < KEEL_HISTOGRAM_BUCKETS; k++)
+        count += cells[k];
+    for (unsigned k = 0; k < KEEL_HISTOGRAM_BUCKETS; k++) {
+        double wanted = (double)count * percent / 100 - (double)below;
+        below += cells[k];
+        if (cells[k] == 0 || wanted > (double)cells[k])
+            continue;
+        double low = k > 0 ? 1000.0 * (double)(1ull << (k - 1)) : 0;
+        double high = k < KEEL_HISTOGRAM_BUCKETS - 1 ? 1000.0 * (double)(1ull << k) : low;
+        return low + (high - low) * wanted / (double)cells[k];
+    }
+    return 0;
 }
 
 unsigned keel_metric_rows(const struct keel_metric *table)
@@ -54,7 +87,7 @@ unsigned keel_metric_layout(const struct keel_metric *table, uint16_t *offsets, 
     for (unsigned i = 0; i < rows; i++) {
         KEEL_ASSERT(cells <= UINT16_MAX, "a metric table is too large");
         offsets[i] = (uint16_t)cells;
-        cells += cells_of(table[i].kind);
+        cells += keel_metric_cells(table[i].kind);
     }
     return cells;
 }
@@ -165,6 +198,52 @@ int keel_metric_print(const struct keel_metric *table, const uint16_t *offsets, 
         put_row(out, row, family_size(row, openmetrics), sum + offsets[i], openmetrics);
     }
     return out->failed;
+}
+
+/* `label="name",` behind the row's own labels. */
+static void put_series_row(struct keel_buf *out, const struct keel_metric *row,
+                           const struct keel_series *series, const struct keel_series_sum *sum,
+                           bool openmetrics)
+{
+    struct keel_buf labels = {0};
+    struct keel_metric labelled = *row;
+    if (row->labels && *row->labels)
+        keel_buf_printf(&labels, "%s,", row->labels);
+    keel_buf_printf(&labels, "%s=\"", series->label);
+    put_escaped(&labels, sum->name, true);
+    keel_buf_puts(&labels, "\"");
+    labelled.labels = keel_buf_text(&labels);
+    if (labelled.labels)
+        put_row(out, &labelled, family_size(row, openmetrics),
+                sum->metrics.cells + sum->metrics.offsets[row - series->table], openmetrics);
+    else
+        out->failed = true;
+    keel_buf_fini(&labels);
+}
+
+int keel_series_print(const struct keel_series *series, const struct keel_sums *sums,
+                      bool openmetrics, struct keel_buf *out)
+{
+    const struct keel_metric *table = series->table;
+    unsigned rows = keel_metric_rows(table);
+    for (unsigned i = 0, end; i < rows && sums->count > 0; i = end) {
+        for (end = i + 1; end < rows && strcmp(table[end].name, table[i].name) == 0;)
+            end++;
+        put_head(out, &table[i], family_size(&table[i], openmetrics), openmetrics);
+        for (unsigned s = 0; s < sums->count; s++)
+            for (unsigned row = i; row < end; row++)
+                put_series_row(out, &table[row], series, &sums->series[s], openmetrics);
+    }
+    return out->failed;
+}
+
+void keel_sums_fini(struct keel_sums *sums)
+{
+    for (unsigned i = 0; i < sums->count; i++)
+        keel_free(sums->series[i].metrics.cells);
+    keel_free(sums->series);
+    keel_free(sums->metrics.cells);
+    *sums = (struct keel_sums){.count = 0};
 }
 
 /* --- a private slot -------------------------------------------------------------------------- */

@@ -16,7 +16,7 @@
 #include "common/service/metric.h"
 
 #define KEEL_ABI_MAJOR 1
-#define KEEL_ABI_MINOR 2
+#define KEEL_ABI_MINOR 3
 
 /* A descriptor that the master opens and keeps for the protocol. */
 enum keel_endpoint_kind {
@@ -52,6 +52,8 @@ int keel_endpoints_add(struct keel_endpoints *list, const struct keel_endpoint *
 int keel_endpoints_add_listen(struct keel_endpoints *list, const struct keel_conf *conf,
                               const char *option, bool tcp, bool udp, struct keel_diag *diag);
 
+struct keel_board; /* common/service/board.h */
+
 /* One protocol at work in one process. Public fields are for the protocol to read. */
 struct keel_instance {
     const struct keel_protocol *protocol;
@@ -69,6 +71,10 @@ struct keel_instance {
     /* Version 1.2: */
     bool replaces; /* another generation (or binary) serves as long as this one is not ready: a
                       start that fails costs nothing */
+    /* Version 1.3: */
+    const struct keel_board *board; /* figures of all processes, see keel_instance_sum; NULL: there
+                                       are none (a test) */
+    unsigned slot;                  /* private to the core */
 };
 
 /* A connection of the core's: embed it first in the protocol's own; connection_size says how big
@@ -129,6 +135,18 @@ void keel_instance_ready(struct keel_instance *instance);
 /* After `retire` of a helper: it owns nothing any more. */
 void keel_instance_retired(struct keel_instance *instance);
 
+/* Where a worker counts series number `i`, which has this name: those from the series' max on share
+ * the last one. Only when instance->board is there. Good until the instance stops. */
+void keel_series_claim(const struct keel_instance *instance, unsigned i, const char *name,
+                       struct keel_metrics *out);
+/* What all processes of the daemon have counted together, now, from any of them: takes a look at
+ * each of their cells. Only when instance->board is there. 0 or KEEL_ENOMEM; keel_sums_fini. */
+int keel_instance_sum(const struct keel_instance *instance, struct keel_sums *out);
+/* These sums, and what of the core's own metrics not the master alone knows, as Prometheus text. 0
+ * or KEEL_ENOMEM. */
+int keel_instance_print(const struct keel_instance *instance, const struct keel_sums *sums,
+                        struct keel_buf *out);
+
 /* The socket of a datagram endpoint that this process serves now, to send on outside of on_batch;
  * NULL: it serves none. Not to be kept: it goes when the endpoint does. */
 struct keel_dgram *keel_instance_dgram(struct keel_instance *instance,
@@ -140,8 +158,9 @@ void keel_instance_each_connection(struct keel_instance *instance,
                                    int (*visit)(void *arg, struct keel_connection *connection),
                                    void *arg);
 
-/* A server's TLS context: keel_tls_context_new with tls-minimum and tls-ciphers of the configuration,
- * which go into the options; the files are watched. access may be NULL. Errors as there. */
+/* A server's TLS context: keel_tls_context_new with tls-minimum and tls-ciphers of the
+ * configuration, which go into the options; the files are watched. access may be NULL. Errors as
+ * there. */
 int keel_tls_configure(const struct keel_conf *conf, struct keel_tls_options *options,
                        struct keel_access *access, struct keel_tls_context **out,
                        struct keel_diag *diag);
@@ -195,8 +214,8 @@ int keel_access_add_log(struct keel_access *access, const char *path);
 int keel_access_add_watch(struct keel_access *access, const char *path);
 /* The same for a file of a stapled response: the workers take it up. */
 int keel_access_add_live(struct keel_access *access, const char *path);
-/* Where to read a watched file: in a worker the copy of what the master read, by a name that is good
- * until configure returns; else path. */
+/* Where to read a watched file: in a worker the copy of what the master read, by a name that is
+ * good until configure returns; else path. */
 const char *keel_access_where(const struct keel_access *access, const char *path);
 /* The copies are of no use any more. */
 void keel_access_close_copies(struct keel_access *access);
@@ -282,6 +301,9 @@ struct keel_protocol {
      * error with diag. May be NULL. */
     int (*check)(void *settings, struct keel_diag *diag);
     const struct keel_tool *tools; /* may be NULL */
+
+    /* Version 1.3: */
+    const struct keel_series *series; /* may be NULL */
 };
 /* True when the record is new enough to have the member. */
 #define KEEL_PROTOCOL_HAS(record, member)                                                          \

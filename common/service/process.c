@@ -181,7 +181,7 @@ int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *di
     m.replaces =
         g->state == KEEL_GENERATION_STARTING && (!g->first || keel_upgrade_waiting(master, NULL));
     m.channel = p->worker_end;
-    m.segment = master->segment.fd;
+    m.segment = master->board.segment.fd;
     m.log = g->core.log.target == KEEL_LOG_FILE ? keel_log_fd() : -1;
     m.log_level = master->log_level;
     m.tickets = master->tickets;
@@ -202,6 +202,7 @@ int keel_process_spawn(struct keel_process *p, bool active, struct keel_diag *di
         master->slot_used[p->slot] = 0;
         return err;
     }
+    keel_totals_enter(p);
     p->state = KEEL_PROCESS_STARTING;
     p->active = m.active;
     p->ready_ns = 0; /* health counts from its own READY */

@@ -1,7 +1,7 @@
 /*
  * The shared segment: one memfd with a slot for each process, written only by its owner with plain
- * stores and read by the master. A slot has a head (heartbeat, live connections) and the cells of
- * the metrics.
+ * stores (but for the last part of its head, which is the master's) and read by all. A slot has a
+ * head (heartbeat, live connections) and the cells of the metrics; board.h says which.
  */
 #ifndef KEEL_SERVICE_SEGMENT_H
 #define KEEL_SERVICE_SEGMENT_H
@@ -20,7 +20,15 @@ struct keel_slot {
     uint64_t evicted;      /* idle connections closed to make room */
     uint64_t worst_turn_ns;
     uint64_t reserved[2];
+    /* The master's to write: */
+    uint64_t role;       /* enum keel_slot_role */
+    uint64_t generation; /* of the process; in the master's slot, the one that serves */
+    uint64_t sequence;   /* of the master's slot: board.h */
+    uint64_t started_s;  /* of the master's slot: start of the daemon, Unix time */
+    uint64_t slots;      /* of the master's slot: those behind were never used */
+    uint64_t more[3];
 } __attribute__((aligned(64)));
+enum keel_slot_role { KEEL_SLOT_FREE, KEEL_SLOT_OF_MASTER, KEEL_SLOT_WORKER, KEEL_SLOT_HELPER };
 
 #define KEEL_HEARTBEAT (250 * KEEL_NS_PER_MS)
 /* Slots of all generations that live at once; a free slot costs nothing. */

@@ -342,7 +342,7 @@ static void end_hung(struct keel_process *p, uint64_t now)
 static void check_heartbeat(struct keel_process *p, uint64_t now)
 {
     struct keel_generation *g = p->generation;
-    const struct keel_slot *slot = keel_segment_slot(&g->master->segment, p->slot);
+    const struct keel_slot *slot = keel_segment_slot(&g->master->board.segment, p->slot);
     uint64_t beat = keel_slot_get(&slot->heartbeat_ns);
     uint64_t age = beat && beat < now ? now - beat : 0;
     bool hung = age > LATE;

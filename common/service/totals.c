@@ -6,46 +6,13 @@
 #include <string.h>
 
 struct keel_totals {
-    unsigned rows, cells;
-    uint16_t *offsets; /* of the protocol's table */
-    uint64_t *folded;  /* cells of ended workers, counters and histograms */
-    uint64_t *sum;     /* room for adding up */
-    uint64_t *core;    /* the core's own counters: of ended workers, and of the masters before */
+    uint64_t *core; /* the core's own counters: of ended workers, and of the masters before */
 };
 
-/* The core's own metrics. */
-enum {
-    CORE_ACCEPTED,
-    CORE_OPEN,
-    CORE_EVICTED,
-    CORE_WORKERS,
-    CORE_GENERATION,
-    CORE_RELOADS,
-    CORE_RESPAWNS,
-    CORE_LOG_LINES,
-    CORE_LOG_SUPPRESSED,
-    CORE_LOG_LOST,
-    CORE_START,
-    CORE_COUNT
-};
-static const struct keel_metric core_metrics[CORE_COUNT + 1] = {
-    [CORE_ACCEPTED] = {"keel_connections_total", KEEL_COUNTER, NULL, "Connections taken."},
-    [CORE_OPEN] = {"keel_connections_open", KEEL_GAUGE, NULL, "Connections open now."},
-    [CORE_EVICTED] = {"keel_connections_evicted_total", KEEL_COUNTER, NULL,
-                      "Idle connections closed to make room for new ones."},
-    [CORE_WORKERS] = {"keel_workers", KEEL_GAUGE, NULL, "Worker processes that serve."},
-    [CORE_GENERATION] = {"keel_generation", KEEL_GAUGE, NULL,
-                         "Number of the generation that serves."},
-    [CORE_RELOADS] = {"keel_reloads_total", KEEL_COUNTER, NULL, "Reloads that succeeded."},
-    [CORE_RESPAWNS] = {"keel_respawns_total", KEEL_COUNTER, NULL,
-                       "Workers replaced after they died."},
-    [CORE_LOG_LINES] = {"keel_log_lines_total", KEEL_COUNTER, NULL, "Log lines of the master."},
-    [CORE_LOG_SUPPRESSED] = {"keel_log_suppressed_total", KEEL_COUNTER, NULL,
-                             "Log lines of the master held back by the rate limit."},
-    [CORE_LOG_LOST] = {"keel_log_lost_total", KEEL_COUNTER, NULL,
-                       "Log lines of the master that could not be written."},
-    [CORE_START] = {"keel_start_time_seconds", KEEL_GAUGE, NULL, "Start of the daemon, Unix time."},
-};
+static struct keel_slot *own_slot(struct keel_master *master)
+{
+    return keel_segment_slot(&master->board.segment, KEEL_SLOT_MASTER);
+}
 
 int keel_totals_new(struct keel_master *master)
 {
@@ -53,17 +20,16 @@ int keel_totals_new(struct keel_master *master)
     if (!t)
         return KEEL_ENOMEM;
     master->totals = t;
-    t->rows = keel_metric_rows(master->protocol->metrics);
-    t->offsets = keel_calloc(t->rows + 1, sizeof *t->offsets);
-    if (!t->offsets)
+    t->core = keel_calloc(KEEL_CORE_COUNT, sizeof *t->core);
+    if (!t->core || keel_board_init(&master->board, master->protocol) != 0)
         return KEEL_ENOMEM;
-    t->cells = keel_metric_layout(master->protocol->metrics, t->offsets, t->rows);
-    t->folded = keel_calloc(t->cells + 1, sizeof *t->folded);
-    t->sum = keel_calloc(t->cells + 1, sizeof *t->sum);
-    t->core = keel_calloc(CORE_COUNT, sizeof *t->core);
-    if (!t->folded || !t->sum || !t->core)
-        return KEEL_ENOMEM;
-    return keel_segment_new(&master->segment, t->cells);
+    int err = keel_segment_new(&master->board.segment, master->board.total);
+    if (err)
+        return err;
+    master->slot_used[KEEL_SLOT_MASTER] = 1;
+    keel_slot_set(&own_slot(master)->role, KEEL_SLOT_OF_MASTER);
+    keel_totals_publish(master);
+    return 0;
 }
 
 void keel_totals_free(struct keel_master *master)
@@ -71,14 +37,17 @@ void keel_totals_free(struct keel_master *master)
     struct keel_totals *t = master->totals;
     if (!t)
         return;
-    if (master->segment.map)
-        keel_segment_fini(&master->segment);
-    keel_free(t->offsets);
-    keel_free(t->folded);
-    keel_free(t->sum);
+    keel_board_fini(&master->board);
     keel_free(t->core);
     keel_free(t);
     master->totals = NULL;
+}
+
+void keel_totals_publish(struct keel_master *master)
+{
+    struct keel_slot *own = own_slot(master);
+    keel_slot_set(&own->started_s, master->started_realtime_ns / KEEL_NS_PER_S);
+    keel_slot_set(&own->generation, master->serving ? master->serving->number : 0);
 }
 
 int keel_slot_take(struct keel_master *master, unsigned *slot)
@@ -87,84 +56,70 @@ int keel_slot_take(struct keel_master *master, unsigned *slot)
         if (master->slot_used[i])
             continue;
         master->slot_used[i] = 1;
-        keel_segment_clear(&master->segment, i);
+        keel_segment_clear(&master->board.segment, i);
         *slot = i;
         return 0;
     }
     return KEEL_ELIMIT;
 }
 
-/* One behind the last cell of a row. */
-static unsigned row_end(const struct keel_totals *t, unsigned row)
+void keel_totals_enter(struct keel_process *p)
 {
-    return row + 1 < t->rows ? t->offsets[row + 1] : t->cells;
+    struct keel_master *master = p->generation->master;
+    struct keel_slot *slot = keel_segment_slot(&master->board.segment, p->slot);
+    struct keel_slot *own = own_slot(master);
+    keel_slot_set(&slot->generation, p->generation->number);
+    if (own->slots <= p->slot)
+        keel_slot_set(&own->slots, p->slot + 1);
+    keel_slot_set(&slot->role, p->helper ? KEEL_SLOT_HELPER : KEEL_SLOT_WORKER);
 }
 
 void keel_totals_fold(struct keel_master *master, struct keel_process *p)
 {
-    struct keel_totals *t = master->totals;
-    const struct keel_slot *slot = keel_segment_slot(&master->segment, p->slot);
-    const uint64_t *cells = keel_segment_cells(&master->segment, p->slot);
-    t->core[CORE_ACCEPTED] += keel_slot_get(&slot->accepted);
-    t->core[CORE_EVICTED] += keel_slot_get(&slot->evicted);
-    for (unsigned row = 0; row < t->rows; row++) {
-        if (master->protocol->metrics[row].kind == KEEL_GAUGE)
-            continue; /* what it measured is gone with the worker */
-        for (unsigned c = t->offsets[row]; c < row_end(t, row); c++)
-            t->folded[c] += keel_slot_get(&cells[c]);
-    }
+    keel_board_fold(&master->board, p->slot);
     master->slot_used[p->slot] = 0;
 }
 
-/* Adds up the ended and the living. */
-static void sum_up(struct keel_master *master, uint64_t core[CORE_COUNT])
+/* Adds up the ended and the living. 0 or KEEL_ENOMEM; keel_sums_fini. */
+static int sum_up(struct keel_master *master, uint64_t core[KEEL_CORE_COUNT],
+                  struct keel_sums *sums)
 {
-    struct keel_totals *t = master->totals;
-    memcpy(t->sum, t->folded, t->cells * sizeof *t->sum);
-    memcpy(core, t->core, CORE_COUNT * sizeof *core);
-    keel_list_for (node, &master->generations) {
-        const struct keel_generation *g = KEEL_CONTAINER(node, struct keel_generation, node);
-        for (unsigned i = 0; i < g->total; i++) {
-            const struct keel_process *p = &g->processes[i];
-            if (p->pid <= 0)
-                continue;
-            const struct keel_slot *slot = keel_segment_slot(&master->segment, p->slot);
-            const uint64_t *cells = keel_segment_cells(&master->segment, p->slot);
-            core[CORE_ACCEPTED] += keel_slot_get(&slot->accepted);
-            core[CORE_EVICTED] += keel_slot_get(&slot->evicted);
-            core[CORE_OPEN] += keel_slot_get(&slot->live);
-            core[CORE_WORKERS] += p->state == KEEL_PROCESS_SERVING && !p->helper;
-            for (unsigned c = 0; c < t->cells; c++)
-                t->sum[c] += keel_slot_get(&cells[c]);
-        }
-    }
-    core[CORE_GENERATION] = master->serving ? master->serving->number : 0;
-    core[CORE_RELOADS] = master->reloads;
-    core[CORE_RESPAWNS] = master->respawns;
+    int err = keel_board_sum(&master->board, sums);
+    if (err)
+        return err;
+    memcpy(core, master->totals->core, KEEL_CORE_COUNT * sizeof *core);
+    keel_core_shared(sums, core);
+    core[KEEL_CORE_RELOADS] = master->reloads;
+    core[KEEL_CORE_RESPAWNS] = master->respawns;
     uint64_t lines, suppressed, lost;
     keel_log_counts(&lines, &suppressed, &lost);
-    core[CORE_LOG_LINES] += lines;
-    core[CORE_LOG_SUPPRESSED] += suppressed;
-    core[CORE_LOG_LOST] += lost;
-    core[CORE_START] = master->started_realtime_ns / KEEL_NS_PER_S;
+    core[KEEL_CORE_LOG_LINES] += lines;
+    core[KEEL_CORE_LOG_SUPPRESSED] += suppressed;
+    core[KEEL_CORE_LOG_LOST] += lost;
+    return 0;
 }
 
 int keel_totals_print(struct keel_master *master, bool openmetrics, struct keel_buf *out)
 {
-    uint64_t core[CORE_COUNT];
-    uint16_t offsets[CORE_COUNT];
-    sum_up(master, core);
-    keel_metric_layout(core_metrics, offsets, CORE_COUNT);
-    int err = keel_metric_print(core_metrics, offsets, core, openmetrics, out);
-    if (!err && master->protocol->metrics)
-        err = keel_metric_print(master->protocol->metrics, master->totals->offsets,
-                                master->totals->sum, openmetrics, out);
+    uint64_t core[KEEL_CORE_COUNT];
+    uint16_t offsets[KEEL_CORE_COUNT];
+    struct keel_sums sums;
+    int err = sum_up(master, core, &sums);
+    if (err)
+        return err;
+    keel_metric_layout(keel_core_metrics, offsets, KEEL_CORE_COUNT);
+    err = keel_metric_print(keel_core_metrics, offsets, core, openmetrics, out);
+    if (!err)
+        err = keel_board_print(&master->board, &sums, openmetrics, out);
     if (!err && openmetrics)
         err = keel_buf_puts(out, "# EOF\n");
+    keel_sums_fini(&sums);
     return err;
 }
 
 /* --- over an upgrade --- */
+
+#define SERIES "series" /* beside the rows, which all have a brace in their key */
 
 static void row_key(char *out, size_t size, const struct keel_metric *m)
 {
@@ -185,16 +140,33 @@ static void save_row(json_t *root, const struct keel_metric *m, const uint64_t *
     json_object_set_new(root, key, list);
 }
 
+/* All rows of a table under their keys. Returns new. */
+static json_t *save_table(const struct keel_metric *table, const struct keel_metrics *metrics)
+{
+    json_t *root = json_object();
+    for (unsigned row = 0, rows = keel_metric_rows(table); row < rows; row++) {
+        unsigned first = metrics->offsets[row];
+        save_row(root, &table[row], metrics->cells, first,
+                 first + keel_metric_cells(table[row].kind));
+    }
+    return root;
+}
+
 char *keel_totals_save(struct keel_master *master)
 {
-    struct keel_totals *t = master->totals;
-    uint64_t core[CORE_COUNT];
-    json_t *root = json_object();
-    sum_up(master, core);
-    for (unsigned row = 0; row < CORE_COUNT; row++)
-        save_row(root, &core_metrics[row], core, row, row + 1);
-    for (unsigned row = 0; row < t->rows; row++)
-        save_row(root, &master->protocol->metrics[row], t->sum, t->offsets[row], row_end(t, row));
+    const struct keel_board *board = &master->board;
+    uint64_t core[KEEL_CORE_COUNT];
+    struct keel_sums sums;
+    if (sum_up(master, core, &sums) != 0)
+        return NULL;
+    json_t *root = save_table(master->protocol->metrics, &sums.metrics), *series = json_object();
+    for (unsigned row = 0; row < KEEL_CORE_COUNT; row++)
+        save_row(root, &keel_core_metrics[row], core, row, row + 1);
+    for (unsigned i = 0; i < sums.count; i++)
+        json_object_set_new(series, sums.series[i].name,
+                            save_table(board->series->table, &sums.series[i].metrics));
+    json_object_set_new(root, SERIES, series);
+    keel_sums_fini(&sums);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;
@@ -216,20 +188,37 @@ static void add_row(const struct keel_metric *m, uint64_t *cells, unsigned count
     }
 }
 
+static void add_table(const struct keel_metric *table, const uint16_t *offsets, uint64_t *cells,
+                      const json_t *plus, const json_t *minus)
+{
+    for (unsigned row = 0, rows = keel_metric_rows(table); row < rows; row++)
+        add_row(&table[row], &cells[offsets[row]], keel_metric_cells(table[row].kind), plus, minus);
+}
+
 void keel_totals_add(struct keel_master *master, const char *text, const char *minus)
 {
-    struct keel_totals *t = master->totals;
-    json_t *a = json_loads(text, 0, NULL);
+    const struct keel_board *board = &master->board;
+    struct keel_slot *own = own_slot(master);
+    json_t *a = json_loads(text, 0, NULL), *series = json_object_get(a, SERIES), *of_one;
     json_t *b = minus ? json_loads(minus, 0, NULL) : NULL;
-    for (unsigned row = 0; row < CORE_COUNT; row++) {
-        uint64_t *cell = row == CORE_RELOADS    ? &master->reloads
-                         : row == CORE_RESPAWNS ? &master->respawns
-                                                : &t->core[row];
-        add_row(&core_metrics[row], cell, 1, a, b);
+    const char *name;
+    for (unsigned row = 0; row < KEEL_CORE_COUNT; row++) {
+        uint64_t *cell = row == KEEL_CORE_RELOADS    ? &master->reloads
+                         : row == KEEL_CORE_RESPAWNS ? &master->respawns
+                         : row == KEEL_CORE_ACCEPTED ? &own->accepted
+                         : row == KEEL_CORE_EVICTED  ? &own->evicted
+                                                     : &master->totals->core[row];
+        add_row(&keel_core_metrics[row], cell, 1, a, b);
     }
-    for (unsigned row = 0; row < t->rows; row++)
-        add_row(&master->protocol->metrics[row], &t->folded[t->offsets[row]],
-                row_end(t, row) - t->offsets[row], a, b);
+    add_table(master->protocol->metrics, board->offsets,
+              keel_segment_cells(&board->segment, KEEL_SLOT_MASTER), a, b);
+    json_object_foreach(series, name, of_one)
+    {
+        if (board->series)
+            add_table(board->series->table, board->series_offsets,
+                      keel_block_cells(keel_board_find(board, name)), of_one,
+                      json_object_get(json_object_get(b, SERIES), name));
+    }
     json_decref(a);
     json_decref(b);
 }

@@ -331,6 +331,7 @@ int keel_upgrade_receive(struct keel_master *master, struct keel_manifest *manif
     }
     master->next_generation = manifest->generation;
     master->started_realtime_ns = manifest->started_ns;
+    keel_totals_publish(master);
     master->tickets = manifest->tickets;
     if (u->counters)
         keel_totals_add(master, u->counters, NULL);

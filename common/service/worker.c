@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/runtime/tls.h"
+#include "common/service/board.h"
 #include "common/service/channel.h"
 #include "common/service/crash.h"
 #include "common/service/host.h"
@@ -26,8 +27,7 @@ struct worker {
     void *settings;
     struct keel_access access;
     int *log_files; /* one for each of access.logs, until the host has them */
-    struct keel_segment segment;
-    uint16_t *offsets; /* of the protocol's metrics */
+    struct keel_board board;
     struct keel_loop *loop;
     struct keel_channel channel;
     struct keel_host *host;
@@ -59,7 +59,7 @@ static void worker_drained(void *arg)
 
 static void take_connections(struct worker *w, struct keel_message *message)
 {
-    struct keel_slot *slot = keel_segment_slot(&w->segment, w->manifest->slot);
+    struct keel_slot *slot = keel_segment_slot(&w->board.segment, w->manifest->slot);
     for (unsigned i = 0; i < message->fd_count && (i + 1) * 4 <= message->size; i++) {
         uint32_t endpoint;
         memcpy(&endpoint, message->bytes + i * 4, 4);
@@ -235,7 +235,7 @@ static void on_term(struct keel_signal *sig, int number)
 static void on_heartbeat(struct keel_timer *timer)
 {
     struct worker *w = KEEL_CONTAINER(timer, struct worker, heartbeat);
-    struct keel_slot *slot = keel_segment_slot(&w->segment, w->manifest->slot);
+    struct keel_slot *slot = keel_segment_slot(&w->board.segment, w->manifest->slot);
     keel_slot_set(&slot->worst_turn_ns, keel_loop_worst_turn(w->loop));
     keel_slot_set(&slot->heartbeat_ns, keel_loop_now(w->loop));
     if (++w->beats % 4 == 0)
@@ -341,23 +341,21 @@ static int prepare_tls(struct worker *w, struct keel_diag *diag)
 
 static int attach_segment(struct worker *w, struct keel_metrics *metrics, struct keel_diag *diag)
 {
-    unsigned rows = keel_metric_rows(w->protocol->metrics);
-    w->offsets = keel_calloc(rows + 1, sizeof *w->offsets);
-    if (!w->offsets)
+    if (keel_board_init(&w->board, w->protocol) != 0)
         return keel_diag_memory(diag);
-    unsigned cells = keel_metric_layout(w->protocol->metrics, w->offsets, rows);
-    int err = keel_segment_attach(&w->segment, w->manifest->segment, cells);
+    struct keel_segment *segment = &w->board.segment;
+    int err = keel_segment_attach(segment, w->manifest->segment, w->board.total);
     if (err || w->manifest->slot >= KEEL_SLOTS)
         return keel_diag_set(diag, KEEL_EINVAL, "the shared segment does not fit");
-    metrics->cells = keel_segment_cells(&w->segment, w->manifest->slot);
-    metrics->offsets = w->offsets;
+    metrics->cells = keel_segment_cells(segment, w->manifest->slot);
+    metrics->offsets = w->board.offsets;
     return 0;
 }
 
 static void say_ready(void *arg)
 {
     struct worker *w = arg;
-    struct keel_slot *slot = keel_segment_slot(&w->segment, w->manifest->slot);
+    struct keel_slot *slot = keel_segment_slot(&w->board.segment, w->manifest->slot);
     keel_slot_set(&slot->heartbeat_ns, keel_clock_monotonic());
     keel_timer_start(&w->heartbeat, KEEL_HEARTBEAT, KEEL_HEARTBEAT);
     w->said_ready = true;
@@ -386,8 +384,10 @@ static int start_host(struct worker *w, struct keel_diag *diag)
         .state_dir = w->core.state_dir,
         .worker = w->manifest->worker,
         .workers = w->manifest->workers,
-        .slot = keel_segment_slot(&w->segment, w->manifest->slot),
+        .slot = keel_segment_slot(&w->board.segment, w->manifest->slot),
         .metrics = metrics,
+        .board = &w->board,
+        .board_slot = w->manifest->slot,
         .max_connections = w->core.max_connections,
         .helper = w->helper,
         .peers = w->helper ? w->manifest->workers : keel_helper_count(w->protocol),
@@ -471,9 +471,7 @@ static void worker_stop(struct worker *w)
     keel_free(w->log_files);
     keel_conf_free(w->conf);
     keel_free(w->rows);
-    if (w->segment.map)
-        keel_segment_fini(&w->segment);
-    keel_free(w->offsets);
+    keel_board_fini(&w->board);
 }
 
 /* What a terminal or an operator sends to the whole group is for the master. */

@@ -17,7 +17,7 @@ struct listing {
     unsigned count, capacity;
 };
 
-static void append_escaped(struct keel_buf *out, const char *text)
+void http_html_append(struct keel_buf *out, const char *text)
 {
     for (; *text; text++) {
         switch (*text) {
@@ -103,7 +103,7 @@ static void append_row(struct keel_buf *out, int directory, const char *name)
     keel_buf_puts(out, "<tr><td><a href=\"./");
     http_path_encode(out, keel_str(name));
     keel_buf_puts(out, "\">");
-    append_escaped(out, name);
+    http_html_append(out, name);
     keel_buf_printf(out, "</a></td><td>%s</td><td>%s</td></tr>\n", size, date);
 }
 
@@ -154,10 +154,10 @@ int http_listing_build(struct keel_buf *out, int directory, struct keel_str path
     if (title) {
         keel_buf_puts(out, "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\">"
                            "<meta name=\"viewport\" content=\"width=device-width\"><title>");
-        append_escaped(out, title);
+        http_html_append(out, title);
         keel_buf_puts(out, "</title><style>body{font-family:sans-serif;margin:2em}"
                            "td{padding:0 1.5em 0 0}</style></head>\n<body><h1>");
-        append_escaped(out, title);
+        http_html_append(out, title);
         keel_buf_puts(out, "</h1>\n<table>\n");
         if (path.n > 1)
             keel_buf_puts(out, "<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n");

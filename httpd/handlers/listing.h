@@ -16,4 +16,7 @@ int http_listing_build(struct keel_buf *out, int directory, struct keel_str path
  * in seconds since 1970. */
 int http_listing_build_json(struct keel_buf *out, int directory, bool hidden);
 
+/* Appends text as it stands in HTML, between tags or in quotes. */
+void http_html_append(struct keel_buf *out, const char *text);
+
 #endif

@@ -29,7 +29,7 @@ void http_request_fini(struct http_request *request)
     keel_arena_fini(&request->arena);
 }
 
-/* A directory as JSON: asked for by name, or liked better than HTML. */
+/* A page as JSON: asked for by name, or liked better than HTML. */
 static bool wants_json(const struct http_request *request)
 {
     const struct http_head *head = &request->head;
@@ -96,7 +96,8 @@ int http_request_prepare(struct http_request *request, const struct http_sites *
         request->path = (struct keel_str){out, (size_t)n};
     }
     int result = find_location(request, sites->rewriter);
-    request->json = request->location->autoindex && wants_json(request);
+    request->json =
+        (request->location->autoindex || request->location->status) && wants_json(request);
     return result;
 }
 

@@ -29,7 +29,7 @@ struct http_request {
     struct keel_str moved; /* where http_request_prepare redirects to */
     const struct http_site *site;
     const struct http_location *location;
-    bool json;                      /* a listing is wanted as JSON */
+    bool json;                      /* a listing, or the state, is wanted as JSON */
     struct keel_str user;           /* who proved to be it; empty: nobody */
     struct keel_str client_subject; /* of the certificate that it showed for this site; or empty */
     struct http_clock *clock;

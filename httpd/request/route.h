@@ -34,6 +34,7 @@ struct http_error_page {
 
 struct http_auth;
 struct http_respond;
+struct http_status;
 struct http_step;
 #define HTTP_NO_LOCATION UINT32_MAX
 /* Rules for a path alone, or for it and the paths below it; the longest that fits decides. */
@@ -58,6 +59,7 @@ struct http_location {
     struct http_access *access;       /* NULL: everybody, as often as they like */
     struct http_respond *respond;     /* handlers/respond.h; NULL: another handler answers */
     unsigned https_port;              /* without TLS a request is redirected there; 0: it is not */
+    struct http_status *status;       /* handlers/status.h; likewise */
     struct http_auth *auth;           /* handlers/auth.h; NULL: nobody is asked for a password */
     struct http_try *tries; /* which files may stand for a path, in order; none: its own */
     unsigned try_count;

@@ -7,6 +7,7 @@
 #include "httpd/handlers/limits.h"
 #include "httpd/handlers/redirect.h"
 #include "httpd/handlers/respond.h"
+#include "httpd/handlers/status.h"
 
 #define BUILT_IN 16 /* handlers that are no module's, at most */
 #define STEPS_MAX 8 /* of a location, with the mark of the end */
@@ -49,6 +50,8 @@ static int build(struct keel_arena *arena, struct http_location *location,
         add(&chain, handlers, location->handler, location->handler_settings);
     if (location->respond)
         add(&chain, handlers, &http_respond_handler, location->respond);
+    else if (location->status)
+        add(&chain, handlers, &http_status_handler, location->status);
     else if (location->redirect)
         add(&chain, handlers, &http_redirect_handler, NULL);
     else

@@ -2,6 +2,7 @@
 
 #include "common/base/buf.h"
 #include "httpd/handlers/respond.h"
+#include "httpd/handlers/status.h"
 #include "httpd/serve/settings_access.h"
 #include "httpd/serve/settings_headers.h"
 #include "httpd/wire/path.h"
@@ -99,6 +100,20 @@ static int read_respond(struct keel_arena *arena, struct http_location *location
     return 0;
 }
 
+static int read_status(struct keel_arena *arena, struct http_location *location,
+                       const struct keel_conf *conf, struct keel_diag *diag)
+{
+    if (!keel_conf_bool(conf, "status"))
+        return 0;
+    if (location->redirect || location->respond || keel_conf_str(conf, "handler"))
+        return keel_conf_error(conf, "status", diag, "another handler stands there, too");
+    location->status = keel_arena_calloc(arena, sizeof *location->status);
+    if (!location->status)
+        return keel_diag_memory(diag);
+    location->status->local_only = keel_conf_count(conf, "allow") == 0;
+    return 0;
+}
+
 /* "$path.html", "/index.html" */
 static int read_tries(struct keel_arena *arena, struct http_location *location,
                       const struct keel_conf *conf, struct keel_diag *diag)
@@ -179,6 +194,8 @@ static int read_location(struct http_settings *s, struct http_location *location
         err = read_redirect(arena, location, conf, diag);
     if (!err)
         err = read_respond(arena, location, conf, diag);
+    if (!err && conf)
+        err = read_status(arena, location, conf, diag);
     if (!err)
         err = http_headers_read(s, location, &base->headers, keel_conf_str(conf, "handler"), conf,
                                 diag);

@@ -34,4 +34,12 @@ enum http_metric_id {
 };
 extern const struct keel_metric http_metrics[];
 
+/* Of a site (serve/figures.h): those of all requests, in their order, and then its own. */
+enum http_site_metric_id {
+    HTTP_S_REQUESTS,
+    HTTP_S_RESPONSES_1XX,
+    HTTP_S_BYTES = HTTP_S_RESPONSES_1XX + 5,
+    HTTP_S_SECONDS,
+};
+
 #endif

@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/base/clock.h"
 #include "common/service/log.h"
+#include "httpd/handlers/status.h"
 #include "httpd/serve/connection.h"
 #include "httpd/serve/metrics.h"
 
@@ -72,7 +73,8 @@ static int fill(struct http_worker *w, struct keel_diag *diag)
                                           .discard = w->settings->discard,
                                           .asks_for_files = true};
     w->x = http_exchange_new(&w->host);
-    if (http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload || !w->files || !w->x ||
+    if (http_figures_init(&w->figures, w->instance, &w->settings->sites) != 0 ||
+        http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload || !w->files || !w->x ||
         (log.format && http_access_log_init(&w->log, &log) != 0) ||
         (w->settings->client_connections && keel_clients_init(&w->connections, CLIENTS) != 0))
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
@@ -117,6 +119,7 @@ void http_worker_free(struct http_worker *w)
     http_chains_stop(&w->settings->handlers, &w->host);
     http_access_log_fini(&w->log);
     http_follow_fini(&w->follow);
+    http_figures_fini(&w->figures);
     keel_clients_fini(&w->connections);
     http_h2_shared_fini(&w->h2);
     http_cache_fini(&w->cache);
@@ -170,8 +173,10 @@ static void on_over(struct http_host *host, struct http_exchange *x)
                                            .file_size = x->body_sent};
     http_worker_set_clock(w);
     count_response(w, &response);
+    http_figures_count(&w->figures, x->request.site, &response);
     uint64_t now = keel_clock_monotonic();
     keel_metric_observe(&w->instance->metrics, HTTP_M_SECONDS, now - x->began_ns);
+    http_figures_observe(&w->figures, x->request.site, now - x->began_ns);
     http_follow_over(&w->follow, x, now, now - x->began_ns);
     log_response(w, x, &x->request, &response, x->began_ns);
 }
@@ -254,6 +259,8 @@ enum http_verdict http_worker_answer(struct http_worker *w, struct http_response
         return let_go(w, x);
     http_response_edit(response, request);
     count_response(w, response);
+    http_figures_count(&w->figures, request->site, response);
+    http_figures_observe_later(&w->figures, request->site);
     log_response(w, x, request, response, w->host.clock.now_ns);
     return HTTP_DONE;
 }
@@ -292,8 +299,9 @@ void http_worker_count_turn(struct http_worker *w, unsigned requests)
 {
     struct keel_metrics *m = &w->instance->metrics;
     uint64_t ns = keel_clock_monotonic() - w->host.clock.now_ns;
-    for (unsigned i = w->apart; i < requests; i++)
-        keel_metric_observe(m, HTTP_M_SECONDS, ns / requests);
+    if (requests > w->apart)
+        keel_metric_observe_many(m, HTTP_M_SECONDS, ns / requests, requests - w->apart);
+    http_figures_end_turn(&w->figures, ns / requests);
     w->apart = 0;
     keel_metric_set(m, HTTP_M_CACHE_HITS, w->cache.hits);
     keel_metric_set(m, HTTP_M_CACHE_MISSES, w->cache.misses);
@@ -344,11 +352,23 @@ static int run_requests(struct keel_instance *instance, json_t *args, json_t **r
     return *result ? 0 : KEEL_ENOMEM;
 }
 
+static int run_sites(struct keel_instance *instance, json_t *args, json_t **result,
+                     struct keel_diag *diag)
+{
+    struct keel_sums sums;
+    if (keel_instance_sum(instance, &sums) != 0)
+        return KEEL_ENOMEM;
+    *result = http_status_sites(&sums);
+    keel_sums_fini(&sums);
+    return *result ? 0 : KEEL_ENOMEM;
+}
+
 const struct keel_command http_commands[] = {
     {"cache", "", "What the file cache holds", KEEL_COMMAND_ALL, run_cache},
     {"cache-flush", "", "Forget all cached files", KEEL_COMMAND_ALL, run_cache_flush},
     {"requests", "", "Requests that handlers work on, and the slowest ones of the last minute",
      KEEL_COMMAND_ALL, run_requests},
+    {"sites", "", "What each site was asked, in all workers", KEEL_COMMAND_ONE, run_sites},
     {"trace", HTTP_TRACE_USAGE, "Follow requests and responses, live", KEEL_COMMAND_ALL, run_trace},
     {0},
 };

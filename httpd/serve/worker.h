@@ -9,6 +9,7 @@
 #include "httpd/conn/h2.h"
 #include "httpd/handlers/cache.h"
 #include "httpd/log/access.h"
+#include "httpd/serve/figures.h"
 #include "httpd/serve/follow.h"
 #include "httpd/serve/settings.h"
 
@@ -22,6 +23,7 @@ struct http_worker {
     struct keel_offload *offload;
     struct keel_offload *files; /* of its own: a dead file server takes no more than its threads */
     struct http_access_log log;
+    struct http_figures figures;
     struct http_follow follow;
     struct keel_clients connections; /* items NULL: nothing is limited */
     struct http_h2_shared h2;

@@ -1,10 +1,13 @@
-"""What an operator sees of httpd at work: trace, requests."""
+"""What an operator sees of httpd at work: the status page, figures by site, trace, requests."""
+import json
 import os
+import signal
 import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import Daemon, Follow, Refused, directory, module, run, until
+from keel import (Daemon, Follow, NetNs, Refused, check_conf, directory, module, need_program, output,
+                  run, until)
 
 CONF = '''
 listen = { "127.0.0.1:0" }
@@ -97,5 +100,123 @@ def requests():
                    for r in each_worker(daemon, 'requests'))
 
 
-run(('trace follows clients, sites, paths and statuses', traced),
+STATUS = '  location "/status" { status = true }\n'
+
+
+def page():
+    """The same figures as HTML, JSON and Prometheus text, from any worker."""
+    with httpd(STATUS, workers=2) as daemon:
+        for _ in range(30):
+            assert ask(daemon, '/a.txt')[0] == 200
+        for _ in range(5):
+            assert ask(daemon, '/none', 'two.example')[0] == 404
+        status, head, body = ask(daemon, '/status?format=json')
+        assert status == 200 and 'Content-Type: application/json' in head, head
+        assert 'Cache-Control: no-store' in head, head
+        state = json.loads(body)
+        both = state['all']
+        assert both['requests'] == 36 and both['responses']['2xx'] == 30, state  # the last runs
+        assert both['responses']['4xx'] == 5, state
+        assert both['seconds']['p50'] <= both['seconds']['p99'] <= both['seconds']['p99.9'], state
+        assert 0 < both['seconds']['mean'] < 1, state
+        assert both['cache']['entries'] >= 1, state
+        assert state['workers'] == 2 and state['generation'] == 1 and state['worker']['requests'] <= 36
+        assert state['connections']['accepted'] == 36, state
+        assert [s['site'] for s in state['sites']] == ['one.example', 'two.example'], state
+        assert [s['responses']['2xx'] for s in state['sites']] == [30, 0], state
+        assert state['sites'][1]['requests'] == 5 and state['sites'][1]['bytes'] > 100, state
+        status, head, body = ask(daemon, '/status', fields='Accept: application/json\r\n')
+        assert json.loads(body)['all']['requests'] == 37
+        status, head, body = ask(daemon, '/status')
+        assert status == 200 and 'text/html' in head and '<th>two.example<td>5<td>0<td>0' in body, body
+        for path in ('/status/metrics', '/status?format=prometheus'):
+            status, head, body = ask(daemon, path)
+            assert status == 200 and 'text/plain; version=0.0.4' in head, head
+            assert 'httpd_site_responses_total{class="2xx",site="one.example"} 3' in body, body
+            assert '\nkeel_workers 2\n' in body and 'httpd_site_request_seconds_bucket{' in body
+            for name in ('httpd_site_responses_total', 'keel_workers'):
+                assert body.count('# TYPE %s ' % name) == 1, body
+        assert daemon.metric('httpd_site_requests_total', site='two.example') == 5
+        assert daemon.metric('httpd_site_request_seconds_count', site='two.example') == 5
+        sites = daemon.ctl('sites')
+        assert sites[1]['site'] == 'two.example' and sites[1]['responses']['4xx'] == 5, sites
+        with connect(daemon) as s:
+            s.sendall(b'POST /status HTTP/1.1\r\nHost: one.example\r\nContent-Length: 0\r\n\r\n')
+            assert s.recv(4096).startswith(b'HTTP/1.1 405')
+
+
+def never_back():
+    """What a worker counted stays when it dies, and over reloads and upgrades; sites keep theirs
+    when their place in the configuration changes."""
+    with httpd(STATUS, workers=2) as daemon:
+        for _ in range(20):
+            ask(daemon, '/b.txt', 'two.example')
+        count = lambda: daemon.metric('httpd_site_responses_total', site='two.example')
+        assert count() == 20
+        for worker in daemon.ctl('workers'):
+            os.kill(worker['pid'], signal.SIGKILL)
+        until(lambda: ask_or_not(daemon) == 20, 'the sum, with the dead')
+        text = open(daemon.conf_path, encoding='utf-8').read()
+        daemon.write(daemon.conf_path, text.replace('site "one', 'site "zero.example" { root = "www" }\n'
+                                                    'site "one', 1))
+        daemon.ctl('reload')
+        assert count() == 20
+        ask(daemon, '/b.txt', 'two.example')
+        assert count() == 21 and daemon.metric('httpd_site_responses_total', site='one.example') > 0
+        before = daemon.pid
+        daemon.ctl('upgrade')
+        daemon.pid = until(lambda: daemon.status()['pid'] != before and daemon.status()['pid'],
+                           'the new master')
+        until(lambda: count() == 21, 'the sum, after the upgrade')
+
+
+def ask_or_not(daemon):
+    """What the page says of the second site; a worker that is just being replaced says nothing."""
+    try:
+        sites = json.loads(ask(daemon, '/status?format=json')[2])['sites']
+    except (OSError, IndexError, ValueError):
+        return -1
+    return sum(s['responses']['2xx'] for s in sites if s['site'] == 'two.example')
+
+
+def many_sites():
+    """The 64 first sites have their own figures, the others share."""
+    conf = ''.join('site "s%d.example" { root = "www" }\n' % i for i in range(80))
+    with httpd(conf='listen = { "127.0.0.1:0" }\nsite "first.example" { root = "www" %s}\n' + conf,
+               locations=STATUS) as daemon:
+        for i in (0, 62, 63, 79):
+            assert ask(daemon, '/a.txt', 's%d.example' % i)[0] == 200
+        count = lambda site: daemon.metric('httpd_site_responses_total', site=site)
+        assert (count('s0.example'), count('s62.example'), count('s63.example')) == (1, 1, 0)
+        assert count('(other)') == 2
+        assert len(daemon.ctl('sites')) == 65
+
+
+def who_may():
+    """Without allow only this machine's loopback addresses."""
+    conf = CONF.replace('127.0.0.1:0', '192.0.2.7:8080", "127.0.0.1:8080')
+    with NetNs() as net:
+        net.ip('addr', 'add', '192.0.2.7/32', 'dev', 'lo')
+        locations = STATUS + '  location "/open" { status = true allow = { "192.0.2.0/24" } }\n'
+        with httpd(locations, conf=conf, netns=net):
+            def status(address, path):
+                return output([need_program('curl'), '-s', '-o', '/dev/null', '-w', '%{http_code}',
+                               '-H', 'Host: one.example', 'http://%s:8080%s' % (address, path)],
+                              netns=net)
+            assert status('127.0.0.1', '/status') == '200'
+            assert status('192.0.2.7', '/status') == '403'
+            assert status('192.0.2.7', '/status/metrics') == '403'
+            assert status('192.0.2.7', '/open') == '200'
+            assert status('127.0.0.1', '/open') == '403'
+    for other in ('respond = "200 ok"', 'redirect = "301 /x"'):
+        ended, said = check_conf('httpd', CONF % ('location "/s" { status = true %s }\n' % other),
+                                 {'www': ''})
+        assert ended == 2 and 'status: another handler stands there' in said, said
+
+
+run(('the status page', page),
+    ('counters of sites never go back', never_back),
+    ('more sites than there are places', many_sites),
+    ('who may see it', who_may),
+    ('trace follows clients, sites, paths and statuses', traced),
     ('requests lists what is under way, and the slowest', requests))

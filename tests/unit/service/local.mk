@@ -12,6 +12,7 @@ tests_unit_service_service_SOURCES = \
 	tests/unit/service/test_host.c \
 	tests/unit/service/test_log.c \
 	tests/unit/service/test_manifest.c \
+	tests/unit/service/test_board.c \
 	tests/unit/service/test_metric.c \
 	tests/unit/service/test_module.c \
 	tests/unit/service/test_peers.c \

@@ -5,6 +5,7 @@ Suite *conf_suite(void);
 Suite *host_suite(void);
 Suite *log_suite(void);
 Suite *manifest_suite(void);
+Suite *board_suite(void);
 Suite *metric_suite(void);
 Suite *module_suite(void);
 Suite *peers_suite(void);
@@ -14,7 +15,7 @@ Suite *sockets_suite(void);
 int main(void)
 {
     Suite *(*const suites[])(void) = {
-        channel_suite, conf_suite,   host_suite,  log_suite,     manifest_suite,
+        channel_suite, conf_suite,   host_suite,  log_suite,     manifest_suite, board_suite,
         metric_suite,  module_suite, peers_suite, sandbox_suite, sockets_suite,
     };
     return unit_main(suites, sizeof suites / sizeof suites[0]);
