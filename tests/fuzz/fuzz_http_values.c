@@ -33,7 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     struct http_range ranges[HTTP_RANGES_MAX];
     unsigned count;
-    if (http_range_parse(text, whole, ranges, &count) == HTTP_RANGE_PART)
+    if (http_range_parse(text, whole, ranges, &count) != HTTP_RANGE_PART)
+        count = 0; /* what stands there then is nobody's */
+    else
         for (unsigned i = 0; i < count; i++)
             KEEL_ASSERT(ranges[i].length > 0 && ranges[i].at < whole &&
                             ranges[i].length <= whole - ranges[i].at,
