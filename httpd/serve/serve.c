@@ -352,6 +352,8 @@ static void on_eof(struct keel_stream *s)
         keel_stream_finish(s, 0);
     else if (!c->paused)
         end_of_input(c);
+    if (c->x) /* the handler's time to answer one who may be gone */
+        wait_for(c, WAIT_LATER, http_worker_of(c)->settings->send_timeout);
 }
 
 static void on_drained(struct keel_stream *s)
@@ -396,6 +398,8 @@ static void on_deadline(struct keel_stream *s)
         w->x->request.head.major = w->x->request.head.minor = 1;
         w->x->request.head.method = HTTP_METHOD_OTHER;
         respond_bad(c, 408);
+    } else if (c->eof && c->x) {
+        keel_stream_close(s); /* nobody knows whether there is still somebody to answer to */
     } else if (is_held(c) || c->h1.state == HTTP_H1_TUNNEL) {
         wait_for(c, WAIT_LATER, w->settings->send_timeout);
     } else if (c->x) {

@@ -2,17 +2,19 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/service/options.h"
+#include "httpd/handlers/file.h"
 #include "httpd/options.h"
 #include "httpd/serve/metrics.h"
 #include "httpd/serve/serve.h"
 #include "httpd/serve/settings_tls.h"
 #include "httpd/serve/worker.h"
-#include "tests/support/unit.h"
+#include "tests/support/script_module.h"
 
 struct keel_loop *loop;
 struct keel_host *host;
@@ -42,7 +44,7 @@ int configure(const char *text, struct keel_diag *diag)
 void server_folder(void)
 {
     strcpy(folder + strlen(folder) - 6, "XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    KEEL_ASSERT(mkdtemp(folder), "a folder");
 }
 
 void server_file(const char *name, const char *text)
@@ -50,7 +52,7 @@ void server_file(const char *name, const char *text)
     char path[256];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *f = fopen(path, "w");
-    ck_assert_ptr_nonnull(f);
+    KEEL_ASSERT(f, "a file");
     fputs(text, f);
     fclose(f);
 }
@@ -75,11 +77,11 @@ void server_start(const char *format, void (*prepare)(struct http_settings *sett
     keel_buf_append(&text, format, mark ? (size_t)(mark - format) : strlen(format));
     if (mark)
         keel_buf_printf(&text, "%s%s", folder, mark + 2);
-    ck_assert_msg(configure(keel_buf_text(&text), &diag) == 0, "%s", diag.text);
+    KEEL_ASSERT(configure(keel_buf_text(&text), &diag) == 0, diag.text);
     keel_buf_fini(&text);
     if (prepare)
         prepare(settings);
-    ck_assert_int_eq(keel_metrics_new_private(http_metrics, &metrics), 0);
+    KEEL_ASSERT(keel_metrics_new_private(http_metrics, &metrics) == 0, "metrics");
     loop = keel_loop_new();
     struct keel_host_options options = {.loop = loop,
                                         .protocol = &httpd,
@@ -90,7 +92,16 @@ void server_start(const char *format, void (*prepare)(struct http_settings *sett
                                         .workers = 1,
                                         .metrics = metrics,
                                         .active = true};
-    ck_assert_int_eq(keel_host_new(&options, &host, &diag), 0);
+    KEEL_ASSERT(keel_host_new(&options, &host, &diag) == 0, diag.text);
+}
+
+void server_use_script(struct http_settings *s)
+{
+    static struct http_step steps[] = {
+        {.handler = &http_module}, {.handler = &http_file_handler}, {0}};
+    steps[0].number = s->handlers.count;
+    s->handlers.items[s->handlers.count++] = &http_module;
+    s->sites.items[0].locations[0].steps = steps;
 }
 
 void server_stop(void)
@@ -103,13 +114,14 @@ void server_stop(void)
     keel_free(endpoints.items);
     endpoints = (struct keel_endpoints){0};
     snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    KEEL_ASSERT(system(command) == 0, "the folder goes");
 }
 
 int client(void)
 {
     int pair[2];
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    KEEL_ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0,
+                "a connection");
     keel_host_take_connection(host, 0, pair[0]);
     return pair[1];
 }
@@ -117,7 +129,7 @@ int client(void)
 void turns(unsigned n)
 {
     while (n-- > 0)
-        ck_assert_int_eq(keel_loop_turn(loop, KEEL_NS_PER_MS), 0);
+        KEEL_ASSERT(keel_loop_turn(loop, KEEL_NS_PER_MS) == 0, "the loop turns");
 }
 
 void send_text(int fd, const char *text, size_t size)
@@ -174,5 +186,5 @@ void talk(struct h2_client *h2, int fd)
         closed = n == 0;
         quiet = n > 0 || out > 0 ? 0 : quiet + 1;
     }
-    ck_assert(!h2->failed);
+    KEEL_ASSERT(!h2->failed, "the server keeps to HTTP/2");
 }

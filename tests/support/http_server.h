@@ -23,6 +23,10 @@ void server_file(const char *name, const char *text);
  * the settings before. */
 void server_start(const char *text, void (*prepare)(struct http_settings *settings));
 void server_stop(void);
+/* For `prepare`: the scripted handler (script_module.h) answers in the first location, before
+ * files.
+ */
+void server_use_script(struct http_settings *settings);
 
 /* The client's end of a new connection. */
 int client(void);

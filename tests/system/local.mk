@@ -95,4 +95,5 @@ http-attack: all $(check_PROGRAMS)
 # The scripted handler of the unit tests as a module of httpd: test_httpd_handler.py.
 check_LTLIBRARIES += tests/support/script_module.la
 tests_support_script_module_la_SOURCES = tests/support/script_module.c
+tests_support_script_module_la_CFLAGS = $(AM_CFLAGS)
 tests_support_script_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere

@@ -5,20 +5,9 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "httpd/handlers/file.h"
-#include "httpd/request/handler.h"
 #include "tests/support/http_server.h"
 #include "tests/support/script_module.h"
 #include "tests/support/unit.h"
-
-static void prepare(struct http_settings *s)
-{
-    static struct http_step steps[] = {
-        {.handler = &http_module}, {.handler = &http_file_handler}, {0}};
-    steps[0].number = s->handlers.count;
-    s->handlers.items[s->handlers.count++] = &http_module;
-    s->sites.items[0].locations[0].steps = steps;
-}
 
 static void set_up(void)
 {
@@ -34,7 +23,7 @@ static void set_up(void)
     server_start("listen = \"127.0.0.1:0\"\nbody-timeout = 1s\nsend-timeout = 1s\nmin-rate = "
                  "10k\nmax-discarded-body = 1k\n"
                  "site \"a\" { root = \"%s\" max-body = 100 location \"/\" { } }\n",
-                 prepare);
+                 server_use_script);
 }
 
 static void tear_down(void)
@@ -285,9 +274,18 @@ START_TEST(test_gone)
         turns(10);
         ck_assert_uint_le(script_ended + script_gone, script_started);
     }
+    /* it says that it sends no more, and the handler does not answer */
+    int half = client();
+    send_text(half, POST("/r", 2, "12"), strlen(POST("/r", 2, "12")));
+    turns(2);
+    shutdown(half, SHUT_WR);
+    for (unsigned i = 0; i < 4000 && script_gone + script_ended < script_started; i++)
+        turns(1);
+    close(half);
     /* a body that does not come */
     int fd = client();
     send_text(fd, POST("/e", 10, "12"), strlen(POST("/e", 10, "12")));
+    turns(2);
     for (unsigned i = 0; i < 4000 && script_gone + script_ended < script_started; i++)
         turns(1);
     answer(fd);
