@@ -120,6 +120,33 @@ static const struct keel_option location_rows[] = {
     {.type = KEEL_OPT_END},
 };
 
+static const struct keel_option log_rows[] = {
+    {.name = "file",
+     .type = KEEL_OPT_PATH,
+     .help = "Where the lines go; opened anew on SIGUSR1. Logs may share it."},
+    {.name = "enabled",
+     .type = KEEL_OPT_BOOL,
+     .def = "true",
+     .help = "false in a site: what is asked of it stands in no log."},
+    {.name = "format",
+     .type = KEEL_OPT_STRING,
+     .def = "combined",
+     .help = "\"combined\", \"json\", or a format of its own: text with %{NAME} for address, port, "
+             "user, time, time-iso, seconds, request, method, target, path, query, protocol, host, "
+             "site, status, bytes (of the body), sent (head included), duration (in seconds, from "
+             "reading the request to handing over its response), scheme, client-subject (of a "
+             "verified certificate), referer, user-agent and "
+             "header:FIELD; %% is a %. What is not printable is escaped."},
+    {.name = "buffer",
+     .type = KEEL_OPT_SIZE,
+     .def = "64k",
+     .min = 4096,
+     .max = 16 << 20,
+     .help = "How much gathers in a worker before it is written; never longer than a second. When "
+             "the disk is full or too slow, lines are lost and counted; nothing waits."},
+    {.type = KEEL_OPT_END},
+};
+
 static const struct keel_option site_rows[] = {
     {.name = "default",
      .type = KEEL_OPT_BOOL,
@@ -234,6 +261,12 @@ static const struct keel_option site_rows[] = {
      .help =
          "\"STATUS FILE\": a file of at most 64 KiB below the root that is sent with this status, "
          "400 to 599, instead of a line of text. It is read when the configuration is."},
+    {.name = "access-log",
+     .type = KEEL_OPT_SECTION,
+     .sub = log_rows,
+     .help =
+         "A log of the site's own, instead of the one for all. Sites that name the same file and "
+         "format share one; at most 256 differ."},
     {.name = "charset",
      .type = KEEL_OPT_STRING,
      .def = "utf-8",
@@ -312,30 +345,6 @@ static const struct keel_option cache_rows[] = {
              "on a file system that others change too (NFS, SMB, FUSE), a file with several names "
              "(hard links), and behind the limit of watches or the system's "
              "(fs.inotify.max_user_watches)."},
-    {.type = KEEL_OPT_END},
-};
-
-static const struct keel_option log_rows[] = {
-    {.name = "file",
-     .type = KEEL_OPT_PATH,
-     .flags = KEEL_OPT_REQUIRED,
-     .help = "Where the lines go; opened anew on SIGUSR1."},
-    {.name = "format",
-     .type = KEEL_OPT_STRING,
-     .def = "combined",
-     .help = "\"combined\", \"json\", or a format of its own: text with %{NAME} for address, port, "
-             "user, time, time-iso, seconds, request, method, target, path, query, protocol, host, "
-             "site, status, bytes (of the body), sent (head included), duration (in seconds, from "
-             "reading the request to handing over its response), scheme, client-subject (of a "
-             "verified certificate), referer, user-agent and "
-             "header:FIELD; %% is a %. What is not printable is escaped."},
-    {.name = "buffer",
-     .type = KEEL_OPT_SIZE,
-     .def = "64k",
-     .min = 4096,
-     .max = 16 << 20,
-     .help = "How much gathers in a worker before it is written; never longer than a second. When "
-             "the disk is full or too slow, lines are lost and counted; nothing waits."},
     {.type = KEEL_OPT_END},
 };
 

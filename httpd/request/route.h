@@ -98,6 +98,7 @@ struct http_site {
     struct http_error_page *error_pages;
     unsigned error_page_count;
     const char *charset;            /* of text; NULL: as the table of types says */
+    unsigned log;                   /* number of its access log; 0: none */
     uint64_t max_body;              /* where no location says otherwise */
     const struct http_types *types; /* NULL: ours */
     bool hidden;                    /* serve names that begin with '.' */

@@ -458,7 +458,7 @@ void http_serve_stop(struct keel_instance *instance)
 
 void http_serve_log_file(struct keel_instance *instance, unsigned index, int fd)
 {
-    http_access_log_use(&((struct http_worker *)instance->state)->log, fd);
+    http_access_log_use(&((struct http_worker *)instance->state)->logs[index], fd);
 }
 
 static int hurry_idle(void *arg, struct keel_connection *connection)

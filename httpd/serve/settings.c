@@ -11,6 +11,7 @@
 #include "httpd/wire/mime.h"
 #include "httpd/serve/location.h"
 #include "httpd/serve/settings_access.h"
+#include "httpd/serve/settings_log.h"
 #include "httpd/serve/settings_tls.h"
 #include "httpd/serve/settings_types.h"
 
@@ -269,32 +270,6 @@ static void read_limits(struct http_settings *s, const struct keel_conf *conf)
     s->cache.valid_ns = (uint64_t)keel_conf_int(cache, "valid");
 }
 
-static int read_log(struct http_settings *s, const struct keel_conf *conf,
-                    struct keel_access *access, struct keel_diag *diag)
-{
-    const struct keel_conf *log = keel_conf_section(conf, "access-log");
-    struct keel_diag why = {""};
-    if (!log)
-        return 0;
-    struct keel_str text = copy(s, keel_conf_str(log, "format"));
-    enum http_log_escape escape = HTTP_LOG_TEXT;
-    s->log = keel_arena_alloc(&s->arena, sizeof *s->log);
-    s->log_buffer = (size_t)keel_conf_int(log, "buffer");
-    if (!text.p || !s->log)
-        return no_memory(diag);
-    if (keel_str_equal(text, KEEL_STR("combined"))) {
-        text = KEEL_STR(HTTP_LOG_COMBINED);
-    } else if (keel_str_equal(text, KEEL_STR("json"))) {
-        text = KEEL_STR(HTTP_LOG_JSON);
-        escape = HTTP_LOG_AS_JSON;
-    }
-    if (http_log_format_compile(s->log, text, escape, &why) != 0)
-        return keel_conf_error(log, "format", diag, "%s", why.text);
-    if (access && keel_access_add_log(access, keel_conf_str(log, "file")) != 0)
-        return no_memory(diag);
-    return 0;
-}
-
 static int check_listen(const struct http_settings *s, const struct keel_conf *conf,
                         struct keel_diag *diag)
 {
@@ -324,7 +299,7 @@ int http_settings_configure(const struct keel_conf *conf, void **settings,
     if (!err && http_chains_build(&s->arena, &s->sites, s->modules.count, &s->handlers) != 0)
         err = no_memory(diag);
     if (!err)
-        err = read_log(s, conf, access, diag);
+        err = http_logs_read(s, conf, access, diag);
     if (!err)
         err = http_settings_read_tls(s, conf, access, endpoints != NULL, diag);
     if (!err)

@@ -12,6 +12,14 @@
 #include "httpd/serve/chain.h"
 #include "httpd/serve/modules.h"
 
+/* An access log. */
+struct http_log_settings {
+    const char *file, *text; /* the format as it was written */
+    struct http_log_format format;
+    size_t buffer;
+    unsigned number; /* from 1 on */
+};
+
 struct http_settings {
     struct keel_arena arena; /* everything below that is text or a list */
     struct http_sites sites;
@@ -25,12 +33,13 @@ struct http_settings {
     bool http2;           /* spoken to those who ask for it */
     uint32_t max_streams; /* of an HTTP/2 connection at once */
     struct http_cache_limits cache;
-    unsigned limited;              /* locations with a request rate */
-    unsigned https_port;           /* for redirects by https-only */
-    struct keel_table users_files; /* of struct http_users_file, by path */
-    unsigned client_connections;   /* most of one client in a worker; 0: no limit */
-    struct http_log_format *log;   /* NULL: no access log; its file is log file 0 */
-    size_t log_buffer;
+    unsigned limited;                /* locations with a request rate */
+    unsigned https_port;             /* for redirects by https-only */
+    struct keel_table users_files;   /* of struct http_users_file, by path */
+    unsigned client_connections;     /* most of one client in a worker; 0: no limit */
+    struct http_log_settings **logs; /* number 1 is the first; its file is log file 0 */
+    unsigned log_count;
+    unsigned log;                 /* number of the one for what has no site; 0: none */
     struct keel_tls_context *tls; /* NULL: no site has a certificate */
 };
 

@@ -57,16 +57,27 @@ static void refresh_clock(struct http_clock *clock)
 
 static void on_over(struct http_host *host, struct http_exchange *x);
 
+/* Their files come later. 0 or KEEL_ENOMEM. */
+static int open_logs(struct http_worker *w)
+{
+    w->logs = keel_calloc(w->settings->log_count + 1, sizeof *w->logs);
+    int err = w->logs ? 0 : KEEL_ENOMEM;
+    for (unsigned i = 0; i < w->settings->log_count && !err; i++) {
+        const struct http_access_log_options options = {.format = &w->settings->logs[i]->format,
+                                                        .buffer = w->settings->logs[i]->buffer,
+                                                        .loop = w->instance->loop,
+                                                        .pool = w->offload,
+                                                        .metrics = &w->instance->metrics,
+                                                        .written = HTTP_M_LOG_LINES,
+                                                        .lost = HTTP_M_LOG_LOST};
+        err = http_access_log_init(&w->logs[i], &options);
+    }
+    return err;
+}
+
 /* What is allocated. */
 static int fill(struct http_worker *w, struct keel_diag *diag)
 {
-    const struct http_access_log_options log = {.format = w->settings->log,
-                                                .buffer = w->settings->log_buffer,
-                                                .loop = w->instance->loop,
-                                                .pool = w->offload,
-                                                .metrics = &w->instance->metrics,
-                                                .written = HTTP_M_LOG_LINES,
-                                                .lost = HTTP_M_LOG_LOST};
     const struct http_h2_limits limits = {.head = w->settings->head,
                                           .streams = w->settings->max_streams,
                                           .tunnels = http_chains_tunnel(&w->settings->handlers),
@@ -75,7 +86,7 @@ static int fill(struct http_worker *w, struct keel_diag *diag)
     w->x = http_exchange_new(&w->host);
     if (http_figures_init(&w->figures, w->instance, &w->settings->sites) != 0 ||
         http_h2_shared_init(&w->h2, &limits) != 0 || !w->offload || !w->files || !w->x ||
-        (log.format && http_access_log_init(&w->log, &log) != 0) ||
+        open_logs(w) != 0 ||
         (w->settings->client_connections && keel_clients_init(&w->connections, CLIENTS) != 0))
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
     return http_chains_start(&w->settings->handlers, &w->host, &w->cache, diag);
@@ -117,7 +128,9 @@ void http_worker_free(struct http_worker *w)
     keel_offload_free(w->files);
     keel_offload_free(w->offload);
     http_chains_stop(&w->settings->handlers, &w->host);
-    http_access_log_fini(&w->log);
+    for (unsigned i = 0; w->logs && i < w->settings->log_count; i++)
+        http_access_log_fini(&w->logs[i]);
+    keel_free(w->logs);
     http_follow_fini(&w->follow);
     http_figures_fini(&w->figures);
     keel_clients_fini(&w->connections);
@@ -152,16 +165,18 @@ static void log_response(struct http_worker *w, const struct http_exchange *x,
                          uint64_t began_ns)
 {
     bool followed = http_follow_on(&w->follow);
-    if (!w->settings->log && !followed)
+    unsigned number = request && request->site ? request->site->log : w->settings->log;
+    struct http_access_log *log = number > 0 ? &w->logs[number - 1] : NULL;
+    if (!log && !followed)
         return;
     struct http_log_record record = {
         .request = request, .response = response, .peer = x->peer, .tls = x->tls};
-    if (followed || w->settings->log->times_requests)
+    if (followed || log->options.format->times_requests)
         record.duration_ns = keel_clock_monotonic() - began_ns;
     if (followed)
         http_follow_tell(&w->follow, &record);
-    if (w->settings->log)
-        http_access_log_add(&w->log, &record, w->host.clock.second);
+    if (log)
+        http_access_log_add(log, &record, w->host.clock.second);
 }
 
 /* An exchange that was kept is over. */

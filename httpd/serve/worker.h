@@ -22,7 +22,7 @@ struct http_worker {
     struct http_cache cache;
     struct keel_offload *offload;
     struct keel_offload *files; /* of its own: a dead file server takes no more than its threads */
-    struct http_access_log log;
+    struct http_access_log *logs; /* those of the settings, in their order */
     struct http_figures figures;
     struct http_follow follow;
     struct keel_clients connections; /* items NULL: nothing is limited */

@@ -1,9 +1,12 @@
-"""What an operator sees of httpd at work: the status page, figures by site, trace, requests."""
+"""What an operator sees of httpd at work: the status page, figures and logs by site, trace, requests."""
+import collections
+import glob
 import json
 import os
 import signal
 import socket
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keel import (Daemon, Follow, NetNs, Refused, check_conf, directory, module, need_program, output,
@@ -214,7 +217,76 @@ def who_may():
         assert ended == 2 and 'status: another handler stands there' in said, said
 
 
-run(('the status page', page),
+LOGS = '''
+listen = { "127.0.0.1:0" }
+access-log { file = "all.log" format = "%{site} %{query} %{status}" }
+site "one.example"   { root = "www" }
+site "two.example"   { root = "www" access-log { file = "two.log" format = "%{query} %{host} %{status}" } }
+site "three.example" { root = "www" access-log { file = "all.log" format = "%{site} %{query} %{status}" } }
+site "quiet.example" { root = "www" access-log { enabled = false } }
+'''
+
+
+def ask_many(daemon, host, first, count):
+    """So many requests on one connection, eight at once, each with its number."""
+    with connect(daemon) as s:
+        left, received = list(range(first, first + count)), b''
+        while left:
+            now, left = left[:8], left[8:]
+            s.sendall(b''.join(b'GET /a.txt?%d HTTP/1.1\r\nHost: %s\r\n\r\n' % (n, host.encode())
+                               for n in now))
+            wanted = received.count(b'HTTP/1.1 200') + len(now)
+            while received.count(b'HTTP/1.1 200') < wanted or not received.endswith(b'a\n'):
+                part = s.recv(65536)
+                assert part, received[-500:]
+                received += part
+            received = b''
+
+
+def rotated():
+    """Files are renamed and opened anew while requests come: no line is lost, doubled or torn."""
+    count, hosts = 2000, ('one.example', 'two.example', 'three.example', 'quiet.example')
+    with httpd(conf=LOGS.replace('%', '%%') + '%s', workers=2) as daemon:
+        threads = [threading.Thread(target=ask_many, args=(daemon, host, i * count, count))
+                   for i, host in enumerate(hosts) for _ in range(1)]
+        for thread in threads:
+            thread.start()
+        turns = 0
+        while any(thread.is_alive() for thread in threads) or turns < 5:
+            turns += 1
+            for name in ('all.log', 'two.log'):
+                path = os.path.join(daemon.folder, name)
+                os.rename(path, '%s.%d' % (path, turns))
+            daemon.kill(signal.SIGUSR1)
+            until(lambda: all(os.path.exists(os.path.join(daemon.folder, n))
+                              for n in ('all.log', 'two.log')), 'the new files')
+        for thread in threads:
+            thread.join()
+        daemon.stop()
+        texts = {name: ''.join(open(p, encoding='utf-8').read() for p in
+                               sorted(glob.glob(os.path.join(daemon.folder, name + '*'))))
+                 for name in ('all.log', 'two.log')}
+        every = collections.Counter(texts['all.log'].splitlines())
+        wanted = ['%s %d 200' % (hosts[i], i * count + n) for i in (0, 2) for n in range(count)]
+        assert every == collections.Counter(wanted), (turns, (every - collections.Counter(wanted)))
+        two = collections.Counter(texts['two.log'].splitlines())
+        assert two == collections.Counter('%d two.example 200' % (count + n) for n in range(count))
+        assert turns >= 5
+
+
+def wrong_logs():
+    for log, said in (('access-log { }', 'a file expected, or enabled = false'),
+                      ('access-log { file = "x" format = "%{nix}" }', 'nix')):
+        ended, text = check_conf('httpd', 'listen = { "127.0.0.1:0" }\nsite "a" { %s }\n' % log)
+        assert ended == 2 and said in text, text
+    many = ''.join('site "s%d" { access-log { file = "%d" } }\n' % (i, i) for i in range(257))
+    ended, text = check_conf('httpd', 'listen = { "127.0.0.1:0" }\n' + many)
+    assert ended == 2 and 'httpd.conf:258: ' in text and 'more than 256 access logs' in text, text
+
+
+run(('logs of sites, rotated under load', rotated),
+    ('wrong logs', wrong_logs),
+    ('the status page', page),
     ('counters of sites never go back', never_back),
     ('more sites than there are places', many_sites),
     ('who may see it', who_may),
