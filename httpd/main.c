@@ -21,6 +21,7 @@ int main(int argc, char **argv)
         .metrics = http_metrics,
         .commands = http_commands,
         .series = &http_series,
+        .describe = http_serve_describe,
         .schedule = KEEL_SCHEDULE_KERNEL,
         .configure = http_settings_configure,
         .free_settings = http_settings_free,

@@ -304,6 +304,8 @@ struct keel_protocol {
 
     /* Version 1.3: */
     const struct keel_series *series; /* may be NULL */
+    /* Adds what the protocol knows of a connection to its row of `connections`. May be NULL. */
+    void (*describe)(struct keel_connection *connection, json_t *row);
 };
 /* True when the record is new enough to have the member. */
 #define KEEL_PROTOCOL_HAS(record, member)                                                          \

@@ -40,11 +40,14 @@ static int add_connection(void *arg, struct keel_connection *c)
         keel_addr_format(endpoint, sizeof endpoint, &c->endpoint->addr);
     else
         snprintf(endpoint, sizeof endpoint, "%.70s", c->endpoint->path);
-    json_array_append_new(list->rows,
-                          json_pack("{s:s s:s s:b s:f s:I}", "peer", peer, "listener", endpoint,
-                                    "tls", keel_stream_is_tls(&c->stream), "age_s",
-                                    (double)(list->now_ns - c->opened_ns) / 1e9, "unsent",
-                                    (json_int_t)keel_stream_pending(&c->stream)));
+    json_t *row = json_pack("{s:s s:s s:b s:f s:I}", "peer", peer, "listener", endpoint, "tls",
+                            keel_stream_is_tls(&c->stream), "age_s",
+                            (double)(list->now_ns - c->opened_ns) / 1e9, "unsent",
+                            (json_int_t)keel_stream_pending(&c->stream));
+    const struct keel_protocol *protocol = c->instance->protocol;
+    if (KEEL_PROTOCOL_HAS(protocol, describe) && protocol->describe)
+        protocol->describe(c, row);
+    json_array_append_new(list->rows, row);
     return json_array_size(list->rows) >= CONNECTION_ROWS;
 }
 

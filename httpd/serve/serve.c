@@ -492,3 +492,24 @@ bool http_serve_evictable(struct keel_connection *connection)
     return (c->h2 ? http_serve_h2_is_idle(c) : c->h1.state != HTTP_H1_BODY && !c->x) &&
            keel_stream_pending(&connection->stream) == 0;
 }
+
+void http_serve_describe(struct keel_connection *connection, json_t *row)
+{
+    static const char *const waits[] = {
+        [WAIT_HEAD] = "reading a request", [WAIT_TAKE] = "idle",       [WAIT_IDLE] = "idle",
+        [WAIT_BODY] = "reading a body",    [WAIT_LATER] = "answering", [WAIT_SEND] = "sending"};
+    const struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
+    char target[256] = "";
+    if (c->x) {
+        const struct http_head *head = &c->x->request.head;
+        struct keel_str text = http_span_str(head, head->target);
+        keel_escape(target, sizeof target, text.p, text.n);
+    }
+    const char *state =
+        c->wait < sizeof waits / sizeof *waits && waits[c->wait] ? waits[c->wait] : "other";
+    if (c->h2)
+        state = http_serve_h2_is_idle(c) ? "idle" : "answering";
+    json_object_set_new(row, "protocol", json_string(c->h2 ? "HTTP/2" : "HTTP/1"));
+    json_object_set_new(row, "state", json_string(state));
+    json_object_set_new(row, "target", json_string(target));
+}
