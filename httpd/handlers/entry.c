@@ -345,8 +345,9 @@ static struct keel_str control_of(const struct http_location *location, struct k
     for (unsigned i = 0; i < location->cache_rule_count; i++)
         if (fits(&location->cache_rules[i], name, type))
             return location->cache_rules[i].line;
-    return (struct keel_str){location->fields.p + location->always.n,
-                             location->fields.n - location->always.n};
+    size_t always = location->always.n, all = location->fields.n;
+    return all > always ? (struct keel_str){location->fields.p + always, all - always}
+                        : (struct keel_str){NULL, 0};
 }
 
 struct http_entry *http_entry_new(struct http_resource *resource, const struct http_wanted *wanted,

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define SECTOR 512
+#define PAGE 4096 /* of the page cache */
 #define FILE_MAX (8u << 20)
 
 /* The calls below are those of the whole process: there is one disk. */
@@ -88,6 +89,18 @@ static bool fails_now(void)
            disk.calls < disk.plan.at + disk.plan.failures;
 }
 
+/* How much of a write that fails, or during which the process dies, gets into the page cache: the
+ * kernel copies whole pages, and never a part of what goes into one. */
+static size_t cut_write(size_t n, off_t at)
+{
+    size_t part = keel_prng_below(&disk.prng, (uint32_t)n + 1);
+    size_t torn = ((size_t)at + part) % PAGE; /* in the page where it ends: all of that, or none */
+    if (keel_prng_below(&disk.prng, 2))
+        return part > torn ? part - torn : 0;
+    part += (PAGE - torn) % PAGE;
+    return part < n ? part : n;
+}
+
 /* As much of it as the kernel took. */
 static ssize_t write_some(const uint8_t *p, size_t n, off_t at)
 {
@@ -107,7 +120,7 @@ static ssize_t write_at(int fd, const uint8_t *p, size_t n, off_t at)
         end_process();
     bool fails = fails_now();
     if (fails || is_now(CUT_DURING)) {
-        size_t part = keel_prng_below(&disk.prng, (uint32_t)n + 1);
+        size_t part = cut_write(n, at);
         ssize_t done = part ? write_some(p, part, at) : 0;
         if (!fails)
             end_process();

@@ -1,5 +1,6 @@
 """Workers killed at random, and reloads, under load: only requests in flight in a killed worker are
 lost, and the master is afterwards what it was before. tests/system/soak does the same for longer."""
+import contextlib
 import os
 import signal
 import socket
@@ -18,7 +19,8 @@ def gives_up():
         if daemon.process.poll() is not None:
             break
         for pid in daemon.children():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # the daemon has just given up
+                os.kill(pid, signal.SIGKILL)
         try:
             until(lambda: daemon.process.poll() is not None or daemon.children(),
                   'an end or a new worker')
