@@ -22,7 +22,7 @@ int http_figures_init(struct http_figures *figures, const struct keel_instance *
                       const struct http_sites *sites)
 {
     unsigned count = sites->count < HTTP_SITES_COUNTED ? sites->count : HTTP_SITES_COUNTED + 1;
-    *figures = (struct http_figures){NULL};
+    *figures = (struct http_figures){.sites = NULL};
     if (!instance->board)
         return 0;
     figures->sites = keel_calloc(HTTP_SITES_COUNTED + 1, sizeof *figures->sites);
@@ -37,7 +37,7 @@ int http_figures_init(struct http_figures *figures, const struct keel_instance *
 void http_figures_fini(struct http_figures *figures)
 {
     keel_free(figures->sites);
-    *figures = (struct http_figures){NULL};
+    *figures = (struct http_figures){.sites = NULL};
 }
 
 /* NULL: not counted. */
