@@ -40,6 +40,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/entry.c httpd/handlers/entry.h \
 	httpd/handlers/cache.c httpd/handlers/cache.h \
 	httpd/handlers/redirect.c httpd/handlers/redirect.h \
+	httpd/handlers/parts.c httpd/handlers/parts.h \
 	httpd/handlers/file.c httpd/handlers/file.h \
 	httpd/handlers/limits.c httpd/handlers/limits.h \
 	httpd/handlers/https.c httpd/handlers/https.h \

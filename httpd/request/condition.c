@@ -51,5 +51,7 @@ bool http_condition_range(const struct http_head *head, struct keel_str etag, in
     if (value.n > 0 && value.p[0] == '"')
         return value.n == etag.n && memcmp(value.p, etag.p, etag.n) == 0;
     int64_t date; /* a weak tag is no date and matches nothing: RFC 9110, 13.1.5 */
-    return http_date_parse(value, now, &date) == 0 && date == modified;
+    /* within that second the file may have changed again: a date is strong a second later only
+     * (8.8.2.2), and no answer that gave it can be that old yet */
+    return http_date_parse(value, now, &date) == 0 && date == modified && modified < now;
 }

@@ -20,7 +20,8 @@ enum http_condition {
 /* In the order of RFC 9110, 13.2.2. etag with its quotes, strong; times in seconds since 1970. */
 enum http_condition http_condition_check(const struct http_head *head, struct keel_str etag,
                                          int64_t modified, int64_t now);
-/* May Range be followed (If-Range absent, or it names exactly this representation)? */
+/* May Range be followed (If-Range absent, or it names exactly this representation)? A date does so
+ * only when it is a strong validator: RFC 9110, 8.8.2.2. */
 bool http_condition_range(const struct http_head *head, struct keel_str etag, int64_t modified,
                           int64_t now);
 

@@ -352,6 +352,20 @@ int http_exchange_respond(struct http_exchange *x, struct http_response *respons
     return err;
 }
 
+/* An answer with this head, of a body that is written next. */
+static int begin(struct http_exchange *x, struct http_response *response, int64_t length)
+{
+    unsigned status = response->status;
+    http_response_edit(response, &x->request);
+    x->answer = HTTP_ANSWER_BEGUN;
+    x->status = (uint16_t)status;
+    x->head_sent = response->head.n + 2;
+    x->counted = length >= 0;
+    x->length = length >= 0 ? (uint64_t)length : 0;
+    x->bare = x->request.head.method == HTTP_HEAD || status == 204 || status == 304;
+    return x->connection ? x->carrier->begin(x, response) : KEEL_EOF;
+}
+
 int http_exchange_begin(struct http_exchange *x, unsigned status, struct keel_str fields,
                         int64_t length)
 {
@@ -360,18 +374,25 @@ int http_exchange_begin(struct http_exchange *x, unsigned status, struct keel_st
     if (x->over || x->answer != HTTP_ANSWER_NONE)
         return KEEL_EOF;
     enter(x);
-    if (keep(x) == 0 && http_response_head(&response, &x->request, status, fields, length) == 0) {
-        http_response_edit(&response, &x->request);
-        x->answer = HTTP_ANSWER_BEGUN;
-        x->status = (uint16_t)status;
-        x->head_sent = response.head.n + 2;
-        x->counted = length >= 0;
-        x->length = length >= 0 ? (uint64_t)length : 0;
-        x->bare = x->request.head.method == HTTP_HEAD || status == 204 || status == 304;
-        err = x->connection ? x->carrier->begin(x, &response) : KEEL_EOF;
-    } else {
+    if (keep(x) == 0 && http_response_head(&response, &x->request, status, fields, length) == 0)
+        err = begin(x, &response, length);
+    else
         fail(x, 503, true);
-    }
+    leave(x);
+    return err;
+}
+
+int http_exchange_begin_response(struct http_exchange *x, struct http_response *response,
+                                 int64_t length)
+{
+    int err = KEEL_ENOMEM;
+    if (x->over || x->answer != HTTP_ANSWER_NONE)
+        return KEEL_EOF;
+    enter(x);
+    if (keep(x) == 0)
+        err = begin(x, response, length);
+    else
+        fail(x, 503, true);
     leave(x);
     return err;
 }

@@ -147,6 +147,10 @@ int http_exchange_respond(struct http_exchange *x, struct http_response *respons
  * on HTTP/1.1, up to the end of the connection on 1.0. 0, KEEL_EOF as above, KEEL_ENOMEM. */
 int http_exchange_begin(struct http_exchange *x, unsigned status, struct keel_str fields,
                         int64_t length);
+/* The same with a head that the handler made whole, with Content-Length if length is not -1; it is
+ * borrowed. */
+int http_exchange_begin_response(struct http_exchange *x, struct http_response *response,
+                                 int64_t length);
 /* Copies. 0; KEEL_EAGAIN: taken, but stop until on_drained; KEEL_EINVAL: more than `length` (none
  * of it is sent); KEEL_EOF: over. What is no part of an answer (to HEAD, with status 204 or 304) is
  * dropped. */

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from core import worker_pids
 from keel import Daemon, check_conf, need_program, output, run, until
 
 FILES = {
@@ -181,6 +182,93 @@ def types():
         assert status == 2 and error in err, (row, err)
 
 
+def parts_of(fields, body):
+    """{(first, last): bytes} of a multipart/byteranges body, which must be exact to the byte."""
+    kind, mark = fields['content-type'].split('; boundary=')
+    assert kind == 'multipart/byteranges' and int(fields['content-length']) == len(body), fields
+    found, at, mark = {}, 0, b'\r\n--' + mark.encode()
+    while not body.startswith(mark + b'--', at):
+        assert body.startswith(mark + b'\r\n', at), body[at:at + 80]
+        head, _, _ = body[at:at + 500].partition(b'\r\n\r\n')
+        where = head.decode().split('Content-Range: bytes ')[1].split('/')[0].split('-')
+        first, last = int(where[0]), int(where[1])
+        at += len(head) + 4
+        found[(first, last)] = body[at:at + last - first + 1]
+        at += last - first + 1
+    assert body[at:] == mark + b'--\r\n', body[at:]
+    return found
+
+
+def large_parts():
+    """Ranges that are too large for memory, whole, broken off by the client and by the file."""
+    size = 5 << 20
+    data = os.urandom(size)
+    with httpd(SITE.replace('root ', 'headers = { "X-A: b" }\n  root ')
+               + 'access-log { file = "access.log"\n format = "%{status} %{bytes}" }') as daemon:
+        path = daemon.folder + '/www/big.bin'
+        with open(path, 'wb') as f:
+            f.write(data)
+        for ranges in ('0-69999,100000-100000', '0-0,2-%d' % (size - 1), '0-9,100-1048675,-2000000',
+                       '3000000-3065535,5-65541', '-70000,0-1'):
+            asked = []
+            for one in ranges.split(','):
+                first, last = one.split('-')
+                asked.append((int(first), int(last)) if first else (size - int(last), size - 1))
+            answers = [curl(daemon, '/big.bin', '-r', ranges)]
+            process = subprocess.run([need_program('curl'), '-sS', '-D', '-', '-m', '20', '-r',
+                                      ranges, '--http2-prior-knowledge',
+                                      'http://127.0.0.1:%d/big.bin' % daemon.address('tcp')[1]],
+                                     capture_output=True, check=True)
+            head, _, body = process.stdout.partition(b'\r\n\r\n')
+            lines = head.decode().split('\r\n')
+            answers.append((int(lines[0].split()[1]),
+                            dict(line.split(': ', 1) for line in lines[1:]), body))
+            for status, fields, body in answers:
+                assert status == 206 and 'etag' in fields and fields['x-a'] == 'b', fields
+                found = parts_of(fields, body)
+                assert list(found) == asked, (ranges, list(found))
+                for (first, last), part in found.items():
+                    assert part == data[first:last + 1], (ranges, first, last)
+            until(lambda: lines_of(daemon, 'access.log')[-2:] == ['206 %d' % len(body)] * 2,
+                  'the lines')
+        status, fields, body = curl(daemon, '/big.bin', '-I', '-r', '0-1999999,3000000-')
+        assert status == 200 and int(fields['content-length']) == size
+        url = '/big.bin', '-r', '0-1,3-'
+        assert curl(daemon, *url, '-H', 'If-Range: "x"')[2] == data
+        etag = curl(daemon, '/big.bin', '-I')[1]['etag']
+        assert curl(daemon, *url, '-H', 'If-Range: ' + etag)[0] == 206
+
+        def begin():
+            s = socket.socket()
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            s.settimeout(15)
+            s.connect(daemon.address('tcp'))
+            s.sendall(b'GET /big.bin HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1,3-\r\n\r\n')
+            assert s.recv(100).startswith(b'HTTP/1.1 206 ')
+            return s
+        # the client leaves: nothing of it stays
+        files = '/proc/%d/fd' % worker_pids(daemon)[0]
+        before = len(os.listdir(files))
+        held = [begin() for _ in range(5)]
+        for s in held:
+            s.close()
+        until(lambda: len(os.listdir(files)) <= before, 'all closed')
+        # the file becomes short: the connection is reset, and the answer is not whole
+        s = begin()
+        os.truncate(path, 1000)
+        got = 0
+        try:
+            while True:
+                piece = s.recv(65536)
+                assert piece, 'an end that looks like one'
+                got += len(piece)
+        except ConnectionResetError:
+            pass
+        assert got < size
+        s.close()
+        assert curl(daemon, '/1k.txt')[0] == 200
+
+
 def limits():
     """Address lists, request rates and connections of a client."""
     conf = SITE.replace('root ', '''location "/closed/" { deny = { "127.0.0.0/8" } }
@@ -226,5 +314,6 @@ if __name__ == '__main__':
         ('compression', compression),
         ('a single page, error pages, headers', a_single_page),
         ('media types and caching', types),
+        ('parts of a large file', large_parts),
         ('address lists and limits', limits),
         ('a full disk costs lines, not answers', full_disk))
