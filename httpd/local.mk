@@ -22,6 +22,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/request/route.c httpd/request/route.h \
 	httpd/request/request.c httpd/request/request.h \
 	httpd/request/handler.h httpd/request/rate.h \
+	httpd/request/filter.c httpd/request/filter.h \
 	httpd/request/exchange.c httpd/request/exchange.h \
 	httpd/conn/h1.c httpd/conn/h1.h \
 	httpd/conn/h2_fields.c httpd/conn/h2_fields.h \
@@ -37,6 +38,8 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/link_owner.c httpd/handlers/link_owner.h \
 	httpd/handlers/resource.c httpd/handlers/resource.h \
 	httpd/handlers/compress.c httpd/handlers/compress.h \
+	httpd/handlers/encoder.c httpd/handlers/encoder.h \
+	httpd/handlers/encode.c httpd/handlers/encode.h \
 	httpd/handlers/entry.c httpd/handlers/entry.h \
 	httpd/handlers/cache.c httpd/handlers/cache.h \
 	httpd/handlers/redirect.c httpd/handlers/redirect.h \

@@ -279,10 +279,12 @@ static const struct keel_option site_rows[] = {
     {.name = "compress",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
-     .help = "Codings for clients that take them, the preferred one first: \"br\", \"zstd\", "
-             "\"gzip\". A file NAME.br, NAME.zst or NAME.gz beside the file is sent when it is not "
-             "older; files up to 64 KiB are compressed in memory, once, while the first requests "
-             "get them as they are."},
+     .help =
+         "Codings for clients that take them, the preferred one first: \"br\", \"zstd\", "
+         "\"gzip\". A file NAME.br, NAME.zst or NAME.gz beside the file is sent when it is not "
+         "older; files up to 64 KiB are compressed in memory, once, while the first requests "
+         "get them as they are. What handlers answer is compressed on its way out, unless it has "
+         "Content-Encoding or Cache-Control: no-transform."},
     {.name = "compress-types",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,
@@ -290,13 +292,13 @@ static const struct keel_option site_rows[] = {
             "\"application/xhtml+xml\", \"application/rss+xml\", \"application/atom+xml\", "
             "\"application/ld+json\", \"application/manifest+json\", \"application/wasm\", "
             "\"application/yaml\", \"image/svg+xml\", \"image/bmp\", \"font/ttf\", \"font/otf\" }",
-     .help = "Which files: beginnings of media types."},
+     .help = "What is compressed: beginnings of media types."},
     {.name = "compress-min",
      .type = KEEL_OPT_SIZE,
      .def = "512",
      .min = 0,
      .max = 65536,
-     .help = "Smaller files are not compressed in memory."},
+     .help = "Smaller files and answers are not compressed."},
     {.type = KEEL_OPT_END},
 };
 

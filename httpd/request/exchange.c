@@ -1,8 +1,11 @@
 #include "httpd/request/exchange.h"
 
 #include "common/base/err.h"
+#include "httpd/request/filter.h"
 
 #define SPARES_MAX 32
+#define SLICE ((size_t)16384) /* through the filters of one answer in a turn */
+#define TURN ((size_t)65536)  /* and of all */
 
 /* --- life --- */
 
@@ -10,6 +13,7 @@ void http_host_init(struct http_host *host)
 {
     *host = (struct http_host){.loop = NULL};
     keel_list_init(&host->kept);
+    keel_list_init(&host->due);
 }
 
 void http_host_fini(struct http_host *host)
@@ -44,6 +48,7 @@ struct http_exchange *http_exchange_new(struct http_host *host)
 static void clear(struct http_exchange *x)
 {
     keel_list_remove(&x->node);
+    http_flow_free(x);
     keel_arena_reset(&x->request.arena);
     x->state = NULL;
     x->trailers = (struct keel_str){NULL, 0};
@@ -56,7 +61,7 @@ static void clear(struct http_exchange *x)
     x->rate = (struct http_rate){0};
     x->counted = x->bare = x->tunnel = false;
     x->length = 0;
-    x->kept = x->over = x->gone = x->end_due = false;
+    x->kept = x->over = x->gone = x->end_due = x->served = false;
 }
 
 void http_exchange_free(struct http_exchange *x)
@@ -128,6 +133,8 @@ static void tell_gone(struct http_exchange *x)
     if (!x->gone)
         return;
     x->gone = false;
+    if (x->served)
+        return;
     x->depth++;
     x->step->handler->on_gone(x);
     x->depth--;
@@ -143,6 +150,7 @@ static void leave(struct http_exchange *x)
     if (!x->over)
         return;
     tell_gone(x);
+    http_flow_free(x);
     x->host->on_over(x->host, x);
     if (x->connection)
         x->carrier->over(x);
@@ -209,6 +217,7 @@ void http_exchange_deny(struct http_exchange *x)
     fail(x, 503, true);
     x->depth--;
     tell_gone(x);
+    http_flow_free(x);
 }
 
 enum http_verdict http_exchange_run(struct http_exchange *x, struct http_response *response)
@@ -222,8 +231,11 @@ enum http_verdict http_exchange_run(struct http_exchange *x, struct http_respons
     x->depth = 0;
     if (verdict == HTTP_LATER && x->end_due && !x->over && x->content == HTTP_CONTENT_READ)
         tell_end(x);
-    if (verdict == HTTP_LATER)
+    if (verdict == HTTP_LATER) {
         tell_gone(x);
+        if (x->over)
+            http_flow_free(x);
+    }
     return verdict;
 }
 
@@ -335,35 +347,71 @@ void http_exchange_content_end(struct http_exchange *x)
 
 /* --- the answer --- */
 
+/* The head of an answer whose body comes piece by piece; length as it is sent. */
+static int send_head(struct http_exchange *x, struct http_response *response, int64_t length)
+{
+    http_response_edit(response, &x->request);
+    x->answer = HTTP_ANSWER_BEGUN;
+    x->status = (uint16_t)response->status;
+    x->head_sent = response->head.n + 2;
+    x->counted = length >= 0;
+    x->length = length >= 0 ? (uint64_t)length : 0;
+    x->bare = http_answer_is_bare(&x->request, response->status);
+    return x->connection ? x->carrier->begin(x, response) : KEEL_EOF;
+}
+
+/* A whole answer that filters want goes as one that comes piece by piece, and the handler is done
+ * with it. 1: so it was; 0: it stays whole, perhaps with another head; or KEEL_ENOMEM. */
+static int filter_whole(struct http_exchange *x, struct http_response *response)
+{
+    int64_t length = http_flow_length(response);
+    if (!x->request.location->filters || response->hold || response->file_size > 0 ||
+        response->status < 200 || response->status > 299)
+        return 0;
+    int err = http_flow_new(x, response, &length);
+    if (err || !x->flow)
+        return err;
+    if (keep(x) != 0)
+        return KEEL_ENOMEM;
+    x->served = true;
+    if (send_head(x, response, length) == 0)
+        http_exchange_write(x, response->body.p, response->body.n);
+    http_exchange_end(x, KEEL_STR(""));
+    return 1;
+}
+
+static enum http_verdict respond_filtered(struct http_exchange *x, void *state, void *settings,
+                                          struct http_response *response)
+{
+    x->step++;
+    enum http_verdict verdict = run(x, response);
+    int how = verdict == HTTP_DONE ? filter_whole(x, response) : 0;
+    if (how < 0) {
+        http_flow_free(x);
+        http_response_plain(response, &x->request, 503, KEEL_STR(""));
+    }
+    return how == 1 ? HTTP_LATER : verdict;
+}
+
+const struct http_handler http_filtered_handler = {HTTP_HANDLER, .name = "filtered",
+                                                   .respond = respond_filtered};
+
 int http_exchange_respond(struct http_exchange *x, struct http_response *response)
 {
     int err = 0;
     if (x->over || x->answer != HTTP_ANSWER_NONE)
         return KEEL_EOF;
     enter(x);
-    if (keep(x) == 0) {
+    int how = keep(x) == 0 ? filter_whole(x, response) : KEEL_ENOMEM;
+    if (how == 0) {
         end(x);
         send_whole(x, response);
-    } else {
+    } else if (how < 0) {
         fail(x, 503, true);
         err = KEEL_ENOMEM;
     }
     leave(x);
     return err;
-}
-
-/* An answer with this head, of a body that is written next. */
-static int begin(struct http_exchange *x, struct http_response *response, int64_t length)
-{
-    unsigned status = response->status;
-    http_response_edit(response, &x->request);
-    x->answer = HTTP_ANSWER_BEGUN;
-    x->status = (uint16_t)status;
-    x->head_sent = response->head.n + 2;
-    x->counted = length >= 0;
-    x->length = length >= 0 ? (uint64_t)length : 0;
-    x->bare = x->request.head.method == HTTP_HEAD || status == 204 || status == 304;
-    return x->connection ? x->carrier->begin(x, response) : KEEL_EOF;
 }
 
 int http_exchange_begin(struct http_exchange *x, unsigned status, struct keel_str fields,
@@ -374,8 +422,9 @@ int http_exchange_begin(struct http_exchange *x, unsigned status, struct keel_st
     if (x->over || x->answer != HTTP_ANSWER_NONE)
         return KEEL_EOF;
     enter(x);
-    if (keep(x) == 0 && http_response_head(&response, &x->request, status, fields, length) == 0)
-        err = begin(x, &response, length);
+    if (keep(x) == 0 && http_response_head(&response, &x->request, status, fields, length) == 0 &&
+        http_flow_new(x, &response, &length) == 0)
+        err = send_head(x, &response, length);
     else
         fail(x, 503, true);
     leave(x);
@@ -389,8 +438,8 @@ int http_exchange_begin_response(struct http_exchange *x, struct http_response *
     if (x->over || x->answer != HTTP_ANSWER_NONE)
         return KEEL_EOF;
     enter(x);
-    if (keep(x) == 0)
-        err = begin(x, response, length);
+    if (keep(x) == 0 && http_flow_new(x, response, &length) == 0)
+        err = send_head(x, response, length);
     else
         fail(x, 503, true);
     leave(x);
@@ -437,19 +486,156 @@ int http_exchange_upgrade(struct http_exchange *x, const char *protocol, struct 
     return err;
 }
 
-int http_exchange_write(struct http_exchange *x, const void *bytes, size_t n)
+/* Gives bytes of the body to the carrier; x may be over then. */
+static int send_piece(struct http_exchange *x, const void *bytes, size_t n)
 {
     int err = 0;
-    if (x->over || x->answer != HTTP_ANSWER_BEGUN)
-        return KEEL_EOF;
     if (x->counted && n > x->length)
         return KEEL_EINVAL;
-    enter(x);
     x->length -= x->counted ? n : 0;
     if (n > 0 && !x->bare) {
         x->body_sent += n;
         err = x->connection ? x->carrier->write(x, bytes, n) : KEEL_EOF;
     }
+    return err;
+}
+
+static void send_end(struct http_exchange *x, bool cut, struct keel_str trailers)
+{
+    end(x);
+    if (x->connection && cut)
+        x->carrier->abort(x);
+    else if (x->connection && !x->bare)
+        x->carrier->end(x, x->counted || x->tunnel ? KEEL_STR("") : trailers);
+    else if (x->connection)
+        x->carrier->end(x, KEEL_STR(""));
+}
+
+/* --- through filters --- */
+
+/* The filters go on with this answer in the next turn. */
+static void filter_later(struct http_exchange *x)
+{
+    keel_list_remove(&x->flow->due);
+    keel_list_push_back(&x->host->due, &x->flow->due);
+    x->host->soon(x->host);
+}
+
+/* One slice, at most. */
+static void filter_piece(struct http_exchange *x, const void *bytes, size_t n,
+                         enum http_piece piece)
+{
+    struct http_flow *flow = x->flow;
+    flow->taken += n;
+    x->host->filtered += n;
+    flow->unflushed = piece == HTTP_PIECE_MORE;
+    int err = http_flow_pass(flow, bytes, n, piece);
+    if (err == 0)
+        err = send_piece(x, keel_buf_bytes(&flow->out), keel_buf_size(&flow->out));
+    if (err == KEEL_EAGAIN)
+        flow->blocked = true;
+    else if (err == KEEL_ENOMEM || err == KEEL_EINVAL)
+        fail(x, 503, true);
+}
+
+static int filter_write(struct http_exchange *x, const void *bytes, size_t n)
+{
+    struct http_flow *flow = x->flow;
+    size_t room = 0;
+    if (!flow->blocked && keel_buf_size(&flow->pending) == 0 && flow->taken < SLICE &&
+        x->host->filtered < TURN)
+        room = SLICE - flow->taken;
+    room = room < n ? room : n;
+    if (room > 0)
+        filter_piece(x, bytes, room, HTTP_PIECE_MORE);
+    if (x->over)
+        return KEEL_EOF;
+    if (room < n && keel_buf_append(&flow->pending, (const uint8_t *)bytes + room, n - room) != 0)
+        return KEEL_ENOMEM;
+    if (!flow->blocked && n > 0)
+        filter_later(x); /* to go on, or to flush when nothing more came */
+    flow->waiting = flow->blocked || keel_buf_size(&flow->pending) > 0;
+    return flow->waiting ? KEEL_EAGAIN : 0;
+}
+
+/* What is due after a turn, or when output is welcome again. */
+static void filter_go_on(struct http_exchange *x)
+{
+    struct http_flow *flow = x->flow;
+    struct keel_buf *pending = &flow->pending;
+    size_t n = keel_buf_size(pending) < SLICE ? keel_buf_size(pending) : SLICE;
+    flow->taken = 0;
+    if (n > 0 && !flow->blocked) {
+        filter_piece(x, keel_buf_bytes(pending), n, HTTP_PIECE_MORE);
+        keel_buf_consume(pending, n);
+    }
+    if (!x->over && keel_buf_size(pending) == 0 && flow->ending) {
+        filter_piece(x, NULL, 0, HTTP_PIECE_END);
+        if (!x->over)
+            send_end(x, false, flow->trailers);
+    }
+    if (x->over || flow->blocked)
+        return;
+    if (keel_buf_size(pending) > 0) {
+        filter_later(x);
+        return;
+    }
+    size_t before = x->host->filtered;
+    if (flow->waiting) {
+        flow->waiting = false;
+        if (!x->served && x->step->handler->on_drained)
+            x->step->handler->on_drained(x);
+    }
+    /* when the handler has paused, its client gets all that there is */
+    if (!x->over && !flow->blocked && flow->unflushed && x->host->filtered == before &&
+        keel_buf_size(pending) == 0)
+        filter_piece(x, NULL, 0, HTTP_PIECE_FLUSH);
+}
+
+void http_host_turn(struct http_host *host)
+{
+    host->filtered = 0;
+    while (host->filtered < TURN && !keel_list_empty(&host->due)) {
+        struct http_flow *flow = KEEL_CONTAINER(host->due.next, struct http_flow, due);
+        struct http_exchange *x = flow->x;
+        keel_list_remove(&flow->due);
+        host->filtered++; /* so that this ends, whatever they do */
+        enter(x);
+        filter_go_on(x);
+        leave(x);
+    }
+    if (!keel_list_empty(&host->due))
+        host->soon(host);
+}
+
+/* The handler is done; its filters may not be. */
+static void filter_end(struct http_exchange *x, struct keel_str trailers)
+{
+    struct http_flow *flow = x->flow;
+    if (trailers.n > 0 &&
+        !(trailers.p = keel_arena_memdup(&x->request.arena, trailers.p, trailers.n))) {
+        x->served = true;
+        fail(x, 503, true);
+        return;
+    }
+    flow->trailers = trailers;
+    flow->ending = x->served = true;
+    if (x->content != HTTP_CONTENT_NONE)
+        x->content = HTTP_CONTENT_HELD;
+    if (keel_buf_size(&flow->pending) == 0)
+        filter_go_on(x);
+    else if (!flow->blocked)
+        filter_later(x);
+}
+
+int http_exchange_write(struct http_exchange *x, const void *bytes, size_t n)
+{
+    if (x->over || x->answer != HTTP_ANSWER_BEGUN || (x->flow && x->flow->ending))
+        return KEEL_EOF;
+    if (x->flow ? !http_flow_takes(x->flow, n) : x->counted && n > x->length)
+        return KEEL_EINVAL;
+    enter(x);
+    int err = x->flow ? filter_write(x, bytes, n) : send_piece(x, bytes, n);
     if (err == KEEL_ENOMEM)
         fail(x, 503, true);
     leave(x);
@@ -458,17 +644,13 @@ int http_exchange_write(struct http_exchange *x, const void *bytes, size_t n)
 
 int http_exchange_end(struct http_exchange *x, struct keel_str trailers)
 {
-    if (x->over || x->answer != HTTP_ANSWER_BEGUN)
+    if (x->over || x->answer != HTTP_ANSWER_BEGUN || (x->flow && x->flow->ending))
         return KEEL_EOF;
     enter(x);
-    bool cut = x->length > 0 && !x->bare;
-    end(x);
-    if (x->connection && cut)
-        x->carrier->abort(x);
-    else if (x->connection && !x->bare)
-        x->carrier->end(x, x->counted || x->tunnel ? KEEL_STR("") : trailers);
-    else if (x->connection)
-        x->carrier->end(x, KEEL_STR(""));
+    if (x->flow && x->flow->length == 0)
+        filter_end(x, trailers);
+    else
+        send_end(x, x->flow || (x->length > 0 && !x->bare), trailers);
     leave(x);
     return 0;
 }
@@ -491,10 +673,15 @@ void http_exchange_abort(struct http_exchange *x)
 
 void http_exchange_drained(struct http_exchange *x)
 {
-    if (x->over || !x->step->handler->on_drained)
+    if (x->over || (!x->flow && !x->step->handler->on_drained))
         return;
     enter(x);
-    x->step->handler->on_drained(x);
+    if (x->flow) {
+        x->flow->blocked = false;
+        filter_go_on(x);
+    } else {
+        x->step->handler->on_drained(x);
+    }
     leave(x);
 }
 

@@ -42,6 +42,8 @@ struct http_carrier {
 };
 
 void http_host_init(struct http_host *host);
+/* A turn of the loop began, after host->soon: filters go on with what waits for them. */
+void http_host_turn(struct http_host *host);
 /* No exchange is kept any more. */
 void http_host_fini(struct http_host *host);
 
@@ -54,6 +56,9 @@ void http_exchange_free(struct http_exchange *x);
  * frees it or uses it again, and neither carrier->over nor host->on_over were told.
  * carrier, connection, stream, peer and tls are set. */
 enum http_verdict http_exchange_run(struct http_exchange *x, struct http_response *response);
+
+/* A step that stands before the handler whose answers the location's filters are for. */
+extern const struct http_handler http_filtered_handler;
 
 /* There is no memory for the caller to carry what http_exchange_run left kept: it is answered with
  * 503, or broken off, and over. */

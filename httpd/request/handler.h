@@ -25,6 +25,7 @@ struct keel_loop;
 struct keel_offload;
 struct http_carrier; /* request/exchange.h */
 struct http_exchange;
+struct http_flow; /* request/filter.h */
 
 enum http_verdict {
     HTTP_DONE,  /* *response is the whole answer */
@@ -45,7 +46,10 @@ struct http_host {
     struct keel_list kept;         /* exchanges that handlers keep */
     struct http_exchange *spare;   /* exchanges for use again, warm */
     unsigned spares;
-    struct http_least least; /* of the body of a request */
+    struct http_least least;              /* of the body of a request */
+    struct keel_list due;                 /* answers whose filters have work left */
+    size_t filtered;                      /* bytes that went through filters in this turn */
+    void (*soon)(struct http_host *host); /* calls http_host_turn in the next turn of the loop */
     /* An exchange that was kept is over: x->status, x->head_sent and x->body_sent say how. */
     void (*on_over)(struct http_host *host, struct http_exchange *x);
 };
@@ -67,6 +71,7 @@ struct http_exchange {
     struct http_exchange *next; /* in host->spare */
     struct keel_addr address;
     struct keel_buf trailer;
+    struct http_flow *flow;          /* the filters of the answer's body; NULL: none */
     struct http_rate rate;           /* of the body, while a handler waits for it */
     uint64_t began_ns;               /* monotonic */
     uint64_t body_limit, body_taken; /* of the request */
@@ -80,6 +85,7 @@ struct http_exchange {
     bool bare;       /* it has no body, whatever is written */
     bool tunnel;     /* both bodies are bytes of another protocol */
     bool kept, over, gone, end_due;
+    bool served; /* the handler is done with it, but the filters are not */
 };
 
 #define HTTP_HANDLER                                                                               \
@@ -115,6 +121,40 @@ struct http_handler {
      * returned 0. NULL only for handlers that never say HTTP_LATER. */
     void (*on_gone)(struct http_exchange *x);
     bool tunnels; /* it may call http_exchange_upgrade */
+};
+
+enum http_piece {
+    HTTP_PIECE_MORE,  /* more comes soon: the filter may hold it back */
+    HTTP_PIECE_FLUSH, /* the client waits for what there is */
+    HTTP_PIECE_END,
+};
+
+/* Changes answers of handlers on their way out: those that come piece by piece, and whole ones with
+ * status 2xx that no cache holds (response->hold). Files have no filters. A static record; begins
+ * { HTTP_FILTER, .name = "mine", ... }. Everything happens on the loop, in slices of at most 16
+ * KiB: what a handler writes beyond that waits for the next turn. */
+#define HTTP_FILTER                                                                                \
+    .size = sizeof(struct http_filter), .abi_major = HTTP_ABI_MAJOR, .abi_minor = HTTP_ABI_MINOR
+struct http_filter {
+    uint32_t size;
+    uint16_t abi_major, abi_minor;
+    const char *name;
+    /* Sees the head before it is sent, and may put another one in its place (http_head_edit).
+     * length is that of the body, or -1; a filter that changes the body sets it to -1, and the core
+     * takes Content-Length out. 1: it wants the body, with *state; 0: it does not; KEEL_ENOMEM: the
+     * answer is 503. To a HEAD the head is made as to a GET, but nothing more comes. */
+    int (*head)(struct http_exchange *x, void *settings, struct http_response *response,
+                int64_t *length, void **state);
+    /* Appends to out what goes on. n may be 0 when it is to flush or to end. 0, or an error: the
+     * answer is broken off. */
+    int (*body)(void *state, const void *bytes, size_t n, enum http_piece piece,
+                struct keel_buf *out);
+    void (*release)(void *state); /* once, after head said 1 */
+};
+/* One filter of a location, in the order of its list, which ends with filter NULL. */
+struct http_filter_use {
+    const struct http_filter *filter;
+    void *settings;
 };
 
 /* One step of a location. The list ends with handler NULL. */

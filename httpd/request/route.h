@@ -36,6 +36,7 @@ struct http_auth;
 struct http_respond;
 struct http_status;
 struct http_step;
+struct http_filter_use;
 #define HTTP_NO_LOCATION UINT32_MAX
 /* Rules for a path alone, or for it and the paths below it; the longest that fits decides. */
 struct http_location {
@@ -66,7 +67,8 @@ struct http_location {
     uint64_t max_body;                  /* of a request, for handlers that read it; 0: the site's */
     const struct http_handler *handler; /* of a module; NULL: none */
     void *handler_settings;
-    const struct http_step *steps; /* request/handler.h; NULL: only files */
+    const struct http_step *steps;         /* request/handler.h; NULL: only files */
+    const struct http_filter_use *filters; /* likewise, of what handlers answer; NULL: none */
 };
 
 /* Which links are followed below a root; none leads out of it. */

@@ -2,12 +2,14 @@
 
 #include "common/base/err.h"
 #include "httpd/handlers/auth.h"
+#include "httpd/handlers/encode.h"
 #include "httpd/handlers/file.h"
 #include "httpd/handlers/https.h"
 #include "httpd/handlers/limits.h"
 #include "httpd/handlers/redirect.h"
 #include "httpd/handlers/respond.h"
 #include "httpd/handlers/status.h"
+#include "httpd/request/exchange.h"
 
 #define BUILT_IN 16 /* handlers that are no module's, at most */
 #define STEPS_MAX 8 /* of a location, with the mark of the end */
@@ -36,8 +38,20 @@ static void add(struct chain *chain, struct http_handlers *handlers,
         .handler = handler, .settings = settings, .number = number_of(handlers, handler)};
 }
 
-static int build(struct keel_arena *arena, struct http_location *location,
-                 struct http_handlers *handlers)
+static const struct http_filter_use encode[] = {{.filter = &http_encode_filter}, {.filter = NULL}};
+
+/* Files are compressed in the cache. */
+static void add_filters(struct chain *chain, struct http_handlers *handlers,
+                        const struct http_site *site, struct http_location *location)
+{
+    if (site->coding_count == 0 || !(location->handler || location->respond || location->status))
+        return;
+    location->filters = encode;
+    add(chain, handlers, &http_filtered_handler, NULL);
+}
+
+static int build(struct keel_arena *arena, const struct http_site *site,
+                 struct http_location *location, struct http_handlers *handlers)
 {
     struct chain chain = {.count = 0};
     if (location->https_port)
@@ -46,6 +60,7 @@ static int build(struct keel_arena *arena, struct http_location *location,
         add(&chain, handlers, &http_limits_handler, location->access);
     if (location->auth)
         add(&chain, handlers, &http_auth_handler, location->auth);
+    add_filters(&chain, handlers, site, location);
     if (location->handler)
         add(&chain, handlers, location->handler, location->handler_settings);
     if (location->respond)
@@ -70,7 +85,7 @@ int http_chains_build(struct keel_arena *arena, const struct http_sites *sites, 
     number_of(handlers, &http_file_handler);
     for (unsigned i = 0; i < sites->count; i++)
         for (unsigned j = 0; j < sites->items[i].location_count; j++)
-            if (build(arena, &sites->items[i].locations[j], handlers) != 0)
+            if (build(arena, &sites->items[i], &sites->items[i].locations[j], handlers) != 0)
                 return KEEL_ENOMEM;
     return 0;
 }

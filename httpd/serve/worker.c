@@ -92,6 +92,21 @@ static int fill(struct http_worker *w, struct keel_diag *diag)
     return http_chains_start(&w->settings->handlers, &w->host, &w->cache, diag);
 }
 
+/* Work that filters left for the next turn. */
+static void on_turn(struct keel_timer *timer)
+{
+    struct http_worker *w = KEEL_CONTAINER(timer, struct http_worker, turn);
+    http_worker_set_clock(w);
+    http_host_turn(&w->host);
+}
+
+static void soon(struct http_host *host)
+{
+    struct http_worker *w = KEEL_CONTAINER(host, struct http_worker, host);
+    if (!keel_timer_pending(&w->turn))
+        keel_timer_start(&w->turn, 0, 0);
+}
+
 int http_worker_new(struct keel_instance *instance, struct http_worker **out,
                     struct keel_diag *diag)
 {
@@ -99,6 +114,8 @@ int http_worker_new(struct keel_instance *instance, struct http_worker **out,
     if (!w)
         return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
     http_host_init(&w->host);
+    keel_timer_init(&w->turn, instance->loop, "http filters", on_turn);
+    w->host.soon = soon;
     http_follow_init(&w->follow, instance->loop);
     w->instance = instance;
     w->settings = instance->settings;
@@ -127,6 +144,7 @@ void http_worker_free(struct http_worker *w)
 {
     keel_offload_free(w->files);
     keel_offload_free(w->offload);
+    keel_timer_stop(&w->turn);
     http_chains_stop(&w->settings->handlers, &w->host);
     for (unsigned i = 0; w->logs && i < w->settings->log_count; i++)
         http_access_log_fini(&w->logs[i]);

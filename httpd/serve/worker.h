@@ -17,6 +17,7 @@ struct http_worker {
     struct http_host host;
     struct keel_instance *instance;
     const struct http_settings *settings;
+    struct keel_timer turn;  /* for http_host_turn */
     struct http_exchange *x; /* of the request that is being answered; used again and again */
     unsigned apart;          /* requests of this turn whose time on_over has measured, or will */
     struct http_cache cache;

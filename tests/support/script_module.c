@@ -71,9 +71,11 @@ static void write_next(struct script *script)
         finish_script(script, KEEL_STR("X-End: yes\r\nX-More:  no \r\n"));
     } else {
         int err = http_exchange_write(x, text, script->what == 'k' || script->what == 'u' ? 4 : 5);
+        if (err != 0 && err != KEEL_EAGAIN)
+            return; /* the script is gone */
         script->pieces++;
         if (err == 0)
-            keel_timer_start(&script->timer, KEEL_NS_PER_MS, 0);
+            keel_timer_start(&script->timer, (script->what == 'v' ? 300 : 1) * KEEL_NS_PER_MS, 0);
     }
 }
 
@@ -113,7 +115,7 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
     struct keel_str path = x->request.path;
     const char *slash = memrchr(path.p, '/', path.n);
     char what = slash + 1 < path.p + path.n ? slash[1] : 'n';
-    if (!strchr("lxeprsckbiaut0", what))
+    if (!strchr("lxeprsckbiautvg0", what))
         return HTTP_NEXT;
     struct script *script = keel_calloc(1, sizeof *script);
     if (!script) {
@@ -133,14 +135,20 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
         http_exchange_read(x, 0);
     if (what == 'i')
         http_exchange_read(x, UINT64_MAX);
+    if (what == 'g' || what == 'v')
+        http_exchange_begin(x, 200,
+                            what == 'v' ? KEEL_STR("Content-Type: text/event-stream\r\n")
+                                        : KEEL_STR("Content-Type: text/plain\r\n"
+                                                   "ETag: \"a\"\r\nAccept-Ranges: bytes\r\n"),
+                            what == 'v' ? -1 : PIECE * PIECES);
     if (what == 'i' || what == 'b')
         http_exchange_begin(x, 200, KEEL_STR("X-A: b\r\n"), -1);
     else if (strchr("cku0a", what))
         http_exchange_begin(x, what == '0' ? 204 : 200, KEEL_STR("X-A: b\r\n"),
                             what == 'k' || what == 'u' ? 12 : -1);
-    if (what == 'b')
+    if (what == 'b' || what == 'g')
         send_pieces(script);
-    else if (strchr("lxcku0a", what))
+    else if (strchr("lxckuv0a", what))
         keel_timer_start(&script->timer, 2 * KEEL_NS_PER_MS, 0);
     return HTTP_LATER;
 }
@@ -169,7 +177,7 @@ static void on_content(struct http_exchange *x, const void *bytes, size_t n)
 static void on_drained(struct http_exchange *x)
 {
     struct script *script = x->state;
-    if (script->what == 'b')
+    if (script->what == 'b' || script->what == 'g')
         send_pieces(script);
     else
         http_exchange_resume(x);

@@ -17,6 +17,7 @@
  *   b  a MiB, as fast as it is taken    i  the body, as it comes
  *   a  aborts in the middle             u  ends too early
  *   t  a tunnel that echoes, until "stop"
+ *   v  events: as c, as text/event-stream          g  a MiB, as b, as text
  *   0  status 204, and writes all the same */
 extern const struct http_handler http_module;
 

@@ -49,6 +49,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_httpd_auth.py \
 	tests/system/test_httpd_changing.py \
 	tests/system/test_httpd_clients.py \
+	tests/system/test_httpd_compress.py \
 	tests/system/test_httpd_corpus.py \
 	tests/system/test_httpd_frames.py \
 	tests/system/test_httpd_status.py \

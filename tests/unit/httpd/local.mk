@@ -20,6 +20,7 @@ tests_unit_httpd_test_httpd_SOURCES = \
 	tests/support/script_module.c \
 	tests/support/script_module.h \
 	tests/unit/httpd/test_exchange.c \
+	tests/unit/httpd/test_encode.c \
 	tests/unit/httpd/files.c \
 	tests/unit/httpd/files.h \
 	tests/unit/httpd/test_file.c \
@@ -36,5 +37,6 @@ tests_unit_httpd_test_httpd_SOURCES = \
 	tests/unit/httpd/test_route.c \
 	tests/unit/httpd/test_settings.c
 tests_unit_httpd_test_httpd_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_unit_httpd_test_httpd_LDADD = httpd/libhttpd.la $(UNIT_LIBS) $(NGHTTP2_LIBS) $(ZLIB_LIBS)
+tests_unit_httpd_test_httpd_LDADD = httpd/libhttpd.la $(UNIT_LIBS) $(NGHTTP2_LIBS) $(ZLIB_LIBS) \
+	$(BROTLI_LIBS) $(ZSTD_LIBS)
 endif

@@ -21,6 +21,7 @@ Suite *settings_suite(void);
 Suite *serve_suite(void);
 Suite *corpus_suite(void);
 Suite *exchange_suite(void);
+Suite *encode_suite(void);
 
 int main(void)
 {
@@ -46,6 +47,7 @@ int main(void)
         serve_suite,
         corpus_suite,
         exchange_suite,
+        encode_suite,
     };
     return unit_main(suites, sizeof suites / sizeof *suites);
 }

@@ -1,0 +1,123 @@
+#include "httpd/handlers/encode.h"
+
+#include "httpd/handlers/encoder.h"
+#include "httpd/request/filter.h"
+
+/* Is the token in a list of a head's fields of this name? */
+static bool says(const struct http_response *response, struct keel_str name, struct keel_str token)
+{
+    struct keel_str rest = http_response_value(response, name), word;
+    while (rest.p && keel_str_split(&rest, ',', &word))
+        if (keel_str_equal_nocase(keel_str_trim(word), token))
+            return true;
+    return false;
+}
+
+/* May the answer be sent in a coding at all, to a client that takes it? */
+static bool is_compressible(const struct http_request *request,
+                            const struct http_response *response)
+{
+    char type[64];
+    struct keel_str value = http_response_value(response, KEEL_STR("content-type"));
+    size_t n = value.n < sizeof type ? value.n : sizeof type;
+    for (size_t i = 0; i < n; i++)
+        type[i] = (char)keel_to_lower((unsigned char)value.p[i]);
+    return response->status != 204 && response->status != 206 && response->status != 304 && n > 0 &&
+           http_site_compresses(request->site, (struct keel_str){type, n}) &&
+           !http_response_value(response, KEEL_STR("content-encoding")).p &&
+           !http_response_value(response, KEEL_STR("content-range")).p &&
+           !says(response, KEEL_STR("cache-control"), KEEL_STR("no-transform"));
+}
+
+/* The coding that the client likes best; of those that it likes as well, the site's first. */
+static enum http_coding choose(const struct http_request *request)
+{
+    const struct http_site *site = request->site;
+    struct http_accept accept;
+    enum http_coding best = HTTP_IDENTITY;
+    http_accept_read(&accept, &request->head);
+    unsigned weight = accept.identity_named ? accept.weight[HTTP_IDENTITY] : 0;
+    for (unsigned i = 0; i < site->coding_count; i++) {
+        unsigned w = accept.weight[site->codings[i]];
+        if (w > weight || (w == weight && w > 0 && best == HTTP_IDENTITY)) {
+            best = site->codings[i];
+            weight = w;
+        }
+    }
+    return best;
+}
+
+/* A strong ETag is of these bytes alone (RFC 9110, 8.8.3): "x" becomes "x-gzip". */
+static const char *new_etag(struct http_request *request, const struct http_response *response,
+                            enum http_coding coding)
+{
+    struct keel_str etag = http_response_value(response, KEEL_STR("etag"));
+    if (etag.n < 2 || etag.p[0] != '"')
+        return etag.p ? keel_arena_printf(&request->arena, "ETag: %.*s\r\n", (int)etag.n, etag.p)
+                      : "";
+    return keel_arena_printf(&request->arena, "ETag: %.*s-%s\"\r\n", (int)etag.n - 1, etag.p,
+                             http_coding_name(coding));
+}
+
+/* Puts the lines of the coding (HTTP_IDENTITY: none) into the head. */
+static int edit(struct http_request *request, struct http_response *response,
+                enum http_coding coding)
+{
+    struct http_header_rule items[] = {
+        {.op = HTTP_HEADER_REMOVE, .name = KEEL_STR("ETag")},
+        {.op = HTTP_HEADER_REMOVE, .name = KEEL_STR("Accept-Ranges")},
+    };
+    bool coded = coding != HTTP_IDENTITY;
+    const struct http_header_rules rules = {.items = items, .count = coded ? 2 : 0};
+    bool varies = says(response, KEEL_STR("vary"), KEEL_STR("*")) ||
+                  says(response, KEEL_STR("vary"), KEEL_STR("accept-encoding"));
+    const char *etag = coded ? new_etag(request, response, coding) : "";
+    const char *lines =
+        etag ? keel_arena_printf(&request->arena, "%s%s%s%s%s",
+                                 varies ? "" : "Vary: Accept-Encoding\r\n", etag,
+                                 coded ? "Content-Encoding: " : "",
+                                 coded ? http_coding_name(coding) : "", coded ? "\r\n" : "")
+             : NULL;
+    if (!lines)
+        return KEEL_ENOMEM;
+    struct keel_str head = http_head_edit(response->head, &rules, keel_str(lines), &request->arena);
+    if (!head.p)
+        return KEEL_ENOMEM;
+    response->head = head;
+    response->joined = false;
+    return 0;
+}
+
+static int on_head(struct http_exchange *x, void *settings, struct http_response *response,
+                   int64_t *length, void **state)
+{
+    struct http_request *request = &x->request;
+    if (!is_compressible(request, response))
+        return 0;
+    enum http_coding coding = choose(request);
+    if (*length >= 0 && ((uint64_t)*length < request->site->compress_min || *length == 0))
+        coding = HTTP_IDENTITY;
+    if (edit(request, response, coding) != 0)
+        return KEEL_ENOMEM;
+    if (coding == HTTP_IDENTITY)
+        return 0;
+    *length = -1;
+    if (http_answer_is_bare(request, response->status))
+        return 0;
+    *state = http_encoder_new(coding);
+    return *state ? 1 : KEEL_ENOMEM;
+}
+
+static int on_body(void *state, const void *bytes, size_t n, enum http_piece piece,
+                   struct keel_buf *out)
+{
+    return http_encoder_put(state, bytes, n, piece, out);
+}
+
+static void on_release(void *state)
+{
+    http_encoder_free(state);
+}
+
+const struct http_filter http_encode_filter = {HTTP_FILTER, .name = "compress", .head = on_head,
+                                               .body = on_body, .release = on_release};

@@ -1,0 +1,108 @@
+"""What handlers answer, compressed on the fly: with curl, a client that leaves, many at once, and
+events that must arrive while they happen."""
+import os
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from keel import Daemon, directory, module, need_program, run, until
+
+CONF = '''
+listen = { "127.0.0.1:0" }
+module "script" { file = "%s" }
+site "localhost" {
+  root     = "www"
+  compress = { "br", "zstd", "gzip" }
+  location "/s/"     { handler = "script" }
+  location "/fixed/" { respond = "200 %s" }
+}
+'''
+FIXED = 'some words that are said again and again ' * 40
+
+
+def httpd():
+    folder = directory()
+    return Daemon('httpd', conf=CONF % (module(folder, 'tests/support/script_module'), FIXED),
+                  listen=None, folder=folder, workers=1, files={'www/s/n': 'hello\n'})
+
+
+def curl(daemon, path, *args, http2=False):
+    """(head, body) of one request."""
+    out = subprocess.run([need_program('curl'), '-sS', '-m', '20', '-i',
+                          '--http2-prior-knowledge' if http2 else '--http1.1', *args,
+                          'http://127.0.0.1:%d%s' % (daemon.address('tcp')[1], path)],
+                         capture_output=True, check=True).stdout
+    head, _, body = out.partition(b'\r\n\r\n')
+    return head.decode().lower(), body
+
+
+def codings():
+    """Each decoded by curl is what was written, whole and piece by piece."""
+    with httpd() as daemon:
+        for http2 in (False, True):
+            for path in ('/s/g', '/fixed/'):
+                head, plain = curl(daemon, path, http2=http2)
+                assert 'vary: accept-encoding' in head and 'content-encoding' not in head, head
+                for name in ('br', 'zstd', 'gzip'):
+                    if path == '/s/g' or name != 'zstd':
+                        head, body = curl(daemon, path, '--compressed', '-H',
+                                          'Accept-Encoding: ' + name, http2=http2)
+                        assert 'content-encoding: ' + name in head, head
+                        assert 'content-length' not in head, head
+                        assert body == plain, (path, name, len(body), len(plain))
+            head, body = curl(daemon, '/s/g', '-H', 'Accept-Encoding: gzip', '--http1.0')
+            assert 'content-encoding: gzip' in head and 'chunked' not in head, head
+            assert curl(daemon, '/s/n', '--compressed')[1] == b'hello\n'
+
+
+def events():
+    """An event arrives before the next one is written."""
+    with httpd() as daemon:
+        for http2 in (False, True):
+            curl_ = subprocess.Popen(
+                [need_program('curl'), '-sSN', '-m', '20', '--compressed', '-H',
+                 'Accept-Encoding: gzip',
+                 '--http2-prior-knowledge' if http2 else '--http1.1',
+                 'http://127.0.0.1:%d/s/v' % daemon.address('tcp')[1]], stdout=subprocess.PIPE)
+            times = []
+            while len(times) < 3:
+                assert os.read(curl_.stdout.fileno(), 5) == b'piece'
+                times.append(time.monotonic())
+            assert curl_.stdout.read() == b'' and curl_.wait() == 0
+            # 300 ms lie between two: not all came in the end
+            assert times[2] - times[0] > 0.25, times
+
+
+def many():
+    """Twenty large answers at once, clients that leave in the middle, and one who asks for a file."""
+    with httpd() as daemon:
+        port = daemon.address('tcp')[1]
+        bodies = []
+
+        def load():
+            for _ in range(3):
+                bodies.append(curl(daemon, '/s/g', '--compressed', '-H', 'Accept-Encoding: br')[1])
+        for _ in range(5):
+            left = subprocess.Popen([need_program('curl'), '-sS', '--limit-rate', '1k', '-H',
+                                     'Accept-Encoding: gzip', '-o', '/dev/null',
+                                     'http://127.0.0.1:%d/s/g' % port], stderr=subprocess.DEVNULL)
+            time.sleep(0.05)
+            left.kill()
+            left.wait()
+        threads = [threading.Thread(target=load) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        waits = []
+        while any(thread.is_alive() for thread in threads):
+            began = time.monotonic()
+            assert curl(daemon, '/s/n')[1] == b'hello\n'
+            waits.append(time.monotonic() - began)
+        assert len(bodies) == 30 and len(set(bodies)) == 1 and len(bodies[0]) == 1049000
+        print('# %d answers of 1 MiB; a file meanwhile: median %.1f ms, longest %.1f ms' % (
+            len(bodies), sorted(waits)[len(waits) // 2] * 1e3, max(waits) * 1e3))
+        until(lambda: curl(daemon, '/s/n')[1] == b'hello\n', 'it serves on')
+
+
+run(('each coding', codings), ('events arrive as they happen', events), ('many at once', many))

@@ -1,0 +1,230 @@
+/* Compression on the fly: each coding decoded back by its library, with each split of what is
+ * written, and the filter over connections, with memory running out. */
+#include <stdio.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "common/base/mem.h"
+#include "httpd/handlers/encode.h"
+#include "httpd/handlers/encoder.h"
+#include "httpd/request/exchange.h"
+#include "tests/support/h2_client.h"
+#include "tests/support/http_server.h"
+#include "tests/support/script_module.h"
+#include "tests/support/unit.h"
+
+/* What a client that got these bytes of a gzip or zstd stream can read so far. */
+static size_t decode(enum http_coding coding, const void *bytes, size_t n, char *out, size_t room)
+{
+    if (coding == HTTP_GZIP) {
+        z_stream z = {.next_in = (void *)(uintptr_t)bytes,
+                      .avail_in = (uInt)n,
+                      .next_out = (uint8_t *)out,
+                      .avail_out = (uInt)room};
+        ck_assert_int_eq(inflateInit2(&z, 15 + 16), Z_OK);
+        int err = inflate(&z, Z_SYNC_FLUSH);
+        ck_assert_msg(err == Z_OK || err == Z_STREAM_END || err == Z_BUF_ERROR, "%d", err);
+        inflateEnd(&z);
+        return z.total_out;
+    }
+    ZSTD_DStream *z = ZSTD_createDStream();
+    ZSTD_inBuffer in = {bytes, n, 0};
+    ZSTD_outBuffer to = {out, room, 0};
+    while (in.pos < n)
+        ck_assert(!ZSTD_isError(ZSTD_decompressStream(z, &to, &in)));
+    ZSTD_freeDStream(z);
+    return to.pos;
+}
+
+START_TEST(test_splits)
+{
+    static const char text[] = "abcabcabcabc, and something else; abcabc";
+    const size_t size = sizeof text - 1;
+    char got[sizeof text];
+    for (unsigned coding = 0; coding < HTTP_CODING_COUNT; coding++)
+        for (size_t cut = 0; cut <= size; cut++) {
+            struct keel_buf out = {0};
+            struct http_encoder *e = http_encoder_new(coding);
+            ck_assert_int_eq(http_encoder_put(e, text, cut, HTTP_PIECE_FLUSH, &out), 0);
+            if (coding != HTTP_BR)
+                ck_assert_uint_eq(
+                    decode(coding, keel_buf_bytes(&out), keel_buf_size(&out), got, sizeof got),
+                    cut);
+            ck_assert_int_eq(http_encoder_put(e, text + cut, size - cut, HTTP_PIECE_MORE, &out), 0);
+            ck_assert_int_eq(http_encoder_put(e, NULL, 0, HTTP_PIECE_END, &out), 0);
+            if (coding != HTTP_BR) {
+                ck_assert_uint_eq(
+                    decode(coding, keel_buf_bytes(&out), keel_buf_size(&out), got, sizeof got),
+                    size);
+                ck_assert_mem_eq(got, text, size);
+            }
+            http_encoder_free(e);
+            keel_buf_fini(&out);
+        }
+}
+END_TEST
+
+static void use_filter(struct http_settings *s)
+{
+    static const struct http_filter_use filters[] = {{.filter = &http_encode_filter}, {NULL}};
+    static struct http_step steps[4];
+    server_use_script(s);
+    struct http_location *location = &s->sites.items[0].locations[0];
+    steps[0] = (struct http_step){.handler = &http_filtered_handler, .number = s->handlers.count};
+    s->handlers.items[s->handlers.count++] = &http_filtered_handler;
+    memcpy(steps + 1, location->steps, 3 * sizeof *steps);
+    location->steps = steps;
+    location->filters = filters;
+}
+
+static void set_up(void)
+{
+    script_started = script_ended = script_gone = 0;
+    server_folder();
+    server_file("n", "hello");
+    server_start("listen = \"127.0.0.1:0\"\nsite \"a\" { root = \"%s\" compress-min = 0 "
+                 "compress = { \"gzip\", \"br\", \"zstd\" } location \"/\" { } }\n",
+                 use_filter);
+}
+
+static void tear_down(void)
+{
+    server_stop();
+    ck_assert_uint_eq(script_ended + script_gone, script_started);
+}
+
+/* Takes the chunks of the received body off. */
+static size_t unchunk(const char *from, char *out)
+{
+    size_t n = 0, size;
+    while ((size = strtoul(from, NULL, 16)) > 0) {
+        from = strstr(from, "\r\n") + 2;
+        memcpy(out + n, from, size);
+        n += size;
+        from += size + 2;
+    }
+    return n;
+}
+
+static void get(const char *path, const char *more)
+{
+    char text[256];
+    int fd = client();
+    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n", path, more);
+    send_text(fd, text, strlen(text));
+    for (unsigned i = 0; i < 400; i++) { /* a slice a turn */
+        turns(1);
+        if (script_ended + script_gone == script_started && i > 100)
+            break;
+    }
+    answer(fd);
+    close(fd);
+}
+
+START_TEST(test_stream)
+{
+    static const char *const names[] = {"gzip", "br", "zstd"};
+    char *coded = keel_malloc(RECEIVED_MAX), *plain = keel_malloc(RECEIVED_MAX);
+    for (unsigned i = 0; i < 3; i++) {
+        char field[64];
+        snprintf(field, sizeof field, "Accept-Encoding: %s\r\n", names[i]);
+        get("/g", field);
+        snprintf(field, sizeof field, "Content-Encoding: %s\r\n", names[i]);
+        ck_assert_msg(strstr(received, field) != NULL, "%s", received);
+        snprintf(field, sizeof field, "ETag: \"a-%s\"\r\n", names[i]);
+        ck_assert_ptr_nonnull(strstr(received, field));
+        ck_assert_ptr_nonnull(strstr(received, "Vary: Accept-Encoding\r\n"));
+        ck_assert_ptr_null(strstr(received, "Content-Length"));
+        ck_assert_ptr_null(strstr(received, "Accept-Ranges"));
+        ck_assert(memcmp(received + received_size - 7, "\r\n0\r\n\r\n", 7) == 0);
+        if (i == 1)
+            continue; /* the system test decodes brotli */
+        size_t n = unchunk(strstr(received, "\r\n\r\n") + 4, coded);
+        n = decode(i == 0 ? HTTP_GZIP : HTTP_ZSTD, coded, n, plain, RECEIVED_MAX);
+        ck_assert_uint_eq(n, PIECE * PIECES);
+        for (size_t j = 0; j < n; j++)
+            ck_assert_uint_eq((uint8_t)plain[j], h2_byte(j));
+    }
+    /* as it is, where the client wants that, but caches must know */
+    get("/g", "");
+    ck_assert_ptr_nonnull(strstr(received, "Vary: Accept-Encoding\r\n"));
+    ck_assert_ptr_nonnull(strstr(received, "Content-Length: 1049000\r\n"));
+    ck_assert_ptr_null(strstr(received, "Content-Encoding"));
+    keel_free(coded);
+    keel_free(plain);
+}
+END_TEST
+
+START_TEST(test_whole)
+{
+    char coded[256], plain[256];
+    int fd = client();
+    /* a whole answer; what has no type; a file; a HEAD */
+    exchange(fd, "GET /s HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
+    ck_assert_msg(strstr(received, "Content-Encoding: gzip\r\n") != NULL, "%s", received);
+    size_t n = unchunk(strstr(received, "\r\n\r\n") + 4, coded);
+    ck_assert_uint_eq(decode(HTTP_GZIP, coded, n, plain, sizeof plain), 1);
+    ck_assert_int_eq(plain[0], '|');
+    exchange(fd, "GET /c HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
+    ck_assert_ptr_null(strstr(received, "Content-Encoding"));
+    exchange(fd, "HEAD /g HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
+    ck_assert_ptr_nonnull(strstr(received, "Content-Encoding: gzip\r\n"));
+    ck_assert_ptr_null(strstr(received, "Content-Length"));
+    ck_assert_str_eq(strstr(received, "\r\n\r\n"), "\r\n\r\n");
+    exchange(fd, "GET /n HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_ptr_nonnull(strstr(received, "\r\n\r\nhello"));
+    close(fd);
+}
+END_TEST
+
+START_TEST(test_gone)
+{
+    static const char text[] = "GET /g HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br\r\n\r\n";
+    int fd = client();
+    send_text(fd, text, sizeof text - 1);
+    turns(5);
+    close(fd);
+    turns(5);
+    ck_assert_uint_eq(script_started, 1);
+}
+END_TEST
+
+START_TEST(test_no_memory)
+{
+    static const char *const rows[] = {
+        "GET /g HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n",
+        "GET /s HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br\r\n\r\n",
+        "GET /v HTTP/1.1\r\nHost: a\r\nAccept-Encoding: zstd\r\n\r\n"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (unsigned n = 1; n < 60; n++) {
+            int fd = client();
+            turns(1);
+            keel_mem_fail_at(n);
+            send_text(fd, rows[i], strlen(rows[i]));
+            turns(8);
+            keel_mem_fail_at(0);
+            answer(fd);
+            close(fd);
+            turns(2);
+        }
+}
+END_TEST
+
+Suite *encode_suite(void);
+Suite *encode_suite(void)
+{
+    Suite *s = suite_create("httpd/handlers/encode");
+    TCase *t = tcase_create("encoder");
+    tcase_add_test(t, test_splits);
+    suite_add_tcase(s, t);
+    t = tcase_create("filter");
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, test_stream);
+    tcase_add_test(t, test_whole);
+    tcase_add_test(t, test_gone);
+    tcase_add_test(t, test_no_memory);
+    suite_add_tcase(s, t);
+    return s;
+}
