@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 enum { NEED = 0, DONE = 1, BAD = -1 };
 
 struct outcome { /* without padding: compared as bytes */
-    uint64_t state;
+    int64_t state;
     size_t used;       /* DONE: bytes of the body */
     size_t content;    /* bytes of content */
     uint64_t sum;      /* of these */
