@@ -129,7 +129,7 @@ static struct outcome read_plainly(const uint8_t *bytes, size_t size)
         if (got == BAD || (line.n > 0 && !read_trailer(line, complete)) ||
             at - begin > HTTP_TRAILER_MAX)
             o.state = BAD;
-        if (got != DONE || o.state == (uint64_t)BAD)
+        if (got != DONE || o.state == BAD)
             return o;
     } while (line.n > 0);
     o.state = DONE;
