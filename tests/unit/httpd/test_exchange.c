@@ -403,14 +403,15 @@ END_TEST
 
 START_TEST(test_no_memory)
 {
-    static const char *const rows[] = {
-        GET("/l") GET("/n"),
-        POST("/e", 5, "12345") GET("/n"),
-        GET("/x") GET("/s"),
-        CHUNKED("/p", "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nA: b\r\n\r\n") GET("/n"),
-        POST("/e", 101, ""),
-        GET("/c") GET("/b"),
-        UPGRADE "x"};
+    static const char *const rows[] = {GET("/l") GET("/n"),
+                                       POST("/e", 5, "12345") GET("/n"),
+                                       GET("/x") GET("/s"),
+                                       CHUNKED("/p", "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nA: b\r\n\r\n")
+                                           GET("/n"),
+                                       POST("/e", 101, ""),
+                                       GET("/c") GET("/b"),
+                                       "GET /nlarge" HOST "Range: bytes=0-99999,200000-\r\n\r\n",
+                                       UPGRADE "x"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         for (unsigned n = 1; n < 40; n++) {
             int fd = client();
