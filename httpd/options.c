@@ -299,6 +299,14 @@ static const struct keel_option site_rows[] = {
      .min = 0,
      .max = 65536,
      .help = "Smaller files and answers are not compressed."},
+    {.name = "compress-max",
+     .type = KEEL_OPT_SIZE,
+     .def = "1m",
+     .min = 0,
+     .max = INT64_MAX,
+     .help = "Larger files are sent as they are. Those between 64 KiB and this are compressed "
+             "anew for each client that takes it, while they are sent; ranges of them come from "
+             "the file as it is. A file beside it (see compress) costs nothing and has no limit."},
     {.type = KEEL_OPT_END},
 };
 

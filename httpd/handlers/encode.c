@@ -47,16 +47,25 @@ static enum http_coding choose(const struct http_request *request)
     return best;
 }
 
+enum http_coding http_encode_choose(const struct http_request *request,
+                                    const struct http_response *response)
+{
+    return is_compressible(request, response) ? choose(request) : HTTP_IDENTITY;
+}
+
 /* A strong ETag is of these bytes alone (RFC 9110, 8.8.3): "x" becomes "x-gzip". */
-static const char *new_etag(struct http_request *request, const struct http_response *response,
-                            enum http_coding coding)
+struct keel_str http_encode_etag(struct http_request *request, const struct http_response *response,
+                                 enum http_coding coding)
 {
     struct keel_str etag = http_response_value(response, KEEL_STR("etag"));
-    if (etag.n < 2 || etag.p[0] != '"')
-        return etag.p ? keel_arena_printf(&request->arena, "ETag: %.*s\r\n", (int)etag.n, etag.p)
-                      : "";
-    return keel_arena_printf(&request->arena, "ETag: %.*s-%s\"\r\n", (int)etag.n - 1, etag.p,
-                             http_coding_name(coding));
+    if (!etag.p)
+        return KEEL_STR("");
+    bool strong = etag.n >= 2 && etag.p[0] == '"';
+    const char *line =
+        strong ? keel_arena_printf(&request->arena, "ETag: %.*s-%s\"\r\n", (int)etag.n - 1, etag.p,
+                                   http_coding_name(coding))
+               : keel_arena_printf(&request->arena, "ETag: %.*s\r\n", (int)etag.n, etag.p);
+    return line ? keel_str(line) : (struct keel_str){NULL, 0};
 }
 
 /* Puts the lines of the coding (HTTP_IDENTITY: none) into the head. */
@@ -71,13 +80,13 @@ static int edit(struct http_request *request, struct http_response *response,
     const struct http_header_rules rules = {.items = items, .count = coded ? 2 : 0};
     bool varies = says(response, KEEL_STR("vary"), KEEL_STR("*")) ||
                   says(response, KEEL_STR("vary"), KEEL_STR("accept-encoding"));
-    const char *etag = coded ? new_etag(request, response, coding) : "";
+    struct keel_str etag = coded ? http_encode_etag(request, response, coding) : KEEL_STR("");
     const char *lines =
-        etag ? keel_arena_printf(&request->arena, "%s%s%s%s%s",
-                                 varies ? "" : "Vary: Accept-Encoding\r\n", etag,
-                                 coded ? "Content-Encoding: " : "",
-                                 coded ? http_coding_name(coding) : "", coded ? "\r\n" : "")
-             : NULL;
+        etag.p ? keel_arena_printf(&request->arena, "%s%.*s%s%s%s",
+                                   varies ? "" : "Vary: Accept-Encoding\r\n", (int)etag.n, etag.p,
+                                   coded ? "Content-Encoding: " : "",
+                                   coded ? http_coding_name(coding) : "", coded ? "\r\n" : "")
+               : NULL;
     if (!lines)
         return KEEL_ENOMEM;
     struct keel_str head = http_head_edit(response->head, &rules, keel_str(lines), &request->arena);

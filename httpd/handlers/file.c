@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/mem.h"
+#include "httpd/handlers/encode.h"
 #include "httpd/handlers/parts.h"
 #include "httpd/handlers/redirect.h"
 #include "httpd/request/condition.h"
@@ -145,15 +146,63 @@ static enum http_verdict respond_entry(const struct asking *asking, struct http_
     return HTTP_DONE;
 }
 
+/* A 304 about what has that line of an ETag. False: no memory. */
+static bool respond_not_modified(struct http_request *request, const struct http_entry *entry,
+                                 struct keel_str line, struct http_response *response)
+{
+    struct http_header_rule rule = {.op = HTTP_HEADER_REMOVE, .name = KEEL_STR("ETag")};
+    const struct http_header_rules rules = {.items = &rule, .count = 1};
+    *response = (struct http_response){
+        .status = 304, .head = http_head_edit(entry->head304, &rules, line, &request->arena)};
+    return response->head.p != NULL;
+}
+
+/* A file that is too large to be compressed in memory, for a client that takes a coding: compressed
+ * while it is sent. HTTP_NEXT: as it is. */
+static enum http_verdict respond_coded(const struct asking *asking, struct http_entry *entry,
+                                       struct http_response *response)
+{
+    struct http_request *request = asking->request;
+    const struct http_head *head = &request->head;
+    struct http_response own = {.status = 200, .head = entry->head};
+    if (!asking->x || !asking->cache->looks || entry->size > request->site->compress_max ||
+        !request->location->filters || http_head_has(head, HTTP_FIELD_RANGE) ||
+        !http_head_has(head, HTTP_FIELD_ACCEPT_ENCODING) || (head->major == 1 && head->minor == 0))
+        return HTTP_NEXT;
+    enum http_coding coding = http_encode_choose(request, &own);
+    if (coding == HTTP_IDENTITY)
+        return HTTP_NEXT;
+    http_entry_set_date(entry, request->clock);
+    struct keel_str line = http_encode_etag(request, &own, coding);
+    if (line.n < sizeof "ETag: \"\"")
+        return HTTP_NEXT;
+    struct keel_str etag = {line.p + 6, line.n - 8};
+    switch (http_condition_check(head, etag, entry->modified, request->clock->second)) {
+    case HTTP_NOT_MODIFIED:
+        return respond_not_modified(request, entry, line, response) ? HTTP_DONE : HTTP_NEXT;
+    case HTTP_FAILED:
+        http_response_plain(response, request, 412, KEEL_STR(""));
+        return HTTP_DONE;
+    default:
+        return http_parts_respond_whole(asking->x, asking->cache->looks, entry, &own);
+    }
+}
+
 /* entry NULL: it cannot be had now. HTTP_DONE, or HTTP_LATER: the exchange ends by itself. */
 static enum http_verdict respond_found(const struct asking *asking, struct http_entry *entry,
                                        struct http_response *response)
 {
     struct http_request *request = asking->request;
-    if (entry && entry->kind != HTTP_RESOURCE_DIRECTORY && entry->status == 200)
-        return respond_entry(
-            asking, entry->negotiated ? http_cache_negotiate(asking->cache, entry, request) : entry,
-            response);
+    if (entry && entry->kind != HTTP_RESOURCE_DIRECTORY && entry->status == 200) {
+        struct http_entry *best =
+            entry->negotiated ? http_cache_negotiate(asking->cache, entry, request) : entry;
+        if (best == entry && entry->negotiated && entry->fd >= 0) {
+            enum http_verdict verdict = respond_coded(asking, entry, response);
+            if (verdict != HTTP_NEXT)
+                return verdict;
+        }
+        return respond_entry(asking, best, response);
+    }
     if (!entry)
         http_response_plain(response, request, 503, KEEL_STR("Retry-After: 1\r\n"));
     else if (entry->kind == HTTP_RESOURCE_DIRECTORY)

@@ -108,6 +108,7 @@ struct parts {
     unsigned count;
     bool busy; /* a read is under way, or its end is being looked at; then nobody else frees this */
     bool full; /* the client has enough for now */
+    bool whole;     /* there is one part, and it is no part: without head and end */
     uint8_t *bytes; /* while busy: a part's head, a slice, the end of all parts */
     size_t head_size;
     struct http_range ranges[HTTP_RANGES_MAX];
@@ -140,7 +141,7 @@ static void read_next(struct parts *p)
     p->busy = true;
     p->bytes = keel_malloc(PART_HEAD_MAX + size + PARTS_END_MAX);
     if (p->bytes) {
-        p->head_size = p->at == 0 ? put_head(p->bytes, p->entry, p->mark, range) : 0;
+        p->head_size = p->at == 0 && !p->whole ? put_head(p->bytes, p->entry, p->mark, range) : 0;
         if (keel_offload_read(p->pool, &p->read, p->entry->fd, (off_t)(range->at + p->at),
                               p->bytes + p->head_size, size, on_read) == 0)
             return;
@@ -158,7 +159,7 @@ static void send_slice(struct parts *p)
         p->at = 0;
     }
     bool last = p->part == p->count;
-    if (last)
+    if (last && !p->whole)
         n += put_end(p->bytes + n, p->mark);
     p->full = true; /* on_drained may come before it returns */
     int err = http_exchange_write(p->x, p->bytes, n);
@@ -200,33 +201,50 @@ static void on_gone(struct http_exchange *x)
         parts_free(p);
 }
 
-static enum http_verdict start(struct http_exchange *x, struct keel_offload *pool,
-                               struct http_entry *entry, uint64_t mark, uint64_t length,
-                               const struct http_range *ranges, unsigned count)
+/* Returns new, busy; NULL: no memory. */
+static struct parts *parts_new(struct http_exchange *x, struct keel_offload *pool,
+                               struct http_entry *entry, const struct http_range *ranges,
+                               unsigned count)
 {
-    struct http_response response;
     struct parts *p = keel_calloc(1, sizeof *p);
-    if (!p || make_head(&x->request, entry, mark, length, &response) != 0) {
-        keel_free(p);
-        return HTTP_NEXT;
-    }
+    if (!p)
+        return NULL;
     *p = (struct parts){.state = {on_drained, on_gone},
                         .x = x,
                         .entry = entry,
                         .pool = pool,
-                        .mark = mark,
                         .count = count,
                         .busy = true};
     memcpy(p->ranges, ranges, count * sizeof *ranges);
-    http_entry_hold(entry);
+    return p;
+}
+
+static enum http_verdict start(struct parts *p, struct http_response *response, uint64_t length)
+{
+    struct http_exchange *x = p->x;
+    http_entry_hold(p->entry);
     x->state = p;
-    int err = http_exchange_begin_response(x, &response, (int64_t)length);
+    int err = http_exchange_begin_response(x, response, (int64_t)length);
+    if (p->x && err == 0 && p->whole && x->bare)
+        http_exchange_end(leave(p), KEEL_STR(""));
     p->busy = false;
     if (!p->x)
         parts_free(p);
     else if (err == 0)
         read_next(p);
     return HTTP_LATER; /* an error: on_gone comes */
+}
+
+enum http_verdict http_parts_respond_whole(struct http_exchange *x, struct keel_offload *pool,
+                                           struct http_entry *entry, struct http_response *response)
+{
+    const struct http_range whole = {.at = 0, .length = entry->size};
+    struct http_response own = {.status = response->status, .head = response->head};
+    struct parts *p = parts_new(x, pool, entry, &whole, 1);
+    if (!p)
+        return HTTP_NEXT;
+    p->whole = true;
+    return start(p, &own, entry->size);
 }
 
 enum http_verdict http_parts_respond(struct http_request *request, struct http_exchange *x,
@@ -251,5 +269,12 @@ enum http_verdict http_parts_respond(struct http_request *request, struct http_e
             return HTTP_DONE;
         }
     }
-    return can_stream ? start(x, pool, entry, mark, length, ranges, count) : HTTP_NEXT;
+    struct parts *p = can_stream ? parts_new(x, pool, entry, ranges, count) : NULL;
+    struct http_response own;
+    if (!p || make_head(request, entry, mark, length, &own) != 0) {
+        keel_free(p);
+        return HTTP_NEXT;
+    }
+    p->mark = mark;
+    return start(p, &own, length);
 }

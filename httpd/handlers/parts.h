@@ -1,6 +1,7 @@
 /*
  * Several ranges of a file in one answer: multipart/byteranges (RFC 9110, 14.6). A few bytes are
- * put together in memory; more are read and sent slice by slice.
+ * put together in memory; more are read and sent slice by slice, and so is a whole file that
+ * filters are to see.
  */
 #ifndef HTTPD_HANDLERS_PARTS_H
 #define HTTPD_HANDLERS_PARTS_H
@@ -30,5 +31,10 @@ enum http_verdict http_parts_respond(struct http_request *request, struct http_e
                                      struct keel_offload *pool, struct http_entry *entry,
                                      const struct http_range *ranges, unsigned count,
                                      struct http_response *response);
+/* Answers with the whole of an entry that has a descriptor, behind the head in *response, through
+ * the filters of the location. HTTP_LATER, as above, or HTTP_NEXT: memory is out. */
+enum http_verdict http_parts_respond_whole(struct http_exchange *x, struct keel_offload *pool,
+                                           struct http_entry *entry,
+                                           struct http_response *response);
 
 #endif

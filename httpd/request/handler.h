@@ -130,9 +130,10 @@ enum http_piece {
 };
 
 /* Changes answers of handlers on their way out: those that come piece by piece, and whole ones with
- * status 2xx that no cache holds (response->hold). Files have no filters. A static record; begins
- * { HTTP_FILTER, .name = "mine", ... }. Everything happens on the loop, in slices of at most 16
- * KiB: what a handler writes beyond that waits for the next turn. */
+ * status 2xx that no cache holds (response->hold). Files have none but for those that are
+ * compressed as they are sent. A static record; begins { HTTP_FILTER, .name = "mine", ... }.
+ * Everything happens on the loop, in slices of at most 16 KiB: what a handler writes beyond that
+ * waits for the next turn. */
 #define HTTP_FILTER                                                                                \
     .size = sizeof(struct http_filter), .abi_major = HTTP_ABI_MAJOR, .abi_minor = HTTP_ABI_MINOR
 struct http_filter {

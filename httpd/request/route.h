@@ -96,7 +96,7 @@ struct http_site {
     unsigned coding_count;              /* 0: nothing is compressed */
     struct keel_str *compress_types;    /* "text/", "application/json": prefixes */
     unsigned compress_type_count;
-    uint64_t compress_min; /* bytes; smaller files are not compressed here */
+    uint64_t compress_min, compress_max; /* bytes; other files are not compressed here */
     struct http_error_page *error_pages;
     unsigned error_page_count;
     const char *charset;            /* of text; NULL: as the table of types says */

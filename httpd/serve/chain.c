@@ -40,14 +40,16 @@ static void add(struct chain *chain, struct http_handlers *handlers,
 
 static const struct http_filter_use encode[] = {{.filter = &http_encode_filter}, {.filter = NULL}};
 
-/* Files are compressed in the cache. */
+/* What a cache holds is compressed there, and needs no step; a large file is kept, and passes the
+ * filters as it is sent. */
 static void add_filters(struct chain *chain, struct http_handlers *handlers,
                         const struct http_site *site, struct http_location *location)
 {
-    if (site->coding_count == 0 || !(location->handler || location->respond || location->status))
+    if (site->coding_count == 0)
         return;
     location->filters = encode;
-    add(chain, handlers, &http_filtered_handler, NULL);
+    if (location->handler || location->respond || location->status)
+        add(chain, handlers, &http_filtered_handler, NULL);
 }
 
 static int build(struct keel_arena *arena, const struct http_site *site,

@@ -120,6 +120,7 @@ static int read_compress(struct http_settings *s, struct http_site *site,
         0)
         return no_memory(diag);
     site->compress_min = (uint64_t)keel_conf_int(conf, "compress-min");
+    site->compress_max = (uint64_t)keel_conf_int(conf, "compress-max");
     for (unsigned i = 0; i < keel_conf_count(conf, "compress"); i++) {
         const char *name = keel_conf_at(conf, "compress", i)->text;
         unsigned coding = 0, known = 0;

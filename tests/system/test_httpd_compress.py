@@ -20,12 +20,14 @@ site "localhost" {
 }
 '''
 FIXED = 'some words that are said again and again ' * 40
+LARGE = ''.join('%d * %d = %d;\n' % (i, i, i * i) for i in range(20000))
 
 
 def httpd():
     folder = directory()
     return Daemon('httpd', conf=CONF % (module(folder, 'tests/support/script_module'), FIXED),
-                  listen=None, folder=folder, workers=1, files={'www/s/n': 'hello\n'})
+                  listen=None, folder=folder, workers=1, files={
+                      'www/s/n': 'hello\n', 'www/large.js': LARGE, 'www/huge.js': 'x' * 1200000})
 
 
 def curl(daemon, path, *args, http2=False):
@@ -55,6 +57,46 @@ def codings():
             head, body = curl(daemon, '/s/g', '-H', 'Accept-Encoding: gzip', '--http1.0')
             assert 'content-encoding: gzip' in head and 'chunked' not in head, head
             assert curl(daemon, '/s/n', '--compressed')[1] == b'hello\n'
+
+
+def large_files():
+    """Too large for memory: compressed as they are sent, with a tag of their own; not in ranges, not
+    for HTTP/1.0, not beyond compress-max."""
+    with httpd() as daemon:
+        for http2 in (False, True):
+            plain_tag = tag_of(curl(daemon, '/large.js', http2=http2)[0])
+            for name in ('br', 'zstd', 'gzip'):
+                accept = ('--compressed', '-H', 'Accept-Encoding: ' + name)
+                head, body = curl(daemon, '/large.js', *accept, http2=http2)
+                assert body == LARGE.encode() and 'content-encoding: ' + name in head, head
+                assert 'content-length' not in head and 'accept-ranges' not in head, head
+                tag = tag_of(head)
+                assert tag != plain_tag, tag
+                head, body = curl(daemon, '/large.js', *accept, '-I', http2=http2)
+                assert tag_of(head) == tag and 'content-encoding' in head and not body, head
+                for match, status in ((tag, '304'), (plain_tag, '200')):
+                    head = curl(daemon, '/large.js', *accept, '-H', 'If-None-Match: ' + match,
+                                http2=http2)[0]
+                    assert status in head.split('\r\n')[0] and tag_of(head) == tag, head
+                head = curl(daemon, '/large.js', *accept, '-H', 'If-Match: ' + plain_tag,
+                            http2=http2)[0]
+                assert '412' in head.split('\r\n')[0], head
+            head, body = curl(daemon, '/large.js', '-H', 'Accept-Encoding: gzip', '-r', '5-9',
+                              http2=http2)
+            assert body == LARGE[5:10].encode() and tag_of(head) == plain_tag, head
+            head = curl(daemon, '/huge.js', '-H', 'Accept-Encoding: gzip', '-I', http2=http2)[0]
+            assert 'content-encoding' not in head and 'content-length: 1200000' in head, head
+        head, body = curl(daemon, '/large.js', '-H', 'Accept-Encoding: gzip', '--http1.0')
+        assert 'content-encoding' not in head and body == LARGE.encode(), head
+        for _ in range(5):  # clients that leave in the middle
+            subprocess.run([need_program('curl'), '-s', '-m', '0.05', '--limit-rate', '2k',
+                            '--compressed', '-o', '/dev/null', 'http://127.0.0.1:%d/large.js'
+                            % daemon.address('tcp')[1]], check=False)
+        assert curl(daemon, '/large.js', '--compressed')[1] == LARGE.encode()
+
+
+def tag_of(head):
+    return [line[6:] for line in head.split('\r\n') if line.startswith('etag: ')][0]
 
 
 def events():
@@ -105,4 +147,4 @@ def many():
         until(lambda: curl(daemon, '/s/n')[1] == b'hello\n', 'it serves on')
 
 
-run(('each coding', codings), ('events arrive as they happen', events), ('many at once', many))
+run(('each coding', codings), ('large files', large_files), ('events arrive as they happen', events), ('many at once', many))
