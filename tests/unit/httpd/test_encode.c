@@ -67,7 +67,8 @@ END_TEST
 
 static void use_filter(struct http_settings *s)
 {
-    static const struct http_filter_use filters[] = {{.filter = &http_encode_filter}, {NULL}};
+    static const struct http_filter_use filters[] = {{.filter = &http_encode_filter},
+                                                     {.filter = NULL}};
     static struct http_step steps[4];
     server_use_script(s);
     struct http_location *location = &s->sites.items[0].locations[0];
