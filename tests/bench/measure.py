@@ -33,8 +33,9 @@ def memory(pid):
     """Bytes of PSS of the process tree: what is shared counts once."""
     total = 0
     for child in tree(pid):
-        with open('/proc/%d/smaps_rollup' % child) as f:
-            for line in f:
-                if line.startswith('Pss:'):
-                    total += int(line.split()[1]) * 1024
+        try:
+            with open('/proc/%d/smaps_rollup' % child) as f:
+                total += sum(int(line.split()[1]) * 1024 for line in f if line.startswith('Pss:'))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a helper that ended meanwhile
     return total
