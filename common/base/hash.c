@@ -197,7 +197,7 @@ int keel_table_remove(struct keel_table *t, uint64_t hash, const void *value)
     if (t->count == 0)
         return 0;
     for (size_t i = hash & t->mask; t->slots[i].value; i = (i + 1) & t->mask) {
-        if (t->slots[i].value == value) {
+        if (t->slots[i].hash == hash && t->slots[i].value == value) {
             table_close_hole(t, i);
             t->count--;
             return 1;

@@ -38,7 +38,8 @@ void *keel_table_find(const struct keel_table *t, uint64_t hash, const void *key
                       keel_table_equal equal);
 /* 0, or KEEL_ENOMEM and nothing changed. Does not look for an equal entry. */
 int keel_table_add(struct keel_table *t, uint64_t hash, void *value);
-/* Removes this very pointer; returns 1 if it was there, else 0. */
+/* Removes this very pointer that was added with this hash; returns 1 if it was there, else 0. A
+ * pointer may be there under several hashes. */
 int keel_table_remove(struct keel_table *t, uint64_t hash, const void *value);
 /* Walks all values in no order: *cursor starts at 0; NULL at the end. The table must not change on
  * the way. */

@@ -160,6 +160,22 @@ START_TEST(equal_entries_are_told_apart_by_pointer)
 }
 END_TEST
 
+/* Both stand in one run of slots: of the two, the one with the hash goes. */
+START_TEST(one_pointer_under_two_hashes)
+{
+    struct keel_table t;
+    int value = 7;
+    keel_table_init(&t);
+    ck_assert_int_eq(keel_table_add(&t, 8, &value), 0);
+    ck_assert_int_eq(keel_table_add(&t, 16, &value), 0);
+    ck_assert_int_eq(keel_table_remove(&t, 16, &value), 1);
+    ck_assert_ptr_null(keel_table_find(&t, 16, &value, sizeof(int), equal_number));
+    ck_assert_ptr_eq(keel_table_find(&t, 8, &value, sizeof(int), equal_number), &value);
+    ck_assert_int_eq(keel_table_remove(&t, 16, &value), 0);
+    keel_table_fini(&t);
+}
+END_TEST
+
 static int use_table(void *arg)
 {
     struct keel_table t;
@@ -217,6 +233,7 @@ Suite *hash_suite(void)
     tcase_add_test(tc, table_with_some_runs);
     tcase_add_test(tc, table_with_few_runs);
     tcase_add_test(tc, equal_entries_are_told_apart_by_pointer);
+    tcase_add_test(tc, one_pointer_under_two_hashes);
     tcase_add_test(tc, table_without_memory);
     tcase_add_test_raise_signal(tc, adding_null_aborts, SIGABRT);
     suite_add_tcase(suite, tc);
