@@ -24,6 +24,8 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/request/handler.h httpd/request/rate.h \
 	httpd/request/filter.c httpd/request/filter.h \
 	httpd/request/exchange.c httpd/request/exchange.h \
+	httpd/request/exchange_private.h httpd/request/exchange_body.c \
+	httpd/request/exchange_answer.c httpd/request/exchange_flow.c \
 	httpd/conn/h1.c httpd/conn/h1.h \
 	httpd/conn/h2_fields.c httpd/conn/h2_fields.h \
 	httpd/conn/h2_head.c httpd/conn/h2_head.h \

@@ -164,6 +164,22 @@ const char *exchange(int fd, const char *text)
     return answer(fd);
 }
 
+void server_starve(const char *const *texts, size_t count, unsigned most)
+{
+    for (size_t i = 0; i < count; i++)
+        for (unsigned n = 1; n <= most; n++) {
+            int fd = client();
+            turns(1);
+            keel_mem_fail_at(n);
+            send_text(fd, texts[i], strlen(texts[i]));
+            turns(8);
+            keel_mem_fail_at(0);
+            answer(fd);
+            close(fd);
+            turns(2);
+        }
+}
+
 unsigned count(const char *text, const char *what)
 {
     unsigned n = 0;

@@ -37,6 +37,9 @@ void send_text(int fd, const char *text, size_t size);
 const char *answer(int fd);
 /* Both. */
 const char *exchange(int fd, const char *text);
+/* Sends each text to `most` connections: on the first one the first allocation fails, on the next
+ * one the second, and so on. */
+void server_starve(const char *const *texts, size_t count, unsigned most);
 /* Both sides speak HTTP/2 until nothing comes any more. */
 void talk(struct h2_client *h2, int fd);
 /* How often `what` stands in text. */

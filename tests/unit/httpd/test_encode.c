@@ -197,18 +197,7 @@ START_TEST(test_no_memory)
         "GET /g HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n",
         "GET /s HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br\r\n\r\n",
         "GET /v HTTP/1.1\r\nHost: a\r\nAccept-Encoding: zstd\r\n\r\n"};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        for (unsigned n = 1; n < 60; n++) {
-            int fd = client();
-            turns(1);
-            keel_mem_fail_at(n);
-            send_text(fd, rows[i], strlen(rows[i]));
-            turns(8);
-            keel_mem_fail_at(0);
-            answer(fd);
-            close(fd);
-            turns(2);
-        }
+    server_starve(rows, sizeof rows / sizeof *rows, 60);
 }
 END_TEST
 

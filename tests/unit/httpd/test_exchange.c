@@ -191,14 +191,21 @@ START_TEST(test_abort)
 }
 END_TEST
 
-START_TEST(test_h2)
+static char upload[300000];
+
+/* A client's end of a new connection that speaks HTTP/2. */
+static int h2_start(struct h2_client *h2)
 {
-    static char upload[300000];
-    struct h2_client h2;
-    int fd = client();
-    h2_client_init(&h2, 0, false);
+    h2_client_init(h2, 0, false);
     for (size_t i = 0; i < sizeof upload; i++)
         upload[i] = (char)h2_byte(i);
+    return client();
+}
+
+START_TEST(test_h2)
+{
+    struct h2_client h2;
+    int fd = h2_start(&h2);
     struct h2_answer *later = h2_client_ask(&h2, "GET", "/l", NULL, NULL, 0);
     struct h2_answer *next = h2_client_ask(&h2, "GET", "/x", NULL, NULL, 0);
     struct h2_answer *file = h2_client_ask(&h2, "GET", "/n", NULL, NULL, 0);
@@ -336,12 +343,8 @@ END_TEST
 
 START_TEST(test_h2_tunnel)
 {
-    static char upload[300000];
     struct h2_client h2;
-    int fd = client();
-    h2_client_init(&h2, 0, false);
-    for (size_t i = 0; i < sizeof upload; i++)
-        upload[i] = (char)h2_byte(i);
+    int fd = h2_start(&h2);
     talk(&h2, fd); /* the server's settings allow it */
     struct h2_answer *tunnel = h2_client_ask(&h2, "CONNECT", "/t", ":protocol: echo", "abc", 3);
     struct h2_answer *large =
@@ -412,19 +415,7 @@ START_TEST(test_no_memory)
                                        GET("/c") GET("/b"),
                                        "GET /nlarge" HOST "Range: bytes=0-99999,200000-\r\n\r\n",
                                        UPGRADE "x"};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        for (unsigned n = 1; n < 40; n++) {
-            int fd = client();
-            turns(1);
-            keel_mem_fail_at(n);
-            send_text(fd, rows[i], strlen(rows[i]));
-            turns(8);
-            keel_mem_fail_at(0);
-            answer(fd);
-            close(fd);
-            turns(2);
-        }
-    }
+    server_starve(rows, sizeof rows / sizeof *rows, 40);
 }
 END_TEST
 
