@@ -31,6 +31,8 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/conn/h2_head.c httpd/conn/h2_head.h \
 	httpd/conn/h2_frames.c httpd/conn/h2_frames.h \
 	httpd/conn/h2_memory.c httpd/conn/h2_memory.h \
+	httpd/conn/h2_private.h httpd/conn/h2_session.c httpd/conn/h2_stream.c \
+	httpd/conn/h2_source.c httpd/conn/h2_respond.c \
 	httpd/conn/h2.c httpd/conn/h2.h \
 	httpd/log/format.c httpd/log/format.h \
 	httpd/log/access.c httpd/log/access.h \

@@ -235,7 +235,7 @@ void http_serve_h2_stop(struct http_connection *c)
 
 /* --- exchanges that handlers keep --- */
 
-static int carry_response(struct http_exchange *x, struct http_response *response)
+static int stream_response(struct http_exchange *x, struct http_response *response)
 {
     struct http_connection *c = x->connection;
     int err = http_h2_respond(&c->h2->core, x->stream, &x->request.head, response);
@@ -243,7 +243,7 @@ static int carry_response(struct http_exchange *x, struct http_response *respons
     return err;
 }
 
-static int carry_begin(struct http_exchange *x, const struct http_response *response)
+static int stream_begin(struct http_exchange *x, const struct http_response *response)
 {
     struct http_connection *c = x->connection;
     int err = http_h2_begin(&c->h2->core, x->stream, response);
@@ -251,7 +251,7 @@ static int carry_begin(struct http_exchange *x, const struct http_response *resp
     return err;
 }
 
-static int carry_write(struct http_exchange *x, const void *bytes, size_t n)
+static int stream_write(struct http_exchange *x, const void *bytes, size_t n)
 {
     struct http_connection *c = x->connection;
     int err = http_h2_write(&c->h2->core, x->stream, bytes, n);
@@ -259,7 +259,7 @@ static int carry_write(struct http_exchange *x, const void *bytes, size_t n)
     return err;
 }
 
-static int carry_end(struct http_exchange *x, struct keel_str trailers)
+static int stream_end(struct http_exchange *x, struct keel_str trailers)
 {
     struct http_connection *c = x->connection;
     int err = http_h2_end(&c->h2->core, x->stream, trailers);
@@ -267,7 +267,7 @@ static int carry_end(struct http_exchange *x, struct keel_str trailers)
     return err;
 }
 
-static void carry_read(struct http_exchange *x, bool proceed)
+static void stream_read(struct http_exchange *x, bool proceed)
 {
     struct http_connection *c = x->connection;
     if (proceed)
@@ -276,27 +276,27 @@ static void carry_read(struct http_exchange *x, bool proceed)
     end_turn(c);
 }
 
-static void carry_abort(struct http_exchange *x)
+static void stream_abort(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
     http_h2_cut(&c->h2->core, x->stream);
     end_turn(c);
 }
 
-static void carry_over(struct http_exchange *x)
+static void stream_over(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
     http_h2_keep(&c->h2->core, x->stream, NULL);
 }
 
 static const struct http_carrier carrier = {
-    .respond = carry_response,
-    .begin = carry_begin,
-    .write = carry_write,
-    .end = carry_end,
-    .read = carry_read,
-    .abort = carry_abort,
-    .over = carry_over,
+    .respond = stream_response,
+    .begin = stream_begin,
+    .write = stream_write,
+    .end = stream_end,
+    .read = stream_read,
+    .abort = stream_abort,
+    .over = stream_over,
 };
 
 /* --- requests --- */
