@@ -38,7 +38,8 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/log/access.c httpd/log/access.h \
 	httpd/handlers/listing.c httpd/handlers/listing.h \
 	httpd/handlers/mount.c httpd/handlers/mount.h \
-	httpd/handlers/watch.c httpd/handlers/watch.h \
+	httpd/handlers/watch.c httpd/handlers/watch.h httpd/handlers/watch_private.h \
+	httpd/handlers/watch_look.c \
 	httpd/handlers/link_owner.c httpd/handlers/link_owner.h \
 	httpd/handlers/resource.c httpd/handlers/resource.h \
 	httpd/handlers/compress.c httpd/handlers/compress.h \

@@ -1,18 +1,11 @@
-#include "httpd/handlers/watch.h"
+#include "httpd/handlers/watch_private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "common/base/hash.h"
 #include "common/base/mem.h"
 #include "common/base/rand.h"
-#include "httpd/handlers/resource.h"
 #include "httpd/wire/accept.h"
 
 /* Written by somebody who keeps it open (MODIFY), or maps it (CLOSE_WRITE, when he is done); what
@@ -20,46 +13,6 @@
 #define EVENTS                                                                                     \
     (IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM |              \
      IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_EXCL_UNLINK)
-#define LINKS_MAX 40 /* as the kernel has it (path_resolution(7)) */
-
-struct http_name;
-
-/* A folder under a site's root; no part of its path is a link. */
-struct http_folder {
-    struct keel_watched watched; /* a root may be deaf; others are watched or not here */
-    struct http_name *name;      /* NULL: a site's root */
-    struct keel_list names;      /* http_name, of those in it that somebody depends on */
-    struct keel_list lists;      /* http_interest in all names, those yet to come included */
-};
-
-/* A name in a folder, which something may have or not. */
-struct http_name {
-    struct keel_list node; /* in the folder's names */
-    struct http_folder *folder;
-    struct http_folder *below; /* what it is, when it is a folder that we watch */
-    struct keel_list interests;
-    uint64_t hash;
-    uint8_t size;
-    char text[];
-};
-
-struct http_interest {
-    struct keel_list node; /* of the name, or of the folder's lists */
-    struct keel_list mine; /* of the subject */
-    struct http_subject *subject;
-    struct http_name *name; /* NULL: a list of the folder */
-    struct http_folder *folder;
-};
-
-struct http_watch {
-    struct keel_watch *core;
-    struct http_mounts *mounts;
-    struct keel_hash_key key;
-    struct keel_table names;
-    struct http_folder **roots; /* by site */
-    unsigned root_count;
-    uint64_t changes, memory;
-};
 
 /* --- names --- */
 
@@ -89,8 +42,7 @@ static struct http_name *find_name(const struct http_watch *watch, const struct 
     return keel_table_find(&watch->names, hash_of(watch, &key), &key, sizeof key, is_name);
 }
 
-/* NULL: no memory, or no file can have this name. */
-static struct http_name *get_name(struct http_watch *watch, struct http_folder *folder,
+struct http_name *http_watch_name(struct http_watch *watch, struct http_folder *folder,
                                   struct keel_str text)
 {
     const struct name_key key = {folder, text};
@@ -114,6 +66,23 @@ static struct http_name *get_name(struct http_watch *watch, struct http_folder *
     return name;
 }
 
+struct http_folder *http_watch_folder(struct http_watch *watch, int fd)
+{
+    struct http_folder *folder = keel_malloc(sizeof *folder);
+    if (!folder)
+        return NULL;
+    *folder = (struct http_folder){.name = NULL};
+    keel_list_init(&folder->names);
+    keel_list_init(&folder->lists);
+    if (!http_mount_is_local(watch->mounts, fd) ||
+        keel_watch_add_fd(watch->core, &folder->watched, fd) != 0) {
+        keel_free(folder);
+        return NULL;
+    }
+    watch->memory += sizeof *folder;
+    return folder;
+}
+
 static void folder_free(struct http_watch *watch, struct http_folder *folder)
 {
     keel_watch_remove(watch->core, &folder->watched);
@@ -121,18 +90,30 @@ static void folder_free(struct http_watch *watch, struct http_folder *folder)
     keel_free(folder);
 }
 
-/* What nobody depends on goes, up to the root, which stays. */
-static void settle(struct http_watch *watch, struct http_folder *folder, struct http_name *name)
+static void name_free(struct http_watch *watch, struct http_name *name)
 {
+    keel_table_remove(&watch->names, name->hash, name);
+    keel_list_remove(&name->node);
+    watch->memory -= sizeof *name + name->size;
+    keel_free(name);
+}
+
+static bool is_empty(const struct http_folder *folder)
+{
+    return keel_list_empty(&folder->names) && keel_list_empty(&folder->lists);
+}
+
+void http_watch_settle(struct http_watch *watch, struct http_folder *folder, struct http_name *name)
+{
+    if (name && name->below) { /* a path led into it, and no further */
+        folder = name->below;
+        name = NULL;
+    }
     for (;;) {
-        if (name && !name->below && keel_list_empty(&name->interests)) {
-            keel_table_remove(&watch->names, name->hash, name);
-            keel_list_remove(&name->node);
-            watch->memory -= sizeof *name + name->size;
-            keel_free(name);
-        }
+        if (name && !name->below && keel_list_empty(&name->interests))
+            name_free(watch, name);
         name = folder->name;
-        if (!name || !keel_list_empty(&folder->names) || !keel_list_empty(&folder->lists))
+        if (!name || !is_empty(folder))
             return;
         folder_free(watch, folder);
         name->below = NULL;
@@ -176,14 +157,13 @@ void http_watch_forget(struct http_watch *watch, struct http_subject *subject)
         struct http_folder *folder = interest->folder;
         struct http_name *name = interest->name;
         interest_free(watch, interest);
-        settle(watch, folder, name);
+        http_watch_settle(watch, folder, name);
     }
     subject->state = HTTP_UNWATCHED;
 }
 
-/* False: no memory. */
-static bool add_interest(struct http_watch *watch, struct http_subject *subject,
-                         struct http_folder *folder, struct http_name *name)
+bool http_watch_depend(struct http_watch *watch, struct http_subject *subject,
+                       struct http_folder *folder, struct http_name *name)
 {
     keel_list_for (node, &subject->interests) {
         const struct http_interest *other = KEEL_CONTAINER(node, struct http_interest, mine);
@@ -212,14 +192,6 @@ static void tell(struct http_watch *watch, struct keel_list *interests)
         interest->subject->state = HTTP_CHANGED;
         interest_free(watch, interest);
     }
-}
-
-static void name_free(struct http_watch *watch, struct http_name *name)
-{
-    keel_table_remove(&watch->names, name->hash, name);
-    keel_list_remove(&name->node);
-    watch->memory -= sizeof *name + name->size;
-    keel_free(name);
 }
 
 /* Tells all who depend on anything in the folder or below it, and forgets all of that. */
@@ -274,7 +246,7 @@ static void on_event(void *arg, struct keel_watched *w, const char *text)
         if (name.n > suffix.n && memcmp(name.p + name.n - suffix.n, suffix.p, suffix.n) == 0)
             on_name(watch, folder, (struct keel_str){name.p, name.n - suffix.n});
     }
-    settle(watch, folder, NULL);
+    http_watch_settle(watch, folder, NULL);
 }
 
 static void on_lost(void *arg)
@@ -287,181 +259,6 @@ static void on_lost(void *arg)
             folder_free(watch, watch->roots[i]); /* what is mounted there now may be another */
             watch->roots[i] = NULL;
         }
-}
-
-/* --- looking --- */
-
-/* A folder behind an open descriptor. NULL: it cannot be watched. */
-static struct http_folder *folder_new(struct http_watch *watch, int fd)
-{
-    struct http_folder *folder = keel_malloc(sizeof *folder);
-    if (!folder)
-        return NULL;
-    *folder = (struct http_folder){.name = NULL};
-    keel_list_init(&folder->names);
-    keel_list_init(&folder->lists);
-    if (!http_mount_is_local(watch->mounts, fd) ||
-        keel_watch_add_fd(watch->core, &folder->watched, fd) != 0) {
-        keel_free(folder);
-        return NULL;
-    }
-    watch->memory += sizeof *folder;
-    return folder;
-}
-
-static struct http_folder *get_root(struct http_watch *watch, const struct http_site *site)
-{
-    if (site->id >= watch->root_count) {
-        unsigned count = site->id + 1;
-        struct http_folder **roots = keel_realloc(watch->roots, count * sizeof(void *));
-        if (!roots)
-            return NULL;
-        memset(roots + watch->root_count, 0, (count - watch->root_count) * sizeof(void *));
-        watch->roots = roots;
-        watch->root_count = count;
-    }
-    struct http_folder *root = watch->roots[site->id];
-    if (!root)
-        root = watch->roots[site->id] = folder_new(watch, site->root_fd);
-    return root && root->watched.folder ? root : NULL;
-}
-
-/* The path of a name under the root, without links; false when it is too long. */
-static bool path_of(const struct http_name *name, char out[PATH_MAX])
-{
-    size_t at = PATH_MAX - 1;
-    out[at] = '\0';
-    for (; name; name = name->folder->name) {
-        size_t slash = out[at] != '\0';
-        if (at < name->size + slash)
-            return false;
-        if (slash)
-            out[--at] = '/';
-        at -= name->size;
-        memcpy(out + at, name->text, name->size);
-    }
-    memmove(out, out + at, PATH_MAX - at);
-    return true;
-}
-
-/* The rest of a path that is being walked. */
-struct walk {
-    struct http_watch *watch;
-    struct http_subject *subject;
-    const struct http_site *site;
-    struct http_folder *folder;
-    struct http_name *name; /* the last one */
-    char rest[2 * PATH_MAX];
-    size_t at; /* in rest */
-    unsigned links;
-};
-
-/* Puts what a link says in front of the rest. False: it leads nowhere. */
-static bool follow_link(struct walk *walk, int fd)
-{
-    char text[PATH_MAX];
-    ssize_t n = readlinkat(fd, "", text, sizeof text);
-    if (n <= 0 || n == sizeof text || text[0] == '/' || ++walk->links > LINKS_MAX)
-        return false;
-    size_t rest = strlen(walk->rest + walk->at);
-    if ((size_t)n + 1 + rest >= sizeof walk->rest)
-        return false;
-    memmove(walk->rest + n + 1, walk->rest + walk->at, rest + 1);
-    memcpy(walk->rest, text, (size_t)n);
-    walk->rest[n] = '/';
-    walk->at = 0;
-    return true;
-}
-
-enum step { STEP_ON, STEP_END, STEP_FAILED };
-
-/* What the name is, that was not looked at before. */
-static enum step enter(struct walk *walk)
-{
-    char path[PATH_MAX];
-    struct stat st;
-    if (!path_of(walk->name, path))
-        return STEP_FAILED;
-    int fd = http_open_beneath(walk->site->root_fd, path, O_PATH | O_NOFOLLOW,
-                               RESOLVE_NO_SYMLINKS | RESOLVE_CACHED);
-    if (fd < 0) /* nothing: until something comes there */
-        return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? STEP_END : STEP_FAILED;
-    enum step step = STEP_END;
-    if (fstat(fd, &st) != 0) {
-        step = STEP_FAILED;
-    } else if (S_ISLNK(st.st_mode)) {
-        step = follow_link(walk, fd) ? STEP_ON : STEP_END;
-    } else if (S_ISDIR(st.st_mode)) {
-        struct http_folder *folder = folder_new(walk->watch, fd);
-        if (folder) {
-            folder->name = walk->name;
-            walk->name->below = folder;
-            walk->folder = folder;
-        }
-        step = folder ? STEP_ON : STEP_FAILED;
-    }
-    close(fd);
-    return step;
-}
-
-/* One component. */
-static enum step step(struct walk *walk, enum http_look how)
-{
-    char *p = walk->rest + walk->at;
-    p += strspn(p, "/");
-    size_t n = strcspn(p, "/");
-    walk->at = (size_t)(p - walk->rest) + n;
-    if (n == 0) { /* it is the folder itself */
-        const struct http_name *name = walk->folder->name;
-        return !name || add_interest(walk->watch, walk->subject, name->folder, walk->folder->name)
-                   ? STEP_END
-                   : STEP_FAILED;
-    }
-    if (n == 1 && p[0] == '.')
-        return STEP_ON;
-    if (n == 2 && p[0] == '.' && p[1] == '.') {
-        if (!walk->folder->name)
-            return STEP_END; /* out of the root: nobody follows there */
-        walk->folder = walk->folder->name->folder;
-        return STEP_ON;
-    }
-    if (n > NAME_MAX)
-        return STEP_END;
-    walk->name = get_name(walk->watch, walk->folder, (struct keel_str){p, n});
-    if (!walk->name)
-        return STEP_FAILED;
-    bool last = how == HTTP_LOOK && walk->rest[walk->at] == '\0';
-    if (walk->name->below && !last) {
-        walk->folder = walk->name->below;
-        return STEP_ON;
-    }
-    if (!add_interest(walk->watch, walk->subject, walk->folder, walk->name)) {
-        settle(walk->watch, walk->folder, walk->name);
-        return STEP_FAILED;
-    }
-    return last ? STEP_END : enter(walk);
-}
-
-bool http_watch_look(struct http_watch *watch, struct http_subject *subject,
-                     const struct http_site *site, const char *path, enum http_look how)
-{
-    struct walk walk;
-    size_t n = strlen(path);
-    walk.watch = watch;
-    walk.subject = subject;
-    walk.site = site;
-    walk.folder = get_root(watch, site);
-    walk.at = walk.links = 0;
-    if (!walk.folder || n >= sizeof walk.rest)
-        return false;
-    memcpy(walk.rest, path, n + 1);
-    enum step result;
-    do
-        result = step(&walk, how);
-    while (result == STEP_ON);
-    if (result == STEP_END && how == HTTP_LOOK_LIST && walk.rest[walk.at] == '\0')
-        return add_interest(watch, subject, walk.folder, NULL);
-    return result == STEP_END;
 }
 
 /* --- life --- */

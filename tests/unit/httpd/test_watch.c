@@ -318,6 +318,64 @@ START_TEST(test_listing)
 }
 END_TEST
 
+/* A path that leads through a folder and asks for nothing in it. */
+START_TEST(test_through_folders)
+{
+    site.index_count = 0;
+    ck_assert_uint_eq(get("/bare/"), 403);
+    make_link("bare/../a.txt", "one");
+    make_link("bare/../a.txt", "two");
+    hear();
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_uint_eq(get("/one"), 200);
+        ck_assert_uint_eq(get("/two"), 200);
+    }
+    ck_assert_uint_eq(get_asking("/bare/", 0), 403);
+    unlinkat(site.root_fd, "bare", AT_REMOVEDIR);
+    ck_assert_uint_eq(get_asking("/one", 1), 404);
+    ck_assert_uint_eq(get_asking("/two", 1), 404);
+    ck_assert_uint_eq(get_asking("/bare/", 1), 404);
+    mkdirat(site.root_fd, "bare", 0755);
+    ck_assert_uint_eq(get_asking("/one", 1), 200);
+    ck_assert_uint_eq(get_asking("/bare/", 1), 403);
+    site.index_count = 2;
+    http_cache_flush(&cache);
+    ck_assert_uint_eq(folders(), 1);
+}
+END_TEST
+
+/* The system has more to tell than it can keep: all is looked at again, and watched again. */
+START_TEST(test_lost)
+{
+    unsigned most = 0;
+    FILE *f = fopen("/proc/sys/fs/inotify/max_queued_events", "r");
+    ck_assert(f && fscanf(f, "%u", &most) == 1);
+    fclose(f);
+    if (most > 100000)
+        return;
+    ck_assert_uint_eq(get("/a.txt"), 200);
+    ck_assert_uint_eq(get("/dir/"), 200);
+    hear();
+    for (unsigned i = 0; i <= most / 2; i++) { /* two at a time: the same twice would be one */
+        ck_assert_int_eq(fchmodat(site.root_fd, "empty", 0644, 0), 0);
+        ck_assert_int_eq(fchmodat(site.root_fd, "large", 0644, 0), 0);
+    }
+    put("a.txt", "unheard", 7);
+    put("dir/index.html", "unheard too", 11);
+    for (unsigned i = 0; i < most / 100; i++)
+        hear();
+    ck_assert_uint_eq(get_asking("/a.txt", 1), 200);
+    ck_assert(body_is("unheard"));
+    ck_assert_uint_eq(get_asking("/dir/", 1), 200);
+    ck_assert(body_is("unheard too"));
+    ck_assert_uint_eq(get_asking("/a.txt", 0), 200);
+    put("a.txt", "heard", 5);
+    ck_assert_uint_eq(get_asking("/a.txt", 1), 200);
+    ck_assert(body_is("heard"));
+    ck_assert_uint_eq(folders(), 2);
+}
+END_TEST
+
 /* What cannot be watched is looked at again after a while. */
 START_TEST(test_unwatched)
 {
@@ -498,6 +556,8 @@ Suite *http_watch_suite(void)
     tcase_add_test(t, test_symlink_policy);
     tcase_add_test(t, test_siblings_and_tries);
     tcase_add_test(t, test_listing);
+    tcase_add_test(t, test_through_folders);
+    tcase_add_test(t, test_lost);
     tcase_add_test(t, test_unwatched);
     tcase_add_test(t, test_bounded);
     tcase_add_test(t, test_no_memory);
