@@ -57,6 +57,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/auth.c httpd/handlers/auth.h \
 	httpd/serve/settings_types.c httpd/serve/settings_types.h \
 	httpd/serve/settings_headers.c httpd/serve/settings_headers.h \
+	httpd/serve/settings_listen.c httpd/serve/settings_listen.h \
 	httpd/serve/settings_log.c httpd/serve/settings_log.h \
 	httpd/serve/settings_access.c httpd/serve/settings_access.h \
 	httpd/serve/location.c httpd/serve/location.h \

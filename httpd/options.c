@@ -151,8 +151,14 @@ static const struct keel_option site_rows[] = {
     {.name = "default",
      .type = KEEL_OPT_BOOL,
      .def = "false",
-     .help = "This site answers for hosts that no site is named after. Without it the first one "
-             "does."},
+     .help = "This site answers for hosts that no site is named after, at all addresses that it "
+             "is served at, or those of its listen. Without it the first one does."},
+    {.name = "listen",
+     .type = KEEL_OPT_LISTEN,
+     .flags = KEEL_OPT_LIST,
+     .help = "Those of the daemon's addresses at which the site is served, as they stand in the "
+             "listen of all sites: { \"127.0.0.1:8081\" }. Without it, at all of them. Another "
+             "site may have one of its names there, and goes before it."},
     {.name = "names",
      .type = KEEL_OPT_STRING,
      .flags = KEEL_OPT_LIST,

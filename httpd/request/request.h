@@ -27,6 +27,7 @@ struct http_request {
     struct keel_str path;  /* decoded, normalised and rewritten; empty for "*" and CONNECT */
     struct keel_str query;
     struct keel_str moved; /* where http_request_prepare redirects to */
+    unsigned entrance;     /* where it came in; set before http_request_prepare */
     const struct http_site *site;
     const struct http_location *location;
     bool json;                      /* a listing, or the state, is wanted as JSON */

@@ -35,10 +35,48 @@ static int is_name(const void *value, const void *key, size_t key_size)
     return keel_str_equal(name->text, (struct keel_str){key, key_size});
 }
 
-static struct http_host_name *find(const struct http_sites *sites, const struct keel_table *table,
-                                   struct keel_str host)
+/* All that have this name, wherever they are served. */
+static struct http_host_name *find_all(const struct http_sites *sites,
+                                       const struct keel_table *table, struct keel_str host)
 {
     return keel_table_find(table, keel_hash(&sites->key, host.p, host.n), host.p, host.n, is_name);
+}
+
+/* Of them the one that counts at the entrance. */
+static const struct http_host_name *find(const struct http_sites *sites,
+                                         const struct keel_table *table, struct keel_str host,
+                                         unsigned entrance)
+{
+    const struct http_host_name *found = NULL;
+    for (const struct http_host_name *it = find_all(sites, table, host); it; it = it->next)
+        if ((it->entrances >> entrance & 1) && (!found || it->entrances != HTTP_EVERYWHERE))
+            found = it;
+    return found;
+}
+
+/* May both have one name? */
+static bool collide(const struct http_host_name *a, const struct http_host_name *b)
+{
+    if (a->entrances == HTTP_EVERYWHERE || b->entrances == HTTP_EVERYWHERE)
+        return a->entrances == b->entrances;
+    return (a->entrances & b->entrances) != 0;
+}
+
+/* "*.example.org"? Then *name becomes what is below it. */
+static bool is_wildcard(struct keel_str *name)
+{
+    if (name->n <= 2 || name->p[0] != '*' || name->p[1] != '.')
+        return false;
+    *name = behind(*name, 2);
+    return true;
+}
+
+/* Into a buffer of HTTP_HOST_MAX bytes. */
+static struct keel_str lower_case(char *out, struct keel_str host)
+{
+    for (size_t i = 0; i < host.n; i++)
+        out[i] = (char)keel_to_lower(host.p[i]);
+    return (struct keel_str){out, host.n};
 }
 
 /* Labels of letters, digits, '-' and '_', or the literal of an address. */
@@ -71,22 +109,28 @@ int http_sites_add_name(struct http_sites *sites, struct keel_arena *arena, stru
 {
     struct keel_str text = without_dot(name);
     *other = NULL;
-    bool wildcard = text.n > 2 && text.p[0] == '*' && text.p[1] == '.';
-    if (wildcard)
-        text = behind(text, 2);
+    bool wildcard = is_wildcard(&text);
     if (!is_host(text) || (wildcard && text.p[0] == '['))
         return KEEL_EINVAL;
     struct http_host_name *item = keel_arena_alloc(arena, sizeof *item);
-    char *lower = keel_arena_strndup(arena, text.p, text.n);
+    char *lower = keel_arena_alloc(arena, text.n);
     if (!item || !lower)
         return KEEL_ENOMEM;
-    for (size_t i = 0; i < text.n; i++)
-        lower[i] = (char)keel_to_lower(lower[i]);
-    *item = (struct http_host_name){{lower, text.n}, site, line};
+    *item = (struct http_host_name){lower_case(lower, text), site, line,
+                                    sites->items[site].entrances, NULL};
     struct keel_table *table = wildcard ? &sites->wildcards : &sites->names;
-    *other = find(sites, table, item->text);
-    if (*other)
-        return KEEL_EEXIST;
+    struct http_host_name *same = find_all(sites, table, item->text);
+    for (struct http_host_name *it = same; it; it = it->next) {
+        if (collide(it, item)) {
+            *other = it;
+            return KEEL_EEXIST;
+        }
+    }
+    if (same) {
+        item->next = same->next;
+        same->next = item;
+        return 0;
+    }
     unsigned short labels = (unsigned short)count_labels(item->text);
     if (wildcard && (table->count == 0 || labels < sites->lowest))
         sites->lowest = labels;
@@ -103,10 +147,28 @@ void http_sites_fini(struct http_sites *sites)
     sites->rewriter = NULL;
 }
 
+int http_sites_choose_fallback(struct http_sites *sites, unsigned entrance)
+{
+    const struct http_site *chosen = NULL;
+    unsigned best = 0;
+    for (unsigned i = 0; i < sites->count; i++) {
+        const struct http_site *site = &sites->items[i];
+        unsigned rank = 1 + (site->entrances != HTTP_EVERYWHERE) + 2u * site->is_default;
+        if (http_site_is_at(site, entrance) && rank > best) {
+            best = rank;
+            chosen = site;
+        }
+    }
+    if (!chosen)
+        return KEEL_ENOENT;
+    sites->fallback[entrance] = chosen->id;
+    return 0;
+}
+
 /* The longest suffix of whole labels that is a wildcard's. Only suffixes of as many labels as some
  * wildcard has are looked up, so that a host of a hundred labels costs no hundred hashes. */
 static const struct http_host_name *find_wildcard(const struct http_sites *sites,
-                                                  struct keel_str host)
+                                                  struct keel_str host, unsigned entrance)
 {
     const struct http_host_name *found = NULL;
     unsigned labels = sites->wildcards.count > 0 ? count_labels(host) : 0;
@@ -114,25 +176,36 @@ static const struct http_host_name *find_wildcard(const struct http_sites *sites
         const char *dot = memchr(host.p, '.', host.n);
         host = behind(host, (size_t)(dot - host.p) + 1);
         if (--labels <= sites->deepest)
-            found = find(sites, &sites->wildcards, host);
+            found = find(sites, &sites->wildcards, host, entrance);
     }
     return found;
 }
 
-const struct http_site *http_route_site(const struct http_sites *sites, struct keel_str host)
+bool http_sites_have_name(const struct http_sites *sites, struct keel_str name, unsigned site,
+                          unsigned entrance)
+{
+    char lower[HTTP_HOST_MAX];
+    struct keel_str text = without_dot(name);
+    const struct keel_table *table = is_wildcard(&text) ? &sites->wildcards : &sites->names;
+    if (text.n > sizeof lower)
+        return false;
+    const struct http_host_name *found = find(sites, table, lower_case(lower, text), entrance);
+    return found && found->site == site;
+}
+
+const struct http_site *http_route_site(const struct http_sites *sites, struct keel_str host,
+                                        unsigned entrance)
 {
     char lower[HTTP_HOST_MAX];
     const struct http_host_name *name = NULL;
     host = without_dot(host);
     if (sites->count > 1 && host.n <= sizeof lower) {
-        for (size_t i = 0; i < host.n; i++)
-            lower[i] = (char)keel_to_lower(host.p[i]);
-        host.p = lower;
-        name = find(sites, &sites->names, host);
+        host = lower_case(lower, host);
+        name = find(sites, &sites->names, host, entrance);
         if (!name)
-            name = find_wildcard(sites, host);
+            name = find_wildcard(sites, host, entrance);
     }
-    return &sites->items[name ? name->site : sites->fallback];
+    return &sites->items[name ? name->site : sites->fallback[entrance]];
 }
 
 /* --- paths --- */

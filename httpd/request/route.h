@@ -85,9 +85,15 @@ enum http_clients {
     HTTP_CLIENTS_REQUIRED
 };
 
+/* Where requests come in: number 0 is all addresses that no site names in its option listen, each
+ * of the others is one. */
+#define HTTP_ENTRANCES 64
+#define HTTP_EVERYWHERE UINT64_MAX
+
 struct http_site {
     struct keel_str name;   /* lower case */
     unsigned id;            /* 0, 1, ... */
+    uint64_t entrances;     /* a bit for each at which it is served, or HTTP_EVERYWHERE */
     const char *root;       /* directory; NULL: this site has no files */
     int root_fd;            /* O_PATH, or -1 */
     struct keel_str *index; /* file names to try in a directory, in order */
@@ -103,6 +109,7 @@ struct http_site {
     unsigned log;                   /* number of its access log; 0: none */
     uint64_t max_body;              /* where no location says otherwise */
     const struct http_types *types; /* NULL: ours */
+    bool is_default;                /* for hosts that no site has */
     bool hidden;                    /* serve names that begin with '.' */
     enum http_symlinks symlinks;
     enum http_clients clients;
@@ -118,22 +125,25 @@ struct http_site {
 struct http_host_name {
     struct keel_str text; /* in lower case; of "*.example.org" it is "example.org" */
     unsigned site;
-    int line; /* in the configuration */
+    int line;                    /* in the configuration */
+    uint64_t entrances;          /* of the site */
+    struct http_host_name *next; /* the same text, of a site that is served elsewhere */
 };
 
 struct http_sites {
     struct http_site *items;
     unsigned count;
-    unsigned fallback; /* the site of hosts that have none: the one marked default, or the first */
-    struct http_rewriter *rewriter; /* NULL: there are no rewrites */
-    struct keel_hash_key key;       /* random, set before the first name is added */
-    struct keel_table names;        /* of struct http_host_name */
-    struct keel_table wildcards;    /* likewise */
-    unsigned short deepest, lowest; /* most and fewest labels of a wildcard's text */
+    unsigned fallback[HTTP_ENTRANCES]; /* by entrance, the site of hosts that have none */
+    struct http_rewriter *rewriter;    /* NULL: there are no rewrites */
+    struct keel_hash_key key;          /* random, set before the first name is added */
+    struct keel_table names;           /* of struct http_host_name */
+    struct keel_table wildcards;       /* likewise */
+    unsigned short deepest, lowest;    /* most and fewest labels of a wildcard's text */
 };
 
 /* Adds a name of the site: "example.org", "*.example.org" (any name below example.org, but not
- * itself), "192.0.2.1" or "[2001:db8::1]", in any case; a final dot is looked over. 0; KEEL_EINVAL:
+ * itself), "192.0.2.1" or "[2001:db8::1]", in any case; a final dot is looked over. A site that is
+ * served everywhere may have it, and one at each entrance, which goes before there. 0; KEEL_EINVAL:
  * no host name; KEEL_EEXIST: *other has it; KEEL_ENOMEM. Borrows the arena's memory. */
 int http_sites_add_name(struct http_sites *sites, struct keel_arena *arena, struct keel_str name,
                         unsigned site, int line, const struct http_host_name **other);
@@ -143,9 +153,23 @@ void http_sites_fini(struct http_sites *sites);
  * before it. */
 int http_locations_compile(struct http_site *site, const struct http_location **twice);
 
-/* The site of a host (without port, any case; a final dot is looked over): the one with this name,
- * else with the longest wildcard over it, else the fallback. Never NULL; count must not be 0. */
-const struct http_site *http_route_site(const struct http_sites *sites, struct keel_str host);
+/* Sets the fallback of an entrance: of the sites that are served there the one that is marked
+ * default, else the first; those that name it in listen before those that are everywhere.
+ * KEEL_ENOENT: no site is served there. */
+int http_sites_choose_fallback(struct http_sites *sites, unsigned entrance);
+/* Is it the site of this name, which may be a wildcard, at the entrance? */
+bool http_sites_have_name(const struct http_sites *sites, struct keel_str name, unsigned site,
+                          unsigned entrance);
+
+static inline bool http_site_is_at(const struct http_site *site, unsigned entrance)
+{
+    return site->entrances >> entrance & 1;
+}
+/* The site of a host (without port, any case; a final dot is looked over) at the entrance: the one
+ * with this name, else with the longest wildcard over it, else the fallback. Never NULL; count must
+ * not be 0. */
+const struct http_site *http_route_site(const struct http_sites *sites, struct keel_str host,
+                                        unsigned entrance);
 /* The exact location of the path, else the one of the longest prefix that ends where a segment of
  * the path does. Never NULL: a path under no location gets a plain one. */
 const struct http_location *http_route_location(const struct http_site *site, struct keel_str path);

@@ -11,6 +11,7 @@
 #include "httpd/wire/mime.h"
 #include "httpd/serve/location.h"
 #include "httpd/serve/settings_access.h"
+#include "httpd/serve/settings_listen.h"
 #include "httpd/serve/settings_log.h"
 #include "httpd/serve/settings_tls.h"
 #include "httpd/serve/settings_types.h"
@@ -186,8 +187,9 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
                      struct keel_access *access, struct keel_diag *diag)
 {
     struct http_site *site = &s->sites.items[s->sites.count];
-    *site = (struct http_site){.id = s->sites.count, .root_fd = -1};
-    s->sites.count++;
+    site->id = s->sites.count++;
+    site->root_fd = -1;
+    site->is_default = keel_conf_bool(conf, "default");
     int err = read_names(s, site, conf, diag);
     if (err)
         return err;
@@ -221,7 +223,6 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
 static int read_sites(struct http_settings *s, const struct keel_conf *conf,
                       struct keel_access *access, struct keel_diag *diag)
 {
-    const struct keel_conf *first_default = NULL;
     unsigned count = keel_conf_count(conf, "site");
     if (count == 0)
         return keel_conf_error(conf, NULL, diag,
@@ -233,19 +234,12 @@ static int read_sites(struct http_settings *s, const struct keel_conf *conf,
     s->sites.items = keel_arena_calloc(&s->arena, count * sizeof *s->sites.items);
     if (!s->sites.items)
         return no_memory(diag);
+    err = http_listen_read(s, conf, diag);
     keel_conf_for (section, conf, "site") {
-        if (keel_conf_bool(section, "default")) {
-            if (first_default)
-                return keel_conf_error(section, "default", diag, "site \"%s\" is the default",
-                                       keel_conf_title(first_default));
-            first_default = section;
-            s->sites.fallback = s->sites.count;
-        }
-        err = read_site(s, section, access, diag);
-        if (err)
-            return err;
+        if (!err)
+            err = read_site(s, section, access, diag);
     }
-    return 0;
+    return err ? err : http_listen_finish(s, conf, diag);
 }
 
 static void read_limits(struct http_settings *s, const struct keel_conf *conf)
@@ -271,20 +265,6 @@ static void read_limits(struct http_settings *s, const struct keel_conf *conf)
     s->cache.valid_ns = (uint64_t)keel_conf_int(cache, "valid");
 }
 
-static int check_listen(const struct http_settings *s, const struct keel_conf *conf,
-                        struct keel_diag *diag)
-{
-    for (unsigned i = 0; i < keel_conf_count(conf, "listen"); i++) {
-        const struct keel_value *value = keel_conf_at(conf, "listen", i);
-        if (keel_str_equal(value->words, KEEL_STR("tls")) && !s->tls)
-            return keel_conf_error_at(conf, "listen", i, diag,
-                                      "tls needs a site with certificate and key");
-    }
-    if (keel_conf_count(conf, "listen") == 0)
-        return keel_conf_error(conf, NULL, diag, "no address: listen = { \"127.0.0.1:8080\" }");
-    return 0;
-}
-
 int http_settings_configure(const struct keel_conf *conf, void **settings,
                             struct keel_endpoints *endpoints, struct keel_access *access,
                             struct keel_diag *diag)
@@ -304,9 +284,9 @@ int http_settings_configure(const struct keel_conf *conf, void **settings,
     if (!err)
         err = http_settings_read_tls(s, conf, access, endpoints != NULL, diag);
     if (!err)
-        err = check_listen(s, conf, diag);
+        err = http_listen_check_tls(s, conf, diag);
     if (!err && endpoints)
-        err = keel_endpoints_add_listen(endpoints, conf, "listen", true, false, diag);
+        err = http_listen_add(s, conf, endpoints, diag);
     if (err) {
         http_settings_free(s);
         return err;
@@ -323,7 +303,8 @@ void http_settings_free(void *settings)
     for (unsigned i = 0; i < s->sites.count; i++)
         if (s->sites.items[i].root_fd >= 0)
             close(s->sites.items[i].root_fd);
-    keel_tls_context_free(s->tls);
+    for (unsigned i = 0; i < HTTP_ENTRANCES; i++)
+        keel_tls_context_free(s->tls[i]);
     http_sites_fini(&s->sites);
     http_users_files_free(s);
     keel_arena_fini(&s->arena);

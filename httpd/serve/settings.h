@@ -39,8 +39,10 @@ struct http_settings {
     unsigned client_connections;     /* most of one client in a worker; 0: no limit */
     struct http_log_settings **logs; /* number 1 is the first; its file is log file 0 */
     unsigned log_count;
-    unsigned log;                 /* number of the one for what has no site; 0: none */
-    struct keel_tls_context *tls; /* NULL: no site has a certificate */
+    unsigned log;        /* number of the one for what has no site; 0: none */
+    unsigned *entrances; /* number of the entrance of each address of listen */
+    unsigned entrance_count;
+    struct keel_tls_context *tls[HTTP_ENTRANCES]; /* NULL: no site there has a certificate */
 };
 
 /* The record's configure and free_settings, with the rows that options.c lists. */

@@ -6,7 +6,7 @@
 
 #include "httpd/serve/settings.h"
 
-/* Makes s->tls of the sites' certificates, after the sites were read; it stays NULL when no site
+/* Makes s->tls of the sites' certificates, after the sites were read; it stays NULL where no site
  * has one. access may be NULL. first: we are the one that says what is odd. 0, or an error with
  * file and line in diag. */
 int http_settings_read_tls(struct http_settings *s, const struct keel_conf *conf,

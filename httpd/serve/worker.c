@@ -275,8 +275,10 @@ enum http_verdict http_worker_answer(struct http_worker *w, struct http_response
 {
     struct http_exchange *x = w->x;
     struct http_request *request = &x->request;
+    const struct http_connection *connection = x->connection;
     *response = (struct http_response){0};
     keel_metric_add(&w->instance->metrics, HTTP_M_REQUESTS, 1);
+    request->entrance = (unsigned)connection->core.endpoint->tag;
     int result = http_request_prepare(request, &w->settings->sites, &w->host.clock);
     if (result == -500)
         keel_warning("http", "rewrites of a path go on without end", "site=%s target=%.*s",

@@ -40,7 +40,7 @@ static void make_site(const struct setting *setting, unsigned id)
     const struct http_host_name *other;
     const struct http_location *twice;
     struct keel_str name = text("www.site%u.example.org", id);
-    *site = (struct http_site){.name = name, .id = id};
+    *site = (struct http_site){.name = name, .id = id, .entrances = HTTP_EVERYWHERE};
     need(http_sites_add_name(&sites, &arena, name, id, 0, &other) == 0);
     need(http_sites_add_name(&sites, &arena, text("*.wild%u.example.org", id), id, 0, &other) == 0);
     site->locations = keel_arena_calloc(&arena, setting->locations * sizeof *site->locations);

@@ -91,7 +91,7 @@ static struct http_location locations[] = {{.prefix = {"/", 1}}};
 static struct http_site items[] = {
     {.name = {"b.example", 9}, .id = 1, .locations = locations, .location_count = 1},
 };
-static const struct http_sites sites = {.items = items, .count = 1, .fallback = 0};
+static const struct http_sites sites = {.items = items, .count = 1};
 
 START_TEST(test_prepare)
 {

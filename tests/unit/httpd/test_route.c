@@ -16,8 +16,8 @@ static void set_up(void)
     keel_arena_init(&arena, 0);
     memset(items, 0, sizeof items);
     for (unsigned i = 0; i < 8; i++)
-        items[i].id = i;
-    sites = (struct http_sites){.items = items, .count = 8, .fallback = 7, .key = {1, 2}};
+        items[i] = (struct http_site){.id = i, .entrances = HTTP_EVERYWHERE};
+    sites = (struct http_sites){.items = items, .count = 8, .fallback = {7}, .key = {1, 2}};
 }
 static void tear_down(void)
 {
@@ -68,18 +68,19 @@ START_TEST(test_hosts)
     ck_assert_int_eq(add("[2001:DB8::1]", 5), 0);
     ck_assert_int_eq(add("192.0.2.1", 5), 0);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        unsigned id = http_route_site(&sites, keel_str(rows[i].host))->id;
+        unsigned id = http_route_site(&sites, keel_str(rows[i].host), 0)->id;
         ck_assert_msg(id == rows[i].id, "%s: %u", rows[i].host, id);
     }
     /* longer than any name, and as many labels as fit */
     static char host[8192];
     memset(host, 'a', sizeof host);
-    ck_assert_uint_eq(http_route_site(&sites, (struct keel_str){host, sizeof host})->id, 7);
+    ck_assert_uint_eq(http_route_site(&sites, (struct keel_str){host, sizeof host}, 0)->id, 7);
     for (size_t i = 1; i < sizeof host; i += 2)
         host[i] = '.';
     memcpy(host + HTTP_HOST_MAX - 12, ".example.org", 12);
-    ck_assert_uint_eq(http_route_site(&sites, (struct keel_str){host, HTTP_HOST_MAX})->id, 1);
-    ck_assert_uint_eq(http_route_site(&sites, (struct keel_str){host, HTTP_HOST_MAX - 1})->id, 7);
+    ck_assert_uint_eq(http_route_site(&sites, (struct keel_str){host, HTTP_HOST_MAX}, 0)->id, 1);
+    ck_assert_uint_eq(http_route_site(&sites, (struct keel_str){host, HTTP_HOST_MAX - 1}, 0)->id,
+                      7);
 }
 END_TEST
 

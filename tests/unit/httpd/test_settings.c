@@ -29,6 +29,8 @@ static int configure(const char *text, struct http_settings **settings, struct k
 #define LISTEN "listen = \"127.0.0.1:0\"\n"
 #define SITE(text) LISTEN "site \"a\" {\n" text " }"
 #define LOCATION(text) SITE("location \"/x\" {\n" text " }")
+#define TWO_LISTEN "listen = { \"127.0.0.1:1\",\n \"127.0.0.1:2\" }\n"
+#define SITE_AT(name, port, text) "site \"" name "\" { listen = \"127.0.0.1:" port "\" " text " }\n"
 static const struct {
     const char *text, *error;
 } refused[] = {
@@ -45,6 +47,22 @@ static const struct {
      "httpd.conf:4: site \"B.\": site \"a\" has this name (line 3)"},
     {LISTEN "site \"*.a\" { }\nsite \"b\" { names = \"*.a\" }",
      "httpd.conf:3: site \"b\": names: site \"*.a\" has this name (line 2)"},
+    /* addresses of sites */
+    {SITE("listen = { \"127.0.0.1:0\",\n\"127.0.0.1:1\" }"),
+     "httpd.conf:4: site \"a\": listen: httpd does not listen there: it must stand in the listen"},
+    {SITE("listen = { \"127.0.0.1:0 tls\" }"), "listen: httpd does not listen there"},
+    {SITE("listen = { }"), "httpd.conf:3: site \"a\": listen: the site is served nowhere"},
+    {TWO_LISTEN SITE_AT("a", "1", ""),
+     "httpd.conf:2: listen: no site is served there: all have a listen of their own"},
+    {TWO_LISTEN SITE_AT("a", "1", "names = \"c\"") SITE_AT("b", "1", "\nnames = \"c\""),
+     "httpd.conf:5: site \"b\": names: site \"a\" has this name (line 3)"},
+    {TWO_LISTEN SITE_AT("a", "1", "default = true") SITE_AT("b", "1", "\ndefault = true"),
+     "httpd.conf:5: site \"b\": default: site \"a\" is the default of an address that both have"},
+    {TWO_LISTEN "site \"a\" { default = true }\nsite \"b\" {\ndefault = true }\n",
+     "httpd.conf:5: site \"b\": default: site \"a\" is the default"},
+    {"listen = { \"127.0.0.1:1\",\n \"127.0.0.1:2 tls\" }\n" SITE_AT("a", "2",
+                                                                     "") "site \"b\" { }\n",
+     "httpd.conf:2: listen: tls needs a site with certificate and key that is"},
     /* locations */
     {SITE("location \"= x\" { }"),
      "httpd.conf:3: site \"a\": location \"= x\": the path must begin"},
@@ -116,6 +134,68 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* Which site a host means at an address: by name, by wildcard, by default, and where one goes
+ * before another. */
+START_TEST(test_entrances)
+{
+    static const char text[] =
+        "listen = { \"127.0.0.1:1\", \"127.0.0.1:2\", \"127.0.0.1:3\", \"127.0.0.1:4\" }\n"
+        "site \"a\" { names = { \"x\", \"*.w\" } }\n"
+        "site \"b\" { listen = { \"127.0.0.1:2\", \"127.0.0.1:3\" } names = { \"x\", \"y.w\" } }\n"
+        "site \"c\" { listen = \"127.0.0.1:3\" default = true names = \"*.y.w\" }\n"
+        "site \"d\" { default = true names = \"y\" }\n"
+        "site \"e\" { listen = \"127.0.0.1:4\" names = { \"x\", \"y\" } }\n";
+    static const struct {
+        const char *host, *sites; /* its name at each address */
+    } rows[] = {
+        {"a", "aaaa"},   {"b", "dbbd"},     {"c", "ddcd"},     {"d", "dddd"},
+        {"e", "ddce"},   {"x", "abbe"},     {"y", "ddde"},     {"z.w", "aaaa"},
+        {"y.w", "abba"}, {"z.y.w", "aaca"}, {"other", "ddcd"}, {"", "ddcd"},
+    };
+    struct keel_diag diag = {""};
+    struct http_settings *settings;
+    ck_assert_msg(configure(text, &settings, &diag) == 0, "%s", diag.text);
+    ck_assert_uint_eq(settings->entrance_count, 4);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char found[5] = "";
+        for (unsigned at = 0; at < 4; at++)
+            found[at] =
+                http_route_site(&settings->sites, keel_str(rows[i].host), settings->entrances[at])
+                    ->name.p[0];
+        ck_assert_msg(strcmp(found, rows[i].sites) == 0, "%s: %s", rows[i].host, found);
+    }
+    http_settings_free(settings);
+}
+END_TEST
+
+/* As many as have a number. */
+START_TEST(test_entrances_limit)
+{
+    struct keel_diag diag = {""};
+    struct http_settings *settings;
+    for (unsigned n = HTTP_ENTRANCES - 1; n <= HTTP_ENTRANCES; n++) {
+        struct keel_buf text = {0};
+        keel_buf_puts(&text, "listen = {");
+        for (unsigned i = 1; i <= n; i++)
+            keel_buf_printf(&text, "%s\"127.0.0.1:%u\"", i > 1 ? ", " : "", i);
+        keel_buf_puts(&text, "}\n");
+        for (unsigned i = 1; i <= n; i++)
+            keel_buf_printf(&text, "site \"s%u\" { listen = \"127.0.0.1:%u\" }\n", i, i);
+        int err = configure(keel_buf_text(&text), &settings, &diag);
+        keel_buf_fini(&text);
+        ck_assert_int_eq(err, n < HTTP_ENTRANCES ? 0 : KEEL_ECONF);
+        for (unsigned i = 0; i < n && !err; i++) {
+            unsigned site =
+                http_route_site(&settings->sites, KEEL_STR("x"), settings->entrances[i])->id;
+            ck_assert_uint_eq(site, i);
+        }
+        http_settings_free(settings);
+    }
+    ck_assert_msg(strstr(diag.text, "httpd.conf:65: site \"s64\": listen: sites name more than 63"),
+                  "%s", diag.text);
+}
+END_TEST
+
 static const char everything[] =
     LISTEN "site \"a\" { names = { \"b\", \"*.c\" }\n"
            "auth = \"a\" auth-file = \"/dev/null\" allow = { \"192.0.2.1\" }\n"
@@ -134,8 +214,8 @@ START_TEST(test_accepted)
     struct keel_diag diag = {""};
     struct http_settings *settings;
     ck_assert_msg(configure(everything, &settings, &diag) == 0, "%s", diag.text);
-    ck_assert_uint_eq(http_route_site(&settings->sites, KEEL_STR("x.C"))->id, 0);
-    ck_assert_uint_eq(http_route_site(&settings->sites, KEEL_STR("x"))->id, 1);
+    ck_assert_uint_eq(http_route_site(&settings->sites, KEEL_STR("x.C"), 0)->id, 0);
+    ck_assert_uint_eq(http_route_site(&settings->sites, KEEL_STR("x"), 0)->id, 1);
     const struct http_site *site = &settings->sites.items[0];
     ck_assert(http_route_location(site, KEEL_STR("/x"))->autoindex);
     ck_assert_uint_eq(http_route_location(site, KEEL_STR("/x/y"))->redirect, 301);
@@ -179,6 +259,8 @@ Suite *settings_suite(void)
     Suite *s = suite_create("httpd/serve/settings");
     TCase *t = tcase_create("settings");
     tcase_add_loop_test(t, test_refused, 0, sizeof refused / sizeof *refused);
+    tcase_add_test(t, test_entrances);
+    tcase_add_test(t, test_entrances_limit);
     tcase_add_test(t, test_accepted);
     tcase_add_test(t, test_no_memory);
     suite_add_tcase(s, t);

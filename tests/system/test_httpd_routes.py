@@ -1,0 +1,118 @@
+"""Which site answers where: addresses of sites, plain and TLS, over HTTP/1.1 and HTTP/2."""
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from keel import Daemon, directory, need_program, run, until
+from tls import Authority, s_client
+
+PLAIN = 'listen = { "127.0.0.1:0", "127.0.0.2:0" }\n'
+LISTEN = 'listen = { %s }\n' % ', '.join(
+    '"127.0.0.%d:0%s"' % (i, tls) for i in (1, 2, 3) for tls in ('', ' tls'))
+
+
+def site(name, at=(), more='', certificate=None, default=False):
+    text = 'site "%s" { location "/" { respond = "200 %s" } default = %s %s' \
+        % (name, name, str(default).lower(), more)
+    if at:
+        text += ' listen = { %s }' % ', '.join('"127.0.0.%s"' % one for one in at)
+    if certificate:
+        text += ' certificate = "%s.pem" key = "%s.key"' % (certificate, certificate)
+    return text + ' }\n'
+
+
+def certificates(folder):
+    authority = Authority(folder)
+    for name in ('public', 'inside', 'other'):
+        authority.sign(name, name + '.example', 'both.example')
+    return authority
+
+
+def httpd(folder, sites, listen=LISTEN, **options):
+    return Daemon('httpd', conf=listen + sites, listen=None, folder=folder, **options)
+
+
+def port(daemon, ip, tls=False):
+    return next(port for host, port in daemon.addresses('tcp', tls) if host == ip)
+
+
+def ask(daemon, ip, host, *args, tls=False):
+    """Status and body, of a host's name that is at this address."""
+    number = port(daemon, ip, tls)
+    url = '%s://%s:%d/' % ('https' if tls else 'http', host, number)
+    ended = subprocess.run([need_program('curl'), '-sS', '-k', '-m', '20', '-w', '%{http_code}',
+                            '--connect-to', '::%s:%d' % (ip, number), url] + list(args),
+                           capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended
+    return ended.stdout.strip()
+
+
+SITES = site('public.example', default=True, certificate='public', more='names = "both.example"') \
+    + site('inside.example', ('2:0', '3:0 tls'), certificate='inside',
+           more='names = "both.example"') \
+    + site('other.example', ('3:0',), certificate='other', default=True)
+
+
+def sites_at_addresses():
+    folder = directory()
+    certificates(folder)
+    with httpd(folder, SITES, workers=2) as daemon:
+        # what 127.0.0.1 and .2 and .3 say, plain and with TLS
+        for host, plain, secure in (
+                ('public.example', 'ppp', 'ppp'), ('both.example', 'pip', 'pii'),
+                ('inside.example', 'pio', 'pii'), ('other.example', 'ppo', 'ppo'),
+                ('nobody.example', 'ppo', 'ppo')):
+            for version in ('--http1.1', '--http2'):
+                for tls, wanted in ((False, plain), (True, secure)):
+                    found = ''.join(ask(daemon, '127.0.0.%d' % (i + 1), host, version, tls=tls)[0]
+                                    for i in range(3))
+                    assert found == wanted, (host, version, tls, found)
+        # the certificate of the site that answers there
+        for ip, name, subject in (('1', 'both.example', 'public'), ('2', 'both.example', 'inside'),
+                                  ('3', 'both.example', 'inside'), ('1', 'inside.example', 'public'),
+                                  ('3', 'inside.example', 'inside'), ('3', None, 'other'),
+                                  ('2', None, 'public'), ('2', 'other.example', 'public')):
+            address = ('127.0.0.' + ip, port(daemon, '127.0.0.' + ip, True))
+            said = s_client(address, name, host='x').text
+            assert re.search(r'subject=CN = %s\.example' % subject, said), (ip, name, said)
+
+
+def clients_rules_by_address():
+    """A site that wants certificates at one address is nobody's back door at another."""
+    folder = directory()
+    authority = certificates(folder)
+    authority.sign('alice', 'alice')
+    sites = site('public.example', certificate='public', default=True) \
+        + site('inside.example', ('2:0', '2:0 tls'), certificate='inside',
+               more='client-certificates = "ca.pem"')
+    alice = ('--cert', folder + '/alice.pem', '--key', folder + '/alice.key')
+    with httpd(folder, sites) as daemon:
+        assert ask(daemon, '127.0.0.1', 'inside.example', *alice, tls=True) == 'public.example\n200'
+        assert ask(daemon, '127.0.0.2', 'inside.example', *alice, tls=True) == 'inside.example\n200'
+        assert ask(daemon, '127.0.0.2', 'inside.example').endswith('421')
+        number = port(daemon, '127.0.0.2', True)
+        assert ask(daemon, '127.0.0.2', 'public.example', '-H', 'Host: inside.example:%d' % number,
+                   *alice, tls=True).endswith('421')
+
+
+def after_a_reload():
+    folder = directory()
+    with httpd(folder, site('a') + site('b', ('2:0',)), PLAIN, workers=2) as daemon:
+        ports = [port(daemon, '127.0.0.%d' % i) for i in (1, 2)]
+        assert [ask(daemon, '127.0.0.%d' % i, 'b')[:1] for i in (1, 2)] == ['a', 'b']
+        daemon.write(daemon.conf_path, PLAIN + site('b', ('1:0',)) + site('a'))
+        daemon.ctl('reload')
+        assert [port(daemon, '127.0.0.%d' % i) for i in (1, 2)] == ports
+        assert [ask(daemon, '127.0.0.%d' % i, 'b')[:1] for i in (1, 2)] == ['b', 'a']
+        # a bad one changes nothing
+        daemon.write(daemon.conf_path, PLAIN + site('b', ('9:0',)) + site('a'))
+        daemon.kill(1)
+        until(lambda: 'httpd does not listen there' in daemon.log(), 'the refusal')
+        assert ask(daemon, '127.0.0.1', 'b')[:1] == 'b'
+
+
+run(('sites at addresses', sites_at_addresses),
+    ('clients with certificates, by address', clients_rules_by_address),
+    ('another address after a reload', after_a_reload))
