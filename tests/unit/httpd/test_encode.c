@@ -201,6 +201,169 @@ START_TEST(test_no_memory)
 }
 END_TEST
 
+/* --- files that are compressed while they are sent --- */
+
+#define LARGE 1000000 /* bytes that hardly shrink: more than a socket takes */
+static char large[LARGE + 1];
+
+static void set_up_file(void)
+{
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuv";
+    uint32_t seed = 1;
+    for (size_t i = 0; i < LARGE; i++)
+        large[i] = letters[(seed = seed * 1103515245 + 12345) >> 27];
+    server_folder();
+    server_file("large.js", large);
+    server_start("listen = \"127.0.0.1:0\"\nsite \"a\" { root = \"%s\" "
+                 "compress = { \"gzip\", \"zstd\" } }\n",
+                 NULL);
+}
+
+static const char *path_of(const char *name)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+#define LARGE_BY(coding) "GET /large.js HTTP/1.1\r\nHost: a\r\nAccept-Encoding: " coding "\r\n\r\n"
+
+static int ask_for_file(unsigned n)
+{
+    int fd = client();
+    send_text(fd, LARGE_BY("gzip"), sizeof LARGE_BY("gzip") - 1);
+    turns(n);
+    return fd;
+}
+
+static bool is_whole(void)
+{
+    return received_size > 7 && memcmp(received + received_size - 7, "\r\n0\r\n\r\n", 7) == 0;
+}
+
+/* What was received is all of the file, by this coding. */
+static void check_file(enum http_coding coding)
+{
+    char *coded = keel_malloc(RECEIVED_MAX), *plain = keel_malloc(LARGE + 1);
+    ck_assert_msg(is_whole(), "%zu: %.200s", received_size, received);
+    size_t n = unchunk(strstr(received, "\r\n\r\n") + 4, coded);
+    ck_assert_uint_eq(decode(coding, coded, n, plain, LARGE + 1), LARGE);
+    ck_assert(memcmp(plain, large, LARGE) == 0);
+    keel_free(coded);
+    keel_free(plain);
+}
+
+static void check_request(void)
+{
+    int fd = client();
+    exchange(fd, LARGE_BY("gzip"));
+    check_file(HTTP_GZIP);
+    exchange(fd, LARGE_BY("zstd"));
+    check_file(HTTP_ZSTD);
+    close(fd);
+}
+
+/* The client leaves, whatever is under way then. */
+START_TEST(test_file_gone)
+{
+    for (unsigned n = 0; n < 40; n += 3) {
+        int fd = ask_for_file(n);
+        if (n % 2)
+            ck_assert_int_gt(read(fd, received, sizeof received), -2);
+        close(fd);
+        turns(n % 4);
+    }
+    turns(5);
+    ck_assert_uint_eq(keel_host_connections(host), 0);
+    check_request();
+}
+END_TEST
+
+/* What cannot be sent to its end does not look as if it had been. */
+START_TEST(test_file_shrunk)
+{
+    int fd = ask_for_file(10);
+    ck_assert_int_eq(truncate(path_of("large.js"), 100000), 0);
+    answer(fd);
+    ck_assert(closed && !is_whole());
+    close(fd);
+    struct h2_client h2;
+    server_file("large.js", large);
+    turns(3);
+    h2_client_init(&h2, 0, true);
+    struct h2_answer *got =
+        h2_client_ask(&h2, "GET", "/large.js", "accept-encoding: gzip", NULL, 0);
+    fd = client();
+    talk(&h2, fd);
+    ck_assert(got->status == 200 && strstr(got->head, "content-encoding: gzip\n") && !got->closed);
+    ck_assert_int_eq(truncate(path_of("large.js"), 100000), 0);
+    ck_assert_int_eq(nghttp2_submit_window_update(h2.session, 0, 0, 1 << 20), 0);
+    ck_assert_int_eq(nghttp2_submit_window_update(h2.session, 0, got->id, 1 << 20), 0);
+    talk(&h2, fd);
+    ck_assert(got->closed && !got->ended && got->error == NGHTTP2_INTERNAL_ERROR);
+    h2_client_fini(&h2);
+    close(fd);
+    server_file("large.js", large);
+    turns(3);
+    check_request();
+}
+END_TEST
+
+/* Another file under its name: the answer goes on with the one that it began with. */
+START_TEST(test_file_replaced)
+{
+    char other[256];
+    server_file("other.js", "new");
+    snprintf(other, sizeof other, "%s", path_of("other.js"));
+    int fd = ask_for_file(10);
+    ck_assert_int_eq(rename(other, path_of("large.js")), 0);
+    answer(fd);
+    check_file(HTTP_GZIP);
+    exchange(fd, LARGE_BY("gzip"));
+    ck_assert_ptr_nonnull(strstr(received, "\r\n\r\nnew"));
+    close(fd);
+}
+END_TEST
+
+/* The server ends while it reads and sends; tear_down waits for it. */
+START_TEST(test_file_stopped)
+{
+    ask_for_file((unsigned)_i);
+}
+END_TEST
+
+START_TEST(test_file_no_memory)
+{
+    static const char head[] =
+        "HEAD /large.js HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n";
+    unsigned whole = 0, cut = 0;
+    for (unsigned n = 1; n < 56; n++) {
+        int fd = client();
+        const char *text = n % 8 ? LARGE_BY("zstd") : head;
+        turns(1);
+        keel_mem_fail_at(n);
+        send_text(fd, text, strlen(text));
+        turns(8);
+        keel_mem_fail_at(0);
+        answer(fd);
+        const char *body = strstr(received, "\r\n\r\n");
+        if (text == head) {
+            ck_assert(!body || received + received_size == body + 4);
+        } else if (!closed) {
+            check_file(HTTP_ZSTD);
+            whole++;
+        } else {
+            ck_assert_msg(!is_whole(), "%u: %zu", n, received_size);
+            cut++;
+        }
+        close(fd);
+        turns(2);
+    }
+    ck_assert_msg(whole && cut, "%u %u", whole, cut);
+    check_request();
+}
+END_TEST
+
 Suite *encode_suite(void);
 Suite *encode_suite(void)
 {
@@ -215,6 +378,15 @@ Suite *encode_suite(void)
     tcase_add_test(t, test_whole);
     tcase_add_test(t, test_gone);
     tcase_add_test(t, test_no_memory);
+    suite_add_tcase(s, t);
+    t = tcase_create("files");
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, set_up_file, server_stop);
+    tcase_add_test(t, test_file_gone);
+    tcase_add_test(t, test_file_shrunk);
+    tcase_add_test(t, test_file_replaced);
+    tcase_add_loop_test(t, test_file_stopped, 0, 12);
+    tcase_add_test(t, test_file_no_memory);
     suite_add_tcase(s, t);
     return s;
 }
