@@ -84,6 +84,10 @@ enum dhcp_claim dhcp_claim(struct dhcp_exchange *x, uint32_t address)
                                           &x->facts.classes, x->reservation != NULL)))
         return DHCP_CLAIM_WRONG;
     enum dhcp_claim by_record = claim_by_record(x, address);
+    /* The pool may say otherwise: the clock went back, or a batch was lost and the store could not
+     * be read to see which. It is not to offer the address again and again. */
+    if (by_record == DHCP_CLAIM_TAKEN && pool && dhcp_pool_state(pool, address) != DHCP_SLOT_BOUND)
+        dhcp_engine_resync(x->engine, address);
     if (by_record == DHCP_CLAIM_ERROR || by_record == DHCP_CLAIM_TAKEN)
         return by_record;
     if (dhcp_engine_offered(x->engine, x->hash) == address)

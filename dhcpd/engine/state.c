@@ -241,10 +241,12 @@ void dhcp_engine_tick(struct dhcp_engine *e)
 void dhcp_engine_resync(struct dhcp_engine *e, uint32_t address)
 {
     struct dhcp_pool *pool = pool_of(e, address);
-    if (!pool)
-        return;
     struct dhcp_lease lease;
     int err = e->env.store->get(e->env.store, address, &lease);
+    if (err == 0)
+        dhcp_quota_note(e, &lease); /* it may have been passed over as over, and forgotten */
+    if (!pool)
+        return;
     if (err == 0)
         fill_pool(e, pool, &lease);
     else if (err == KEEL_ENOENT)

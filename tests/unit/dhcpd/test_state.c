@@ -126,6 +126,51 @@ START_TEST(test_backlog)
 }
 END_TEST
 
+/* A batch was lost, and the store could not be read to see what of it: the pool calls an address
+ * over that its client still has. It is offered once, and not again. */
+START_TEST(test_pool_out_of_step)
+{
+    uint32_t a = lab_lease(&lab, 1);
+    ck_assert(lab_lease(&lab, 2));
+    ck_assert(lab_lease(&lab, 3));
+    struct memory_store before = lab.store;
+    struct lab_message m = {.type = DHCP_RELEASE, .client = 1, .ciaddr = a, .server = LAB_SERVER};
+    lab_send(&lab, &m);
+    ck_assert_int_eq(lab.decision.outcome, DHCP_DONE);
+    lab.store = before;
+    m = (struct lab_message){.type = DHCP_DISCOVER, .client = 4};
+    ck_assert_int_eq(lab_send(&lab, &m), DHCP_OFFER);
+    ck_assert_uint_eq(lab.answer.yiaddr, a);
+    m = (struct lab_message){
+        .type = DHCP_REQUEST, .client = 4, .requested = a, .server = LAB_SERVER};
+    ck_assert_int_eq(lab_send(&lab, &m), DHCP_NAK);
+    m = (struct lab_message){.type = DHCP_DISCOVER, .client = 4};
+    ck_assert_int_eq(lab_send(&lab, &m), DHCP_NONE);
+    ck_assert_int_eq(lab.decision.outcome, DHCP_NO_ADDRESS);
+    ck_assert_uint_eq(view_of_lan().bound, 3);
+}
+END_TEST
+
+/* A lease that ended in a batch that was lost counts against the limit again. */
+START_TEST(test_limit_after_lost_batch)
+{
+    lab.config.per_hardware = 1;
+    ck_assert_int_eq(lab_restart(&lab), 0);
+    uint32_t a = lab_lease(&lab, 1);
+    struct lab_message second = {.type = DHCP_DISCOVER, .client = 1, .id = "another"};
+    ck_assert_int_eq(lab_send(&lab, &second), DHCP_NONE);
+    ck_assert_int_eq(lab.decision.outcome, DHCP_LIMITED);
+    struct memory_store before = lab.store;
+    struct lab_message m = {.type = DHCP_RELEASE, .client = 1, .ciaddr = a, .server = LAB_SERVER};
+    lab_send(&lab, &m);
+    ck_assert_int_eq(lab_send(&lab, &second), DHCP_OFFER);
+    lab.store = before;
+    dhcp_engine_resync(lab.engine, a);
+    ck_assert_int_eq(lab_send(&lab, &second), DHCP_NONE);
+    ck_assert_int_eq(lab.decision.outcome, DHCP_LIMITED);
+}
+END_TEST
+
 START_TEST(test_offers_lapse)
 {
     struct lab_message m = {.type = DHCP_DISCOVER};
@@ -193,6 +238,8 @@ Suite *state_suite(void)
     tcase_add_test(t, test_orphans);
     tcase_add_test(t, test_unreadable);
     tcase_add_test(t, test_backlog);
+    tcase_add_test(t, test_pool_out_of_step);
+    tcase_add_test(t, test_limit_after_lost_batch);
     tcase_add_test(t, test_offers_lapse);
     tcase_add_test(t, test_resync);
     tcase_add_test(t, test_no_memory);
