@@ -68,9 +68,14 @@ int dhcp_engine_add_lease(struct dhcp_engine *e, struct dhcp_lease *lease, uint3
     bool fresh = err || !dhcp_bytes_equal(old.client.identity, lease->client.identity);
     if (!err && fresh && !is_over(e, &old))
         return KEEL_EEXIST;
+    bool ends = !err && fresh && old.state == DHCP_LEASE_ACTIVE; /* and was not told of yet */
     int conflict = lease->client.identity.n ? check_client(e, lease, other) : 0;
     if (conflict && (conflict != KEEL_EBUSY || live))
         return conflict;
+    if (ends) {
+        old.state = DHCP_LEASE_EXPIRED;
+        tell(e, DHCP_EVENT_EXPIRED, &old);
+    }
     err = write_lease(e, lease);
     if (err)
         return err;

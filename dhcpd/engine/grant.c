@@ -18,6 +18,29 @@ static void keep(struct dhcp_bytes *value, uint8_t *to)
     value->p = to;
 }
 
+/* The time of this one was over, and nobody was told. */
+static void tell_end(struct dhcp_exchange *x, struct dhcp_lease *old)
+{
+    if (old->state != DHCP_LEASE_ACTIVE)
+        return;
+    old->state = DHCP_LEASE_EXPIRED;
+    dhcp_events_add(x->engine->env.events, DHCP_EVENT_EXPIRED, old, NULL);
+}
+
+/* What can be said of an address when this client has it. */
+static struct dhcp_lease lease_of(const struct dhcp_exchange *x, uint32_t address)
+{
+    struct dhcp_lease lease = {
+        .address = address,
+        .granted = x->now,
+        .htype = x->request->htype,
+        .hlen = x->request->hlen,
+        .client = x->client,
+    };
+    memcpy(lease.chaddr, x->request->chaddr, sizeof lease.chaddr);
+    return lease;
+}
+
 /* Whoever had the address before loses it. *renewed: it is this client's, and its lease goes on;
  * where it is connected then stays known: a client renews without the relay. relay has 255 octets.
  */
@@ -38,10 +61,7 @@ static int end_previous(struct dhcp_exchange *x, uint32_t address, struct dhcp_l
         }
         return 0;
     }
-    if (old.state == DHCP_LEASE_ACTIVE) {
-        old.state = DHCP_LEASE_EXPIRED;
-        dhcp_events_add(x->engine->env.events, DHCP_EVENT_EXPIRED, &old, NULL);
-    }
+    tell_end(x, &old);
     return 0;
 }
 
@@ -54,8 +74,12 @@ int dhcp_lease_end(struct dhcp_exchange *x, uint32_t address, enum dhcp_lease_st
     int err = store->get(store, address, &lease);
     if (err && err != KEEL_ENOENT)
         return err;
+    if (!err && !dhcp_same_identity(x, &lease)) {
+        tell_end(x, &lease); /* it was only offered to this one */
+        err = KEEL_ENOENT;
+    }
     if (err)
-        lease = (struct dhcp_lease){.address = address, .client = x->client, .granted = x->now};
+        lease = lease_of(x, address);
     lease.state = state;
     lease.expires = expires;
     lease.relay.n = 0;
@@ -114,20 +138,12 @@ static int end_others(struct dhcp_exchange *x, uint32_t address)
 int dhcp_lease_grant(struct dhcp_exchange *x, uint32_t address, uint32_t seconds)
 {
     struct dhcp_store *store = x->engine->env.store;
-    const struct dhcp_message *m = x->request;
     dhcp_enter(x, dhcp_subnet_on_link(x->link, address));
-    struct dhcp_lease lease = {
-        .address = address,
-        .state = DHCP_LEASE_ACTIVE,
-        .granted = x->now,
-        .expires = x->now + seconds,
-        .htype = m->htype,
-        .hlen = m->hlen,
-        .client = x->client,
-        .hostname = dhcp_message_option(m, DHCP_OPTION_HOST_NAME),
-        .relay = dhcp_message_option(m, DHCP_OPTION_RELAY_INFO),
-    };
-    memcpy(lease.chaddr, m->chaddr, sizeof lease.chaddr);
+    struct dhcp_lease lease = lease_of(x, address);
+    lease.state = DHCP_LEASE_ACTIVE;
+    lease.expires = x->now + seconds;
+    lease.hostname = dhcp_message_option(x->request, DHCP_OPTION_HOST_NAME);
+    lease.relay = dhcp_message_option(x->request, DHCP_OPTION_RELAY_INFO);
     changed(x, address);
     bool renewed;
     uint8_t relay[255];

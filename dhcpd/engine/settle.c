@@ -72,8 +72,12 @@ int dhcp_engine_settle(struct dhcp_engine *e, bool all)
     int err = 0;
     if (!e->env.events)
         return 0;
-    while (!err && done < e->reaped_count && has_room(e))
-        err = settle_one(e, e->reaped[done++]);
+    while (done < e->reaped_count && has_room(e)) {
+        err = settle_one(e, e->reaped[done]);
+        if (err)
+            break; /* the next time again: no event says that it is to be told */
+        done++;
+    }
     e->reaped_count -= done;
     memmove(e->reaped, e->reaped + done, e->reaped_count * sizeof *e->reaped);
     return err || !all ? err : sweep(e);

@@ -93,6 +93,21 @@ START_TEST(test_events)
     struct dhcp_lease lease;
     dhcp_event_lease(&lab.events.items[1], &lease);
     ck_assert_uint_eq(lease.chaddr[5], 1);
+    /* an address whose lease is over, which nobody was told of */
+    struct lab_message ask = {.type = DHCP_REQUEST,
+                              .client = 2,
+                              .requested = POOL,
+                              .server = LAB_SERVER,
+                              .lease_time = 60};
+    ck_assert_int_eq(lab_send(&lab, &ask), DHCP_ACK);
+    keel_fake_clock_advance(&lab.clock, 60 * KEEL_NS_PER_S);
+    lab.events.count = 0;
+    ck_assert_int_eq(add(POOL, 3, &other), 0);
+    ck_assert_uint_eq(lab.events.count, 2);
+    ck_assert_int_eq(lab.events.items[0].type, DHCP_EVENT_EXPIRED);
+    dhcp_event_lease(&lab.events.items[0], &lease);
+    ck_assert_uint_eq(lease.chaddr[5], 2);
+    ck_assert_int_eq(lab.events.items[1].type, DHCP_EVENT_GRANTED);
 }
 END_TEST
 

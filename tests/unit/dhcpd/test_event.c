@@ -142,6 +142,24 @@ START_TEST(test_resync)
     lab.store.fail_in = lab.store.calls + 1;
     lab.events.count = 0;
     ck_assert_int_eq(dhcp_engine_settle(lab.engine, true), KEEL_ESYS);
+    ck_assert_uint_eq(lab.events.count, 0);
+    lab.store.fail_in = 0;
+    settle(1);
+    expect(0, DHCP_EVENT_EXPIRED, a, 1);
+}
+END_TEST
+
+/* Who declines an address that it was only offered is not the one who had it before. */
+START_TEST(test_declined_by_another)
+{
+    uint32_t a = lab_lease(&lab, 1);
+    keel_fake_clock_advance(&lab.clock, 3600 * KEEL_NS_PER_S);
+    ck_assert_int_eq(SEND(.type = DHCP_DISCOVER, .client = 2, .requested = a), DHCP_OFFER);
+    ck_assert_uint_eq(lab.answer.yiaddr, a);
+    SEND(.type = DHCP_DECLINE, .client = 2, .requested = a, .server = LAB_SERVER);
+    ck_assert_uint_eq(lab.events.count, 2);
+    expect(0, DHCP_EVENT_EXPIRED, a, 1);
+    expect(1, DHCP_EVENT_DECLINED, a, 2);
 }
 END_TEST
 
@@ -168,6 +186,7 @@ Suite *event_suite(void)
     tcase_add_test(tc, test_taken_over);
     tcase_add_test(tc, test_exchange);
     tcase_add_test(tc, test_resync);
+    tcase_add_test(tc, test_declined_by_another);
     tcase_add_test(tc, test_nobody_listens);
     suite_add_tcase(s, tc);
     return s;
