@@ -19,10 +19,10 @@ static int get(struct dhcp_store *store, uint32_t address, struct dhcp_lease *le
 
 /* --- who has which address -------------------------------------------------------------------- */
 
-/* Notes that the batch changes an address, by which this client is found since; 0: nobody new. */
-static int remember(struct dhcp_durable *d, uint64_t client, uint32_t address)
+/* As many as one record changes. */
+static int make_room(struct dhcp_durable *d)
 {
-    if (d->change_count == d->change_capacity) {
+    if (d->change_count + 2 > d->change_capacity) {
         size_t capacity = d->change_capacity ? d->change_capacity * 2 : 256;
         void *changes = keel_realloc(d->changes, capacity * sizeof *d->changes);
         if (!changes)
@@ -30,8 +30,13 @@ static int remember(struct dhcp_durable *d, uint64_t client, uint32_t address)
         d->changes = changes;
         d->change_capacity = capacity;
     }
-    d->changes[d->change_count++] = (struct dhcp_durable_change){client, address};
     return 0;
+}
+
+/* Notes that the batch changes an address, by which this client is found since; 0: nobody new. */
+static void remember(struct dhcp_durable *d, uint64_t client, uint32_t address)
+{
+    d->changes[d->change_count++] = (struct dhcp_durable_change){client, address};
 }
 
 /* Brings the index to what the address will hold; lease NULL: nothing. */
@@ -45,12 +50,17 @@ static int index_change(struct dhcp_durable *d, uint32_t address, const struct d
     if (err && err != KEEL_ENOENT && err != KEEL_EINVAL)
         return err;
     bool had = !err && old.client.identity.n > 0;
-    err = remember(d, named ? dhcp_client_index_hash(index, &lease->client) : 0, address);
-    if (!err && had && !(named && dhcp_client_equal(&old.client, &lease->client)))
+    err = make_room(d);
+    if (err)
+        return err;
+    remember(d, named ? dhcp_client_index_hash(index, &lease->client) : 0, address);
+    if (had && !(named && dhcp_client_equal(&old.client, &lease->client)))
         dhcp_client_index_forget(index, dhcp_client_index_hash(index, &old.client), address);
-    if (!err && named)
+    if (named)
         err = dhcp_client_index_note(index, lease, &replaced);
-    return !err && replaced ? remember(d, 0, replaced) : err;
+    if (replaced)
+        remember(d, 0, replaced);
+    return err;
 }
 
 /* The batch is lost: the index says what the store says again. */
@@ -87,14 +97,23 @@ static int find(struct dhcp_store *store, const struct dhcp_client *client, uint
 
 /* --- records ---------------------------------------------------------------------------------- */
 
+/* Half of what a message changes must not be committed, whichever half it is. */
+static int note_failure(struct dhcp_durable *d, int err)
+{
+    if (err)
+        d->failed = err;
+    return err;
+}
+
 static int put(struct dhcp_store *store, const struct dhcp_lease *lease)
 {
     uint8_t record[DHCP_LEASE_MAX];
     size_t size = dhcp_lease_encode(lease, record);
     int err = index_change(of(store), lease->address, lease);
-    return err ? err
-               : keel_store_put(of(store)->leases, (struct keel_bytes){&lease->address, 4},
-                                (struct keel_bytes){record, size});
+    if (!err)
+        err = keel_store_put(of(store)->leases, (struct keel_bytes){&lease->address, 4},
+                             (struct keel_bytes){record, size});
+    return note_failure(of(store), err);
 }
 
 static int del(struct dhcp_store *store, uint32_t address)
@@ -102,7 +121,7 @@ static int del(struct dhcp_store *store, uint32_t address)
     int err = index_change(of(store), address, NULL);
     if (!err)
         err = keel_store_del(of(store)->leases, (struct keel_bytes){&address, 4});
-    return err == KEEL_ENOENT ? 0 : err;
+    return note_failure(of(store), err == KEEL_ENOENT ? 0 : err);
 }
 
 struct walk {
@@ -174,12 +193,17 @@ void dhcp_durable_close(struct dhcp_durable *d)
 int dhcp_durable_begin(struct dhcp_durable *d)
 {
     d->change_count = 0;
+    d->failed = 0;
     return keel_store_begin(d->env);
 }
 
 int dhcp_durable_end(struct dhcp_durable *d)
 {
-    int err = keel_store_commit(d->env);
+    int err = d->failed;
+    if (err)
+        keel_store_abort(d->env);
+    else
+        err = keel_store_commit(d->env);
     if (err)
         index_back(d);
     return err;

@@ -21,6 +21,7 @@ struct dhcp_durable {
         uint32_t address;
     } * changes;
     size_t change_count, change_capacity;
+    int failed; /* why the running batch cannot be committed, 0: it can */
 };
 
 /* Opens (creates) the environment `path`; one process at a time. 0, KEEL_EBUSY, or an error of the

@@ -65,12 +65,17 @@ void dhcp_follow_done(struct dhcp_follow *follow)
         dhcp_updater_run(follow->updater);
 }
 
-void dhcp_follow_lost(struct dhcp_follow *follow, struct dhcp_engine *engine)
+void dhcp_follow_lost(struct dhcp_follow *follow, struct dhcp_engine *engine,
+                      struct keel_store *env)
 {
-    for (unsigned i = 0; i < follow->events.count; i++) {
+    unsigned count = follow->events.count;
+    follow->events.count = follow->written = 0;
+    if (count == 0 || keel_store_read(env) != 0)
+        return;
+    for (unsigned i = 0; i < count; i++) {
         struct dhcp_lease lease;
         dhcp_event_lease(&follow->events.items[i], &lease);
         dhcp_engine_resync(engine, lease.address);
     }
-    follow->events.count = follow->written = 0;
+    keel_store_read_end(env);
 }

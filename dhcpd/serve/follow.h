@@ -37,7 +37,9 @@ void dhcp_follow_settle(struct dhcp_follow *follow, struct dhcp_engine *engine, 
 void dhcp_follow_write(struct dhcp_follow *follow);
 /* The batch was committed: tells. */
 void dhcp_follow_done(struct dhcp_follow *follow);
-/* It was not: the engine forgets what was lost. The store must be readable. */
-void dhcp_follow_lost(struct dhcp_follow *follow, struct dhcp_engine *engine);
+/* It was not: nobody is told, and the engine forgets what was lost. env is in no transaction; when
+ * it cannot be read either, the engine stays as it is (see dhcp_durable_commit). */
+void dhcp_follow_lost(struct dhcp_follow *follow, struct dhcp_engine *engine,
+                      struct keel_store *env);
 
 #endif

@@ -68,10 +68,7 @@ static bool make_durable(struct dhcp_group *g)
     if (done >= 0)
         return true;
     keel_metric_add(m, DHCP_METRIC_COMMIT_FAILURES, 1);
-    if (keel_store_read(s->durable.env) == 0) {
-        dhcp_follow_lost(&s->follow, s->engine);
-        keel_store_read_end(s->durable.env);
-    }
+    dhcp_follow_lost(&s->follow, s->engine, s->durable.env);
     return false;
 }
 

@@ -271,9 +271,9 @@ static int finish(struct dhcp_serve *s, uint32_t address, int err, struct keel_d
         }
         keel_diag_set(diag, err, "the lease store cannot be written: %s", keel_strerror(err));
     }
+    dhcp_follow_lost(&s->follow, s->engine, s->durable.env);
     if (keel_store_read(s->durable.env) == 0) {
         dhcp_engine_resync(s->engine, address);
-        dhcp_follow_lost(&s->follow, s->engine);
         keel_store_read_end(s->durable.env);
     }
     return err;

@@ -23,10 +23,7 @@ static void settle(struct dhcp_serve *s)
         dhcp_follow_done(f);
     } else {
         keel_metric_add(&s->instance->metrics, DHCP_METRIC_COMMIT_FAILURES, 1);
-        if (keel_store_read(s->durable.env) != 0)
-            return;
-        dhcp_follow_lost(f, s->engine);
-        keel_store_read_end(s->durable.env);
+        dhcp_follow_lost(f, s->engine, s->durable.env);
     }
 }
 

@@ -1,4 +1,6 @@
+#include "common/base/mem.h"
 #include "dhcpd/serve/durable.h"
+#include "dhcpd/serve/follow.h"
 #include "tests/unit/dhcpd/suites.h"
 
 #include <stdio.h>
@@ -193,6 +195,61 @@ START_TEST(test_walk)
 }
 END_TEST
 
+/* Memory runs out at each allocation of two changes: the batch has both or none, and who had what
+ * before is found as before. */
+START_TEST(test_no_memory)
+{
+    struct dhcp_store *s = &d.store;
+    struct dhcp_lease moved = example, other = example, lease;
+    int first, second, end;
+    ck_assert_int_eq(dhcp_durable_begin(&d), 0);
+    ck_assert_int_eq(s->put(s, &example), 0);
+    ck_assert_int_eq(dhcp_durable_end(&d), 0);
+    moved.address++;
+    moved.granted++;
+    other.client.identity.p = (const uint8_t *)"\1no";
+    other.address += 2;
+    for (unsigned n = 1;; n++) {
+        keel_free(d.changes); /* as at the start */
+        d.changes = NULL;
+        d.change_capacity = 0;
+        ck_assert_int_eq(dhcp_durable_begin(&d), 0);
+        keel_mem_fail_at(n);
+        first = s->put(s, &moved);
+        second = s->put(s, &other);
+        keel_mem_fail_at(0);
+        end = dhcp_durable_end(&d);
+        if (first == 0 && second == 0)
+            break;
+        ck_assert_int_eq(end, KEEL_ENOMEM);
+        ck_assert_int_eq(keel_store_read(d.env), 0);
+        ck_assert_int_eq(s->get(s, moved.address, &lease), KEEL_ENOENT);
+        ck_assert_int_eq(s->get(s, other.address, &lease), KEEL_ENOENT);
+        ck_assert_uint_eq(found(), example.address);
+        keel_store_read_end(d.env);
+    }
+    ck_assert_int_eq(end, 0);
+    ck_assert_int_eq(keel_store_read(d.env), 0);
+    ck_assert_uint_eq(found(), moved.address);
+    keel_store_read_end(d.env);
+}
+END_TEST
+
+/* Nobody is told of what was lost, also when the store cannot even be read. */
+START_TEST(test_lost_events)
+{
+    struct dhcp_follow follow = {.written = 2};
+    ck_assert_int_eq(dhcp_events_init(&follow.events, 4), 0);
+    follow.events.count = 2;
+    ck_assert_int_eq(dhcp_durable_begin(&d), 0); /* nor can it be read now */
+    dhcp_follow_lost(&follow, NULL, d.env);
+    ck_assert_uint_eq(follow.events.count, 0);
+    ck_assert_uint_eq(follow.written, 0);
+    dhcp_durable_abort(&d);
+    dhcp_events_fini(&follow.events);
+}
+END_TEST
+
 START_TEST(test_one_owner)
 {
     struct dhcp_durable second;
@@ -210,6 +267,8 @@ Suite *durable_suite(void)
     tcase_add_test(t, test_clients);
     tcase_add_test(t, test_old_table);
     tcase_add_test(t, test_walk);
+    tcase_add_test(t, test_no_memory);
+    tcase_add_test(t, test_lost_events);
     tcase_add_test(t, test_one_owner);
     suite_add_tcase(s, t);
     return s;
