@@ -11,6 +11,7 @@
 struct keelctl_options {
     const char *socket; /* NULL: found by the daemon's name */
     bool json;          /* show replies as they came */
+    bool wide;          /* all columns of tables */
     uint64_t timeout_ns;
 };
 

@@ -46,12 +46,12 @@ static const json_t *page_of(const json_t *result)
 }
 
 /* Of a list in pages some may be empty: that there is nothing is said once, at the end. */
-static void print_page(const json_t *result, bool *shown, struct keel_buf *out)
+static void print_page(const json_t *result, bool wide, bool *shown, struct keel_buf *out)
 {
     const json_t *page = page_of(result);
     bool empty = page != result && json_is_array(page) && json_array_size(page) == 0;
     if (!empty || (!*shown && !json_object_get(result, "next")))
-        keelctl_print(page, out);
+        keelctl_print(page, wide, out);
     *shown = *shown || !empty;
 }
 
@@ -72,7 +72,7 @@ static int show_reply(const struct keelctl_options *options, struct keel_buf *li
     if (options->json)
         keel_buf_puts(&out, "\n");
     else if (status == KEELCTL_OK)
-        print_page(json_object_get(reply, "result"), shown, &out);
+        print_page(json_object_get(reply, "result"), options->wide, shown, &out);
     else
         complain(text);
     int failed = out.failed ? KEELCTL_UNREACHABLE : show(&out);
@@ -158,20 +158,23 @@ int keelctl_command(const struct keelctl_options *options, const char *daemon,
 }
 
 static const char usage[] =
-    "usage: keelctl [--socket PATH] [--json] [--timeout TIME] [DAEMON [COMMAND [ARGUMENT ...]]]\n"
+    "usage: keelctl [--socket PATH] [--json] [--wide] [--timeout TIME] [DAEMON [COMMAND [ARGUMENT "
+    "...]]]\n"
     "\n"
     "  DAEMON          dnsd, dhcpd, httpd ..., or the path of a control socket\n"
     "  COMMAND         \"help\" lists them; without one: a console\n"
     "  --socket PATH   the control socket, wherever DAEMON's would be\n"
     "  --json          show the reply as it came\n"
+    "  --wide          show all columns of a table\n"
     "  --timeout TIME  wait so long for an answer (60s)\n";
 
-enum { OPT_SOCKET = 256, OPT_JSON, OPT_TIMEOUT, OPT_VERSION, OPT_HELP };
+enum { OPT_SOCKET = 256, OPT_JSON, OPT_WIDE, OPT_TIMEOUT, OPT_VERSION, OPT_HELP };
 
 static int parse_options(int argc, char **argv, struct keelctl_options *options)
 {
     static const struct option longs[] = {{"socket", required_argument, NULL, OPT_SOCKET},
                                           {"json", no_argument, NULL, OPT_JSON},
+                                          {"wide", no_argument, NULL, OPT_WIDE},
                                           {"timeout", required_argument, NULL, OPT_TIMEOUT},
                                           {"version", no_argument, NULL, OPT_VERSION},
                                           {"help", no_argument, NULL, OPT_HELP},
@@ -184,6 +187,9 @@ static int parse_options(int argc, char **argv, struct keelctl_options *options)
             break;
         case OPT_JSON:
             options->json = true;
+            break;
+        case OPT_WIDE:
+            options->wide = true;
             break;
         case OPT_TIMEOUT:
             if (keel_parse_duration(keel_str(optarg), &options->timeout_ns) != 0 ||

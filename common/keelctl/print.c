@@ -127,6 +127,35 @@ static void put_inline(const json_t *v, struct keel_buf *out)
 
 /* --- tables ---------------------------------------------------------------------------------- */
 
+/* What is printed how. */
+struct page {
+    struct keel_buf *out;
+    bool wide;
+    const json_t *detail; /* names of columns that are left out; NULL: none */
+};
+
+static bool is_detail(const struct page *page, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(page->detail); i++) {
+        const char *hidden = json_string_value(json_array_get(page->detail, i));
+        if (hidden && strcmp(hidden, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The list "detail" of an object, which is about how to show it. */
+static const json_t *detail_of(const struct page *page, const json_t *object)
+{
+    const json_t *detail = json_object_get(object, "detail");
+    return page->wide || !json_is_array(detail) ? NULL : detail;
+}
+
+static bool is_hint(const char *key, const json_t *v)
+{
+    return strcmp(key, "detail") == 0 && json_is_array(v);
+}
+
 struct column {
     const char *name;
     size_t width;
@@ -182,14 +211,19 @@ static void put_cell(const struct column *c, const json_t *v, bool head, bool la
     keel_buf_puts(out, last ? "\n" : "  ");
 }
 
-static void put_table(const json_t *rows, unsigned indent, struct keel_buf *out)
+static void put_table(const json_t *rows, unsigned indent, const struct page *page)
 {
     struct table t = {.count = 0};
+    struct keel_buf *out = page->out;
     struct keel_buf cell = {0};
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const char *key;
         json_t *v, *row = json_array_get(rows, i);
-        json_object_foreach(row, key, v) note_value(&t, key, v, &cell);
+        json_object_foreach(row, key, v)
+        {
+            if (!is_detail(page, key))
+                note_value(&t, key, v, &cell);
+        }
     }
     keel_buf_fini(&cell);
     for (size_t i = 0; i <= json_array_size(rows) && t.count > 0; i++) {
@@ -265,24 +299,98 @@ static json_t *merge_workers(const json_t *workers)
     return rows;
 }
 
-static void put_value(const json_t *v, unsigned indent, struct keel_buf *out);
+static void put_value(const json_t *v, unsigned indent, const struct page *page);
 
-static void put_workers(const json_t *v, unsigned indent, struct keel_buf *out)
+/* An object of scalars and lists of objects. */
+static bool is_sections(const json_t *object)
 {
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)object, key, v)
+    {
+        bool list = json_is_array(v) && (json_array_size(v) == 0 || all_objects(v));
+        if (!is_scalar(v) && !list && !is_hint(key, v))
+            return false;
+    }
+    return json_is_object(object) && !json_object_get(object, "text");
+}
+
+/* What all workers have under one name: their lists in one, or (name NULL) their scalars. */
+static json_t *merge_section(const json_t *workers, const char *name)
+{
+    json_t *rows = json_array(), *v;
+    for (size_t i = 0; i < json_array_size(workers); i++) {
+        json_t *item = json_array_get(workers, i), *row = json_object();
+        json_t *worker = json_object_get(item, "worker"), *result = json_object_get(item, "result");
+        json_t *list = name ? json_object_get(result, name) : NULL;
+        const char *key;
+        for (size_t k = 0; k < json_array_size(list); k++)
+            add_row(rows, worker, json_array_get(list, k));
+        json_object_foreach(name ? NULL : result, key, v)
+        {
+            if (is_scalar(v))
+                json_object_set(row, key, v);
+        }
+        if (json_object_size(row) > 0)
+            add_row(rows, worker, row);
+        json_decref(row);
+    }
+    return rows;
+}
+
+static void put_section(const char *name, json_t *rows, unsigned indent, const struct page *page)
+{
+    if (json_array_size(rows) > 0) {
+        put_table(rows, indent, page);
+    } else if (name) {
+        pad(page->out, indent);
+        keel_buf_puts(page->out, "none\n");
+    }
+    json_decref(rows);
+}
+
+/* All workers answered in sections of the same names: each is one table. False: they did not. */
+static bool put_sections(const json_t *workers, unsigned indent, const struct page *page)
+{
+    const json_t *first = json_object_get(json_array_get(workers, 0), "result");
+    const struct page inner = {page->out, page->wide, detail_of(page, first)};
+    const char *key;
+    json_t *v;
+    for (size_t i = 0; i < json_array_size(workers); i++) {
+        if (!is_sections(json_object_get(json_array_get(workers, i), "result")))
+            return false;
+    }
+    put_section(NULL, merge_section(workers, NULL), indent, &inner);
+    json_object_foreach((json_t *)first, key, v)
+    {
+        if (!json_is_array(v) || is_hint(key, v))
+            continue;
+        pad(page->out, indent);
+        put_text(key, false, page->out);
+        keel_buf_puts(page->out, ":\n");
+        put_section(key, merge_section(workers, key), indent + 2, &inner);
+    }
+    return true;
+}
+
+static void put_workers(const json_t *v, unsigned indent, const struct page *page)
+{
+    struct keel_buf *out = page->out;
     json_t *rows = merge_workers(v);
     if (rows && json_array_size(rows) == 0) {
         pad(out, indent);
         keel_buf_puts(out, "none\n");
     } else if (rows) {
-        put_table(rows, indent, out);
+        put_table(rows, indent, page);
     }
-    for (size_t i = 0; i < json_array_size(v) && !rows; i++) {
+    bool done = rows || put_sections(v, indent, page);
+    for (size_t i = 0; i < json_array_size(v) && !done; i++) {
         json_t *item = json_array_get(v, i);
         pad(out, indent);
         keel_buf_puts(out, "worker ");
         put_inline(json_object_get(item, "worker"), out);
         keel_buf_puts(out, ":\n");
-        put_value(json_object_get(item, "result"), indent + 2, out);
+        put_value(json_object_get(item, "result"), indent + 2, page);
     }
     json_decref(rows);
 }
@@ -305,12 +413,16 @@ static void put_lines(const char *text, struct keel_buf *out)
         keel_buf_puts(out, "\n");
 }
 
-static void put_object(const json_t *object, unsigned indent, struct keel_buf *out)
+static void put_object(const json_t *object, unsigned indent, const struct page *page)
 {
+    const struct page inner = {page->out, page->wide, detail_of(page, object)};
+    struct keel_buf *out = page->out;
     const char *key;
     json_t *v;
     json_object_foreach((json_t *)object, key, v)
     {
+        if (is_hint(key, v))
+            continue;
         pad(out, indent);
         put_text(key, false, out);
         keel_buf_puts(out, ":");
@@ -319,7 +431,7 @@ static void put_object(const json_t *object, unsigned indent, struct keel_buf *o
                       (json_is_string(v) && strchr(json_string_value(v), '\n')));
         if (block) {
             keel_buf_puts(out, "\n");
-            put_value(v, indent + 2, out);
+            put_value(v, indent + 2, &inner);
         } else {
             keel_buf_puts(out, " ");
             put_inline(v, out);
@@ -328,17 +440,18 @@ static void put_object(const json_t *object, unsigned indent, struct keel_buf *o
     }
 }
 
-static void put_value(const json_t *v, unsigned indent, struct keel_buf *out)
+static void put_value(const json_t *v, unsigned indent, const struct page *page)
 {
+    struct keel_buf *out = page->out;
     const char *text = text_of(v);
     if (text) {
         put_lines(text, out);
     } else if (is_workers(v)) {
-        put_workers(v, indent, out);
+        put_workers(v, indent, page);
     } else if (all_objects(v)) {
-        put_table(v, indent, out);
+        put_table(v, indent, page);
     } else if (json_is_object(v) && indent <= 2 * DEPTH) {
-        put_object(v, indent, out);
+        put_object(v, indent, page);
     } else if (json_is_array(v)) {
         for (size_t i = 0; i < json_array_size(v); i++) {
             pad(out, indent);
@@ -352,13 +465,14 @@ static void put_value(const json_t *v, unsigned indent, struct keel_buf *out)
     }
 }
 
-int keelctl_print(const json_t *result, struct keel_buf *out)
+int keelctl_print(const json_t *result, bool wide, struct keel_buf *out)
 {
+    const struct page page = {out, wide, NULL};
     if (!result || json_is_null(result))
         keel_buf_puts(out, "done\n");
     else if (json_is_array(result) && json_array_size(result) == 0)
         keel_buf_puts(out, "none\n");
     else
-        put_value(result, 0, out);
+        put_value(result, 0, &page);
     return out->failed;
 }

@@ -8,9 +8,11 @@
 #include "common/base/buf.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
-/* Appends; 0 or the buffer's error. */
-int keelctl_print(const json_t *result, struct keel_buf *out);
+/* Appends; 0 or the buffer's error. A list "detail" in an object names fields that tables in it
+ * leave out unless they are to be wide. */
+int keelctl_print(const json_t *result, bool wide, struct keel_buf *out);
 /* Untrusted text on one line. */
 void keelctl_print_text(const char *text, struct keel_buf *out);
 

@@ -7,6 +7,7 @@
 
 #include "common/base/addr.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -54,6 +55,15 @@ int keel_sock_error(int fd);
 int keel_sock_nodelay(int fd);
 /* Bytes that the peer of a TCP connection has acknowledged; 0: not known. */
 uint64_t keel_sock_acked(int fd);
+/* What the kernel has counted of a TCP connection, payload and TLS records alike. False: it is
+ * none.
+ */
+struct keel_sock_traffic {
+    uint64_t received, sent; /* bytes; sent: acknowledged by the peer */
+    uint64_t idle_ns;        /* since bytes last came or went */
+    uint64_t rtt_ns;         /* smoothed round-trip time */
+};
+bool keel_sock_traffic(int fd, struct keel_sock_traffic *out);
 /* How much a TCP socket takes that cannot leave yet (TCP_NOTSENT_LOWAT). Accepted sockets have the
  * bound from keel_sock_listen: without it every client that does not read fills megabytes of the
  * kernel's memory, and the time that takes is the others'. 0 or KEEL_ESYS. */

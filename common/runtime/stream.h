@@ -132,6 +132,14 @@ struct keel_str keel_stream_alpn(const struct keel_stream *s);
 /* The name the client asked for by SNI; empty when none. Borrows. */
 struct keel_str keel_stream_server_name(const struct keel_stream *s);
 bool keel_stream_is_tls(const struct keel_stream *s);
+/* What the handshake agreed on. False: plain, or it is not done. The texts are OpenSSL's, static.
+ */
+struct keel_tls_session {
+    const char *version; /* "TLSv1.3" */
+    const char *cipher;  /* "TLS_AES_128_GCM_SHA256" */
+    bool resumed;        /* from a ticket */
+};
+bool keel_stream_tls_session(const struct keel_stream *s, struct keel_tls_session *out);
 /* The tag of the certificate (struct keel_tls_certificate) whose rules the client came under; -1:
  * plain. */
 int keel_stream_tls_tag(const struct keel_stream *s);

@@ -504,45 +504,7 @@ size_t keel_stream_tls_pending(const struct keel_stream *s)
     return s->tls->out_size - s->tls->out_sent;
 }
 
-/* ---- What was agreed ---- */
-
-struct keel_str keel_stream_alpn(const struct keel_stream *s)
+SSL *keel_stream_ssl(const struct keel_stream *s)
 {
-    const unsigned char *name = NULL;
-    unsigned size = 0;
-    if (s->tls)
-        SSL_get0_alpn_selected(s->tls->ssl, &name, &size);
-    return (struct keel_str){(const char *)name, size};
-}
-
-struct keel_str keel_stream_server_name(const struct keel_stream *s)
-{
-    if (!s->tls)
-        return (struct keel_str){NULL, 0};
-    return keel_str(SSL_get_servername(s->tls->ssl, TLSEXT_NAMETYPE_host_name));
-}
-
-int keel_stream_tls_tag(const struct keel_stream *s)
-{
-    const struct keel_tls_rules *rules = s->tls ? keel_tls_rules_of(s->tls->ssl) : NULL;
-    return rules ? (int)rules->tag : -1;
-}
-
-size_t keel_stream_peer_subject(const struct keel_stream *s, char *out, size_t size)
-{
-    X509 *peer = s->tls ? SSL_get0_peer_certificate(s->tls->ssl) : NULL;
-    if (!peer || SSL_get_verify_result(s->tls->ssl) != X509_V_OK)
-        return 0;
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
-    long n = 0;
-    if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(peer), 0,
-                                  XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) > 0)
-        n = BIO_get_mem_data(bio, &text);
-    size_t used = n > 0 && (size_t)n <= size ? (size_t)n : 0;
-    if (used > 0)
-        memcpy(out, text, used);
-    BIO_free(bio);
-    ERR_clear_error();
-    return used;
+    return s->tls ? s->tls->ssl : NULL;
 }

@@ -111,5 +111,8 @@ int64_t keel_tls_seconds(const ASN1_TIME *time);
 
 /* stream_tls.c: the BIO between OpenSSL and a stream's descriptor; NULL: no memory. */
 BIO_METHOD *keel_stream_tls_method(void);
+/* NULL: plain. */
+struct keel_stream;
+SSL *keel_stream_ssl(const struct keel_stream *s);
 
 #endif

@@ -93,7 +93,7 @@ static void client_answered(struct keel_control_client *client)
 /* A client that does not read its answers is not read from either. */
 static void client_send(struct keel_control_client *client, json_t *reply)
 {
-    char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+    char *text = reply ? json_dumps(reply, KEEL_CONTROL_DUMP) : NULL;
     json_decref(reply);
     if (!client->closed) { /* always one line, or the client would wait for ever */
         const char *line = text ? text : "{\"ok\":false,\"error\":\"no memory\"}";

@@ -13,6 +13,9 @@
 
 struct keel_instance;
 
+/* How replies are written: one line, numbers as exact as anybody reads them. */
+#define KEEL_CONTROL_DUMP (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
 /* Who answers a protocol's command. */
 enum keel_command_scope {
     KEEL_COMMAND_ALL,    /* every worker; the reply is a list of {"worker": i, "result": ...} */

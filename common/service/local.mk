@@ -7,6 +7,7 @@ nobase_keelinclude_HEADERS += \
 	common/service/log.h \
 	common/service/metric.h \
 	common/service/module.h \
+	common/service/rows.h \
 	common/service/trace.h
 common_libkeel_la_SOURCES += common/service/metric.c common/service/board.c common/service/module.c
 common_libkeel_la_SOURCES += \
@@ -29,6 +30,8 @@ common_libkeel_la_SOURCES += \
 common_libkeel_la_SOURCES += \
 	common/service/balance.c \
 	common/service/channel.c \
+	common/service/connections.c \
+	common/service/connections.h \
 	common/service/control.c \
 	common/service/control_request.c \
 	common/service/control_server.h \
@@ -53,6 +56,7 @@ common_libkeel_la_SOURCES += \
 	common/service/peers.h \
 	common/service/process.c \
 	common/service/renew.c \
+	common/service/rows.c \
 	common/service/segment.c \
 	common/service/segment.h \
 	common/service/sockets.c \

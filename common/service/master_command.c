@@ -1,3 +1,4 @@
+#include "common/service/connections.h"
 #include "common/service/control_server.h"
 
 #include <stdlib.h>
@@ -235,7 +236,7 @@ static const struct {
      command_ticket_rotate},
     {"metrics", "[prometheus|openmetrics]", "all metrics as text", command_metrics},
     {"lag", "", "what takes the workers' time, callback by callback", ask_all},
-    {"connections", "", "open connections", ask_all},
+    {"connections", KEEL_CONNECTIONS_USAGE, "open connections", ask_all},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

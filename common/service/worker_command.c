@@ -1,12 +1,10 @@
 #include "common/service/worker_command.h"
 
 #include "common/base/mem.h"
+#include "common/service/connections.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Most rows of `connections`; the rest is counted. */
-#define CONNECTION_ROWS 1000
 
 static json_t *command_lag(struct keel_loop *loop)
 {
@@ -23,40 +21,6 @@ static json_t *command_lag(struct keel_loop *loop)
     }
     return json_pack("{s:f s:o}", "worst_turn_ms", (double)keel_loop_worst_turn(loop) / 1e6,
                      "callbacks", callbacks);
-}
-
-struct connection_list {
-    json_t *rows;
-    uint64_t now_ns;
-};
-
-static int add_connection(void *arg, struct keel_connection *c)
-{
-    struct connection_list *list = arg;
-    char peer[KEEL_ADDR_TEXT] = "local", endpoint[KEEL_ADDR_TEXT] = "";
-    if (keel_addr_family(&c->stream.peer) != AF_UNSPEC)
-        keel_addr_format(peer, sizeof peer, &c->stream.peer);
-    if (c->endpoint->kind == KEEL_ENDPOINT_TCP)
-        keel_addr_format(endpoint, sizeof endpoint, &c->endpoint->addr);
-    else
-        snprintf(endpoint, sizeof endpoint, "%.70s", c->endpoint->path);
-    json_t *row = json_pack("{s:s s:s s:b s:f s:I}", "peer", peer, "listener", endpoint, "tls",
-                            keel_stream_is_tls(&c->stream), "age_s",
-                            (double)(list->now_ns - c->opened_ns) / 1e9, "unsent",
-                            (json_int_t)keel_stream_pending(&c->stream));
-    const struct keel_protocol *protocol = c->instance->protocol;
-    if (KEEL_PROTOCOL_HAS(protocol, describe) && protocol->describe)
-        protocol->describe(c, row);
-    json_array_append_new(list->rows, row);
-    return json_array_size(list->rows) >= CONNECTION_ROWS;
-}
-
-static json_t *command_connections(struct keel_host *host, struct keel_loop *loop)
-{
-    struct connection_list list = {json_array(), keel_loop_now(loop)};
-    keel_instance_each_connection(keel_host_instance(host), add_connection, &list);
-    return json_pack("{s:i s:o}", "open", (int)keel_host_connections(host), "connections",
-                     list.rows);
 }
 
 static const struct keel_command *find_command(const struct keel_protocol *protocol,
@@ -95,7 +59,7 @@ struct keel_deferred *keel_command_defer(struct keel_instance *instance)
 
 static void send_reply(const struct keel_replier *replier, uint32_t id, json_t *reply)
 {
-    char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+    char *text = reply ? json_dumps(reply, KEEL_CONTROL_DUMP) : NULL;
     replier->send(replier->arg, id, text);
     json_decref(reply);
     free(text);
@@ -124,7 +88,7 @@ static int run(struct keel_host *host, struct keel_loop *loop, const char *sandb
     if (strcmp(name, "lag") == 0)
         *result = command_lag(loop);
     else if (strcmp(name, "connections") == 0)
-        *result = command_connections(host, loop);
+        return keel_connections_list(host, loop, args, result, diag);
     else if (strcmp(name, "sandbox") == 0)
         *result = json_string(sandbox);
     else if (command)

@@ -137,6 +137,16 @@ uint64_t http_h2_since(const struct http_h2 *h2)
     return h2->frames.since_ns;
 }
 
+const struct http_exchange *http_h2_oldest(const struct http_h2 *h2)
+{
+    keel_list_for (node, &h2->streams) {
+        const struct http_h2_stream *stream = KEEL_CONTAINER(node, struct http_h2_stream, node);
+        if (stream->x)
+            return stream->x;
+    }
+    return NULL;
+}
+
 /* --- sending --- */
 
 ssize_t http_h2_send(struct http_h2 *h2, const uint8_t **bytes)

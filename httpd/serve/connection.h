@@ -26,8 +26,8 @@ struct http_connection {
     struct http_exchange *x;  /* of HTTP/1, kept by a handler: nothing behind it is read */
     struct http_serve_h2 *h2; /* heap; NULL: HTTP/1, and all below is its */
     uint32_t taken;           /* WAIT_SEND: low bits of what the peer had taken when it began */
+    uint32_t requests;        /* that were read */
     uint8_t wait;             /* enum http_wait */
-    bool spoke;               /* a request was read */
     bool counted;             /* against the connections of its client */
     bool chunked;             /* the answer under way is */
     bool last;                /* the connection ends with it */

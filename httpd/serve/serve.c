@@ -251,7 +251,7 @@ static bool begins_h2(const struct http_connection *c, const uint8_t *bytes, siz
 {
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     size_t n = size < sizeof preface - 1 ? size : sizeof preface - 1;
-    return !c->spoke && http_worker_of(c)->settings->http2 &&
+    return c->requests == 0 && http_worker_of(c)->settings->http2 &&
            !keel_stream_is_tls(&c->core.stream) && memcmp(bytes, preface, n) == 0;
 }
 
@@ -264,7 +264,7 @@ static void take_request(struct http_connection *c)
     x->connection = c;
     x->peer = &c->core.stream.peer;
     x->tls = keel_stream_is_tls(&c->core.stream);
-    c->spoke = true;
+    c->requests++;
     c->wait = WAIT_IDLE; /* what comes next has a time of its own */
     switch (http_worker_answer(w, &response)) {
     case HTTP_DONE:
@@ -493,23 +493,35 @@ bool http_serve_evictable(struct keel_connection *connection)
            keel_stream_pending(&connection->stream) == 0;
 }
 
+/* Of HTTP/1. */
+static const char *state_of(const struct http_connection *c)
+{
+    static const char *const names[] = {
+        [WAIT_HEAD] = "head", [WAIT_TAKE] = "idle",     [WAIT_IDLE] = "idle",
+        [WAIT_BODY] = "body", [WAIT_LATER] = "handler", [WAIT_SEND] = "sending"};
+    if (c->h1.state == HTTP_H1_CLOSED)
+        return "closing";
+    if (c->h1.state == HTTP_H1_TUNNEL)
+        return "tunnel";
+    if (keel_stream_pending(&c->core.stream) > 0)
+        return "sending";
+    return names[c->wait];
+}
+
 void http_serve_describe(struct keel_connection *connection, json_t *row)
 {
-    static const char *const waits[] = {
-        [WAIT_HEAD] = "reading a request", [WAIT_TAKE] = "idle",       [WAIT_IDLE] = "idle",
-        [WAIT_BODY] = "reading a body",    [WAIT_LATER] = "answering", [WAIT_SEND] = "sending"};
     const struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
     char target[256] = "";
-    if (c->x) {
-        const struct http_head *head = &c->x->request.head;
-        struct keel_str text = http_span_str(head, head->target);
+    unsigned requests = c->h2 ? http_serve_h2_requests(c) : c->requests;
+    const struct http_exchange *x = c->h2 ? http_serve_h2_oldest(c) : c->x;
+    if (x) {
+        struct keel_str text = http_span_str(&x->request.head, x->request.head.target);
         keel_escape(target, sizeof target, text.p, text.n);
     }
-    const char *state =
-        c->wait < sizeof waits / sizeof *waits && waits[c->wait] ? waits[c->wait] : "other";
-    if (c->h2)
-        state = http_serve_h2_is_idle(c) ? "idle" : "answering";
     json_object_set_new(row, "protocol", json_string(c->h2 ? "HTTP/2" : "HTTP/1"));
-    json_object_set_new(row, "state", json_string(state));
-    json_object_set_new(row, "target", json_string(target));
+    json_object_set_new(row, "state", json_string(c->h2 ? http_serve_h2_state(c) : state_of(c)));
+    json_object_set_new(row, "requests", json_integer((json_int_t)requests));
+    json_object_set_new(row, "streams",
+                        c->h2 ? json_integer(http_serve_h2_streams(c)) : json_null());
+    json_object_set_new(row, "target", target[0] ? json_string(target) : json_null());
 }

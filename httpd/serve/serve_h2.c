@@ -14,8 +14,8 @@ struct http_serve_h2 {
     uint64_t taken;         /* what it had taken by then */
     bool raw;               /* of the stream, not of the bodies */
     uint64_t written;       /* bytes handed to the stream */
+    uint32_t requests;      /* that were read */
     uint64_t drain_ns;      /* when it was told to go; 0: it was not */
-    bool asked;             /* a request was read */
     bool cut;               /* it went too far, and was counted */
     bool full;              /* output is above the high watermark: nothing is read or sent */
     struct keel_list reads; /* struct reading */
@@ -160,7 +160,7 @@ static uint64_t due_of(const struct http_connection *c)
     const struct http_serve_h2 *h2 = c->h2;
     const struct http_settings *settings = worker_of(c)->settings;
     uint64_t due = UINT64_MAX;
-    uint64_t since = h2->asked ? http_h2_since(&h2->core) : c->core.opened_ns;
+    uint64_t since = h2->requests > 0 ? http_h2_since(&h2->core) : c->core.opened_ns;
     if (since > 0)
         due = sooner(due, since + settings->header_timeout);
     since = http_h2_body_since(&h2->core);
@@ -359,7 +359,7 @@ size_t http_serve_h2_data(struct http_connection *c, const uint8_t *bytes, size_
     unsigned requests = take_bytes(c, bytes, size);
     c->busy = false;
     if (requests > 0) {
-        c->h2->asked = true;
+        c->h2->requests += requests;
         http_worker_count_turn(worker_of(c), requests);
     }
     end_turn(c);
@@ -401,7 +401,7 @@ void http_serve_h2_deadline(struct http_connection *c)
         keel_stream_close(&c->core.stream);
         return;
     }
-    uint64_t head = h2->asked ? http_h2_since(&h2->core) : c->core.opened_ns;
+    uint64_t head = h2->requests > 0 ? http_h2_since(&h2->core) : c->core.opened_ns;
     if (h2->drain_ns > 0 && now >= h2->drain_ns + DRAIN_ROUND) {
         http_h2_drain(&h2->core);
         h2->drain_ns = 0;
@@ -430,4 +430,31 @@ void http_serve_h2_drain(struct http_connection *c)
 bool http_serve_h2_is_idle(const struct http_connection *c)
 {
     return c->h2->core.open == 0;
+}
+
+unsigned http_serve_h2_requests(const struct http_connection *c)
+{
+    return c->h2->requests;
+}
+
+unsigned http_serve_h2_streams(const struct http_connection *c)
+{
+    return c->h2->core.open;
+}
+
+const char *http_serve_h2_state(const struct http_connection *c)
+{
+    const struct http_h2 *h2 = &c->h2->core;
+    if (http_h2_is_done(h2))
+        return "closing";
+    if (c->h2->full || h2->sending > 0)
+        return "sending";
+    if (http_h2_oldest(h2))
+        return "handler";
+    return http_h2_body_since(h2) > 0 ? "body" : h2->open > 0 ? "answering" : "idle";
+}
+
+const struct http_exchange *http_serve_h2_oldest(const struct http_connection *c)
+{
+    return http_h2_oldest(&c->h2->core);
 }

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (!v)
         return 0;
     keel_buf_init(&out, 1 << 24);
-    keelctl_print(v, &out);
+    keelctl_print(v, size & 1, &out);
     for (size_t i = 0; i < keel_buf_size(&out); i++) {
         uint8_t c = keel_buf_bytes(&out)[i];
         if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)

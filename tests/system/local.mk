@@ -57,6 +57,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_httpd_handler.py \
 	tests/system/test_httpd_files.py \
 	tests/system/test_httpd_routes.py \
+	tests/system/test_httpd_views.py \
 	tests/system/test_httpd_watch.py \
 	tests/system/test_httpd_tls.py \
 	tests/system/test_httpd_tls_scan.py \

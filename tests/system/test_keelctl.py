@@ -101,6 +101,8 @@ def results_for_the_eye():
             workers=[{'worker': 0, 'result': [{'name': 'http', 'calls': 10}]},
                      {'worker': 1, 'result': []}, {'worker': 2, 'result': [{'name': 'udp'}]}],
             idle=[{'worker': 0, 'result': []}],
+            lists=[{'worker': w, 'result': {'open': w + 1, 'detail': ['b'], 'none': [],
+                                            'all': [{'a': w, 'b': 'x'}]}} for w in (0, 1)],
             texts=[{'worker': 0, 'result': 'fine'}, {'worker': 1, 'result': {'text': 'a\nb'}}]) as fake:
         fake.shows('table', 'name     n  tls\na        1  -\nbcd   1000  yes\n')
         fake.shows('object', 'pid: 12\non: no\nload: 0.25\nage: 0\nup: 3\nlist: 1, x\nnone: -\n'
@@ -112,6 +114,9 @@ def results_for_the_eye():
         fake.shows('items', 'a\n2\n')
         fake.shows('workers', 'worker  name  calls\n     0  http     10\n     2  udp       -\n')
         fake.shows('idle', 'none\n')
+        fake.shows('lists', 'worker  open\n     0     1\n     1     2\n'
+                   'none:\n  none\nall:\n  worker  a\n       0  0\n       1  1\n')
+        assert 'worker  a  b\n       0  0  x\n' in fake.ctl('--wide', fake.path, 'lists').stdout
         fake.shows('texts', 'worker 0:\nfine\nworker 1:\na\nb\n')
         fake.shows('help', 'name    usage  help\nhelp           the commands\n'
                    'status         what runs\nstop    [now]  end\n')

@@ -16,6 +16,7 @@ tests_unit_service_service_SOURCES = \
 	tests/unit/service/test_metric.c \
 	tests/unit/service/test_module.c \
 	tests/unit/service/test_peers.c \
+	tests/unit/service/test_rows.c \
 	tests/unit/service/test_sandbox.c \
 	tests/unit/service/test_sockets.c
 

@@ -1,0 +1,134 @@
+"""What an operator sees of httpd's connections and requests while real clients are at work: curl,
+openssl and nghttp, over HTTP/1.1, TLS and HTTP/2, at two workers."""
+import os
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from keel import Daemon, Refused, directory, need_program, run, spawn, until
+from tls import Authority
+
+CONF = '''
+listen = { "127.0.0.1:0", "127.0.0.1:0 tls" }
+site "one.example" {
+  root = "www"
+  certificate = "site.pem"
+  key = "site.key"
+}
+'''
+SIZE = 64 << 20
+
+
+class Slow:
+    """Clients that take their answers slowly; they are ended with the block."""
+
+    def __init__(self):
+        self.clients = []
+
+    def start(self, *argv):
+        self.clients.append(spawn(list(argv), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL))
+
+    def curl(self, url, *options):
+        self.start(need_program('curl'), '-sk', '--limit-rate', '50k', '-o', '/dev/null', *options, url)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        for client in self.clients:
+            client.kill()
+            client.communicate()
+
+
+def httpd(folder=None, conf=CONF, **options):
+    folder = folder or directory()
+    authority = Authority(folder)
+    authority.sign('site', 'one.example')
+    os.makedirs(folder + '/www', exist_ok=True)
+    with open(folder + '/www/big', 'wb') as f:
+        f.truncate(SIZE)
+    return Daemon('httpd', conf=conf, listen=None, workers=2, folder=folder,
+                  files={'www/index.html': 'hello\n'}, **options)
+
+
+def rows(daemon, command='connections', key='connections', *args):
+    """The rows of all workers."""
+    return sum((each['result'][key] for each in daemon.ctl(command, *args)), [])
+
+
+def connections(daemon, *args):
+    return rows(daemon, 'connections', 'connections', *args)
+
+
+def address(daemon, tls=False):
+    return '%s:%d' % daemon.address('tcp', tls=tls)
+
+
+def of_each_kind():
+    with httpd() as daemon, Slow() as slow:
+        plain, tls = address(daemon), address(daemon, True)
+        slow.curl('http://%s/big' % plain)
+        slow.curl('https://%s/big' % tls, '--http1.1', '--tls-max', '1.2')
+        slow.curl('https://%s/big' % tls, '--http2')
+        slow.curl('http://%s/big' % plain, '--http2-prior-knowledge')
+        slow.start(need_program('openssl'), 's_client', '-connect', tls, '-servername', 'one.example')
+        with socket.create_connection(daemon.address('tcp')) as idle, \
+                socket.create_connection(daemon.address('tcp', tls=True)) as shaking:
+            for _ in range(3):
+                idle.sendall(b'GET / HTTP/1.1\r\nHost: one.example\r\n\r\n')
+                assert idle.recv(4096)
+            with socket.create_connection(daemon.address('tcp')) as half:
+                half.sendall(b'GET / HTT')
+                states = ['handshake', 'head', 'head', 'idle'] + 4 * ['sending']
+                until(lambda: sorted(r['state'] for r in connections(daemon)) == states, states)
+                by_peer = {r['peer']: r for r in connections(daemon)}
+        row = next(r for r in by_peer.values() if r['state'] == 'idle')
+        assert row['requests'] == 3 and row['tls'] is False and row['target'] is None, row
+        assert row['received'] == 3 * 37 and row['sent'] > 300 and row['idle_s'] >= 0, row
+        assert row['listener'] == plain and row['streams'] is None and row['tls_version'] is None, row
+        sending = {(r['protocol'], r['tls_version']): r for r in by_peer.values()
+                   if r['state'] == 'sending'}
+        assert sorted(sending, key=str) == [('HTTP/1', 'TLSv1.2'), ('HTTP/1', None),
+                                            ('HTTP/2', 'TLSv1.3'), ('HTTP/2', None)], sending
+        for (protocol, _), row in sending.items():
+            assert row['requests'] == 1 and row['sent'] > 1000, row
+            assert row['streams'] == (1 if protocol == 'HTTP/2' else None), row
+            assert row['listener'] == (tls if row['tls'] else plain), row
+        assert 'ECDHE' in sending['HTTP/1', 'TLSv1.2']['tls_cipher'], sending
+        assert sending['HTTP/2', 'TLSv1.3']['tls_cipher'].startswith('TLS_'), sending
+        named = [r for r in by_peer.values() if r['server_name'] == 'one.example']
+        assert [r['state'] for r in named] == ['head'] and named[0]['tls_resumed'] is False, named
+
+
+def chosen():
+    """Arguments choose rows, in each worker; a bound is kept and said."""
+    with httpd() as daemon, Slow() as slow:
+        open_ = [socket.create_connection(daemon.address('tcp')) for _ in range(40)]
+        slow.curl('https://%s/big' % address(daemon, True), '--http2')
+        until(lambda: len(connections(daemon)) == 41, 'all connections')
+        count = lambda *args: len(connections(daemon, *args))
+        until(lambda: count('state=sending') == 1, 'the one that is sent to')
+        assert count('state=head') == 40 and count('state=idle') == 0
+        assert count('protocol=http/*') == 41 and count('protocol=http/2') == 1
+        assert count('tls=yes') == 1 and count('tls=no') == 40
+        assert count('requests=0') == 40 and count('requests=1..', 'streams=1') == 1
+        assert count('client=127.0.0.0/8') == 41 and count('client=127.0.0.2') == 0
+        assert count('age_s=3600..') == 0 and count('age_s=..3600', 'tls_version=TLSv1.3') == 1
+        for result in (each['result'] for each in daemon.ctl('connections', 'limit=3', 'tls=no')):
+            assert len(result['connections']) == min(3, result['open']), result
+            assert result['more'] == (result['open'] > 3), result
+        ages = [[r['age_s'] for r in each['result']['connections']] for each in daemon.ctl('connections')]
+        assert all(a == sorted(a, reverse=True) for a in ages), ages
+        for wrong in ('nix=1', 'limit=0', 'limit=x', 'client=nowhere', 'plain'):
+            try:
+                raise AssertionError(daemon.ctl('connections', wrong))
+            except Refused:
+                pass
+        for s in open_:
+            s.close()
+
+
+run(('connections of each kind', of_each_kind),
+    ('connections by filters', chosen))
