@@ -15,10 +15,13 @@ examplesdir = $(docdir)/examples
 noinst_LTLIBRARIES += doc/examples/lease_module.la
 doc_examples_lease_module_la_SOURCES = doc/examples/lease_module.c
 doc_examples_lease_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
-# One for httpd: tests/system/test_httpd_handler.py loads it.
-noinst_LTLIBRARIES += doc/examples/hello_module.la
+# Two for httpd: tests/system/test_httpd_handler.py and test_httpd_websocket.py load them.
+noinst_LTLIBRARIES += doc/examples/hello_module.la doc/examples/websocket_module.la
 doc_examples_hello_module_la_SOURCES = doc/examples/hello_module.c
 doc_examples_hello_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
-dist_examples_DATA = doc/examples/echod.c doc/examples/lease_module.c doc/examples/hello_module.c
+doc_examples_websocket_module_la_SOURCES = doc/examples/websocket_module.c
+doc_examples_websocket_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
+dist_examples_DATA = doc/examples/echod.c doc/examples/lease_module.c doc/examples/hello_module.c \
+	doc/examples/websocket_module.c
 dist_man_MANS += doc/keeld.8
 dist_doc_DATA += doc/configuration.md doc/core.md doc/dnsd-differences.md doc/echod.md doc/moving-to-dhcpd.md doc/operations.md

@@ -183,9 +183,11 @@ int http_h2_head_finish(struct http_h2_head *head, const struct http_head_limits
                   (struct keel_str){(const char *)keel_buf_bytes(&head->cookies),
                                     keel_buf_size(&head->cookies)});
     put(head, KEEL_STR("\r\n"));
+    size_t size = keel_buf_size(&head->text) - head->start;
+    if (head->protocol.size > 0)
+        put(head, KEEL_STR("CONNECT")); /* behind it, for method_text */
     if (head->cookies.failed)
         refuse(head, -503);
-    size_t size = keel_buf_size(&head->text) - head->start;
     if (size > limits->head)
         refuse(head, -431);
     /* what an answer goes by, also when there is no request to speak of */
@@ -199,8 +201,11 @@ int http_h2_head_finish(struct http_h2_head *head, const struct http_head_limits
     out->keep_alive = true;
     if (head->status != 0)
         return head->status;
-    if (head->protocol.size > 0)
+    if (head->protocol.size > 0) {
         out->method = HTTP_CONNECT; /* nobody shall take it for a question about the path */
+        out->method_text = (struct http_span){(uint16_t)size, sizeof "CONNECT" - 1};
+        out->size += out->method_text.size;
+    }
     if (!has_body)
         out->body = HTTP_BODY_NONE;
     else if (out->body == HTTP_BODY_NONE)

@@ -18,6 +18,8 @@ Python's standard library only.
 import atexit
 import ctypes
 import glob
+import importlib
+import importlib.util
 import json
 import os
 import re
@@ -65,6 +67,25 @@ def need_program(*names):
         if path:
             return path
     raise Skip('needs ' + ' or '.join(names))
+
+
+def use_python_of(*packages):
+    """First thing in a test that wants modules of Debian's packages: where this Python lacks them,
+    that of the system runs the test instead. The cases still need_python_module."""
+    system = '/usr/bin/python3'
+    lacks = any(importlib.util.find_spec(name) is None for name in packages)
+    if lacks and os.path.realpath(sys.executable) != os.path.realpath(system):
+        has = subprocess.run([system, '-c', 'import ' + ', '.join(packages)], check=False,
+                             stderr=subprocess.DEVNULL) if os.path.exists(system) else None
+        if has and has.returncode == 0:
+            os.execv(system, [system] + sys.argv)
+
+
+def need_python_module(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise Skip('needs python3-' + name)
 
 
 def program(name):

@@ -136,6 +136,14 @@ static const struct {
     {":method=CONNECT;:authority=a:443", OK},
     {":method=CONNECT;:authority=a", -400},
     {":method=CONNECT;:scheme=https;:path=/;:authority=a:443", -400},
+#define W ":method=CONNECT;:protocol=websocket;:scheme=https"
+    {W ";:path=/x;:authority=a", OK}, /* RFC 8441, 4 */
+    {W ";:path=/x;:authority=a;upgrade=h2c", OK},
+    {W ";:path=/x;:authority=a;connection=upgrade", -400},
+    {W ";:path=/x", -400},
+    {W ";:authority=a:443", -400},
+    {":method=CONNECT;:protocol=websocket;:path=/x;:authority=a", -400},
+    {":method=CONNECT;:protocol=a b;:scheme=https;:path=/x;:authority=a", -400},
     {G ";:path=/y", -400},
     {G ";:method=GET", -400},
     {G ";x=y;:path=/y", -400},
@@ -219,6 +227,19 @@ START_TEST(test_parts)
 }
 END_TEST
 
+START_TEST(test_extended_connect)
+{
+    struct http_h2_head builder = {.start = 0};
+    struct http_head head;
+    ck_assert_int_eq(run_row(&builder, &head, W ";:path=/a?b;:authority=a;cookie=c"), OK);
+    ck_assert_uint_eq(head.method, HTTP_CONNECT);
+    expect(&head, head.method_text, "CONNECT");
+    expect(&head, head.target, "/a?b");
+    ck_assert_uint_ge(head.size, head.method_text.at + head.method_text.size);
+    http_h2_head_fini(&builder);
+}
+END_TEST
+
 /* One path and `fields` fields x=bbb... */
 static int run_sizes(size_t path, size_t value, unsigned fields)
 {
@@ -279,6 +300,7 @@ Suite *h2_head_suite(void)
     tcase_add_test(t, test_corpus);
     tcase_add_loop_test(t, test_rows, 0, sizeof rows / sizeof *rows);
     tcase_add_test(t, test_parts);
+    tcase_add_test(t, test_extended_connect);
     tcase_add_test(t, test_limits);
     tcase_add_test(t, test_no_memory);
     suite_add_tcase(s, t);
