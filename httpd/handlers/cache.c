@@ -79,7 +79,7 @@ static void shrink(struct http_cache *cache, const struct http_entry *keep)
 {
     while (is_full(cache)) {
         struct keel_list *last = cache->lru.prev;
-        if (keep && last == &keep->lru)
+        if (last == &keep->lru)
             last = last->prev;
         if (last == &cache->lru)
             return;
@@ -341,7 +341,7 @@ static void on_compressed(struct keel_job *job, int err)
     if (c->bytes && http_entry_add_encoded(entry, c->coding, c->bytes, c->size) == 0 &&
         entry->cached) {
         c->cache->memory += entry->memory - before;
-        shrink(c->cache, NULL);
+        shrink(c->cache, entry);
     }
     http_entry_release(entry);
     keel_free(c->bytes);

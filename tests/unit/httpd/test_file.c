@@ -346,6 +346,22 @@ START_TEST(test_compress)
 }
 END_TEST
 
+/* A cache that is too small for the one file that it holds: it is sent all the same. */
+START_TEST(test_compress_when_full)
+{
+    static char text[20001];
+    memset(text, 'a', sizeof text - 1);
+    put("t.txt", text, sizeof text - 1);
+    compress_with(2, HTTP_BR, HTTP_GZIP);
+    cache.limits.memory = 1000;
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(ask("GET", "/t.txt", "Accept-Encoding: gzip\r\n"), 200);
+        ck_assert_str_eq(field("Content-Encoding"), "gzip");
+        ck_assert_str_eq(gzip_of(response.body), text);
+    }
+}
+END_TEST
+
 START_TEST(test_siblings)
 {
     static char large[70000];
@@ -557,6 +573,7 @@ Suite *file_suite(void)
     tcase_add_test(t, test_future);
     tcase_add_test(t, test_listing_json);
     tcase_add_test(t, test_compress);
+    tcase_add_test(t, test_compress_when_full);
     tcase_add_test(t, test_siblings);
     tcase_add_test(t, test_no_memory);
     suite_add_tcase(s, t);
