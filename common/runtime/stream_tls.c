@@ -26,6 +26,9 @@
 #define SMALL_RECORD 1369
 #define SMALL_RECORDS 3
 #define PAUSE (1 * KEEL_NS_PER_S)
+/* Ciphertext that waits for the peer. It is that much only for one that makes us answer (key
+ * updates) and does not read the answers. */
+#define WAITING_MOST (512 * 1024)
 /* The end of a handshake that is held back; ENCRYPT_PER_SEND leaves room for it in a send. */
 #define HOLD_MOST 8192
 /* What the records of one send can grow to. */
@@ -44,6 +47,7 @@ struct keel_tls {
     uint8_t small_left; /* small records still to come */
     uint8_t recvs_left; /* in this turn */
     bool eof;
+    bool lost;      /* some of our records were: nothing can follow them */
     bool notified;  /* close_notify was made */
     int read_error; /* errno of a recv */
 };
@@ -80,13 +84,15 @@ static int bio_read(BIO *bio, char *out, int size)
     return -1;
 }
 
-/* Moves what is collected behind the ciphertext that waits already. */
+/* Moves what is collected behind the ciphertext that waits already. False: there is no room. */
 static bool keep_output(struct keel_tls *tls, const uint8_t *bytes, size_t size)
 {
     size_t waiting = tls->out_size - tls->out_sent;
-    uint8_t *grown = keel_malloc(waiting + size);
-    if (!grown)
+    uint8_t *grown = waiting + size <= WAITING_MOST ? keel_malloc(waiting + size) : NULL;
+    if (!grown) {
+        tls->lost = true;
         return false;
+    }
     if (waiting > 0)
         memcpy(grown, tls->out + tls->out_sent, waiting);
     memcpy(grown + waiting, bytes, size);
@@ -339,7 +345,7 @@ int keel_stream_tls_handshake(struct keel_stream *s)
         return 0;
     }
     int sent = end(s); /* also when it failed: the alert */
-    if (sent == KEEL_ESYS && err == 0)
+    if (sent == KEEL_ESYS && (err == 0 || err == KEEL_EAGAIN))
         return KEEL_ESYS;
     return err;
 }
@@ -366,6 +372,10 @@ ssize_t keel_stream_tls_read(struct keel_stream *s, uint8_t *bytes, size_t size,
     struct keel_tls *tls = s->tls;
     size_t got = 0;
     int err = 0;
+    if (tls->lost) {
+        s->error = ENOMEM;
+        return KEEL_ESYS;
+    }
     begin(tls);
     while (got < size) {
         int n = SSL_read(tls->ssl, bytes + got, (int)(size - got));
@@ -376,7 +386,7 @@ ssize_t keel_stream_tls_read(struct keel_stream *s, uint8_t *bytes, size_t size,
         got += (size_t)n;
     }
     int sent = end(s);
-    if (sent == KEEL_ESYS && err == 0)
+    if (sent == KEEL_ESYS && (err == 0 || err == KEEL_EAGAIN))
         err = KEEL_ESYS;
     /* An answer of the TLS layer itself (a key update) that waits. */
     if (sent == KEEL_EAGAIN && !tls->held)
@@ -458,7 +468,7 @@ int keel_stream_tls_flush(struct keel_stream *s)
 {
     struct keel_tls *tls = s->tls;
     size_t total = 0;
-    bool held = tls->held && s->output && s->output->size > 0;
+    bool held = tls->held && tls->out_size <= HOLD_MOST && s->output && s->output->size > 0;
     int err = held ? 0 : send_waiting(s);
     if (err || !s->output)
         return err;

@@ -256,6 +256,39 @@ START_TEST(the_name_chooses_the_certificate)
 }
 END_TEST
 
+/* Names as people write them; the tag says which certificate it was. */
+START_TEST(names_in_any_spelling)
+{
+    static const char *const names[] = {"Named.Test.", "*.Deep.Test", "*.dotted.test."};
+    static const struct {
+        const char *name;
+        int tag;
+    } cases[] = {
+        {"named.test", 2},        {"NAMED.TEST.", 2},  {"named.test..", 1},  {"x.named.test", 1},
+        {"a.deep.test", 2},       {"A.DEEP.TEST.", 2}, {"a.b.deep.test", 1}, {"deep.test", 1},
+        {"xn--a.dotted.test", 2}, {"beta.test.", 2},   {"test", 1},
+    };
+    struct keel_diag diag;
+    const struct keel_tls_certificate pairs[] = {
+        {.certificate = file("alpha.crt"), .key = file("alpha.key"), .tag = 1},
+        {.certificate = file("beta.crt"),
+         .key = file("beta.key"),
+         .names = names,
+         .name_count = 3,
+         .tag = 2}};
+    struct keel_tls_options s = {.certificates = pairs, .certificate_count = 2},
+                            c = {.insecure = true};
+    ck_assert_msg(keel_tls_context_new(&s, &server_context, &diag) == 0, "%s", diag.text);
+    make_client(&c);
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        join(cases[i].name);
+        ck_assert(server.opened);
+        ck_assert_msg(keel_stream_tls_tag(&server.s) == cases[i].tag, "%s", cases[i].name);
+        part();
+    }
+}
+END_TEST
+
 START_TEST(an_address_can_be_verified)
 {
     struct keel_tls_options s = {0}, c = {0};
@@ -405,6 +438,40 @@ START_TEST(garbage_and_silence)
     turn_until(loop, &server.closed, 1);
     ck_assert_int_eq(server.why, KEEL_END_PEER);
     ck_assert_int_eq(server.opened, 0);
+}
+END_TEST
+
+/* A peer that asks for new keys again and again, which we have to answer, and does not read. */
+START_TEST(answers_nobody_reads_have_an_end)
+{
+    struct keel_tls_options s = {0};
+    int pair[2];
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    make_server(&s);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    ck_assert_int_eq(keel_stream_start(&server.s, loop, pair[0], &owner_ops, NULL, server_context),
+                     0);
+    SSL *ssl = SSL_new(ctx);
+    SSL_set_fd(ssl, pair[1]);
+    for (int i = 0; i < 200 && SSL_connect(ssl) != 1; i++)
+        keel_loop_turn(loop, KEEL_NS_PER_MS);
+    size_t most = 0;
+    for (unsigned i = 0; i < 100000 && !server.closed; i++) {
+        SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+        bool sent;
+        do {
+            sent = SSL_write(ssl, "x", 1) == 1;
+            if (!sent || i % 100 == 0)
+                keel_loop_turn(loop, KEEL_NS_PER_MS);
+        } while (!sent && !server.closed);
+        if (!server.closed && keel_stream_pending(&server.s) > most)
+            most = keel_stream_pending(&server.s);
+    }
+    ck_assert(server.closed && server.why == KEEL_END_RESET);
+    ck_assert(most > 100000 && most <= 1 << 20);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    close(pair[1]);
 }
 END_TEST
 
@@ -562,11 +629,13 @@ Suite *tls_suite(void)
     tcase_add_test(tc, echo);
     tcase_add_test(tc, much_in_both_directions);
     tcase_add_test(tc, the_name_chooses_the_certificate);
+    tcase_add_test(tc, names_in_any_spelling);
     tcase_add_test(tc, an_address_can_be_verified);
     tcase_add_test(tc, protocols);
     tcase_add_test(tc, clients_are_verified);
     tcase_add_test(tc, versions);
     tcase_add_test(tc, garbage_and_silence);
+    tcase_add_test(tc, answers_nobody_reads_have_an_end);
     tcase_add_loop_test(tc, tickets_work_at_every_worker, 0, 2);
     tcase_add_loop_test(tc, tickets_outlive_their_key, 0, 2);
     tcase_add_test(tc, a_context_outlives_its_owner);
