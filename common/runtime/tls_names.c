@@ -25,6 +25,8 @@ static struct keel_tls_rules *find(struct keel_tls_context *c, const char *text,
 int keel_tls_name_add(struct keel_tls_rules *rules, const char *text, size_t size)
 {
     struct keel_tls_context *c = rules->context;
+    if (size > 0 && text[size - 1] == '.') /* a client's loses its dot, too */
+        size--;
     struct keel_tls_name *name = keel_malloc(sizeof *name + size);
     if (!name)
         return KEEL_ENOMEM;

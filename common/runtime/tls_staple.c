@@ -37,6 +37,8 @@ static int read_file(struct keel_tls_item *item, const char *file, const char *w
         return keel_diag_set(diag, KEEL_ETLS, "%s: no OCSP response: the file is %s", file,
                              n <= 0 ? "empty" : "larger than 64 KiB");
     item->response_size = (size_t)n;
+    uint8_t *shrunk = keel_realloc(item->response, item->response_size);
+    item->response = shrunk ? shrunk : item->response;
     return 0;
 }
 
@@ -160,8 +162,6 @@ int keel_tls_staple_read(struct keel_tls_item *item, const char *file, const cha
     if (!item->response_file)
         return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
     int err = read_file(item, file, where, diag);
-    if (err)
-        return err;
     return err ? err : examine(item, chain, diag);
 }
 
