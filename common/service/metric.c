@@ -217,7 +217,7 @@ static void put_series_row(struct keel_buf *out, const struct keel_metric *row,
         put_row(out, &labelled, family_size(row, openmetrics),
                 sum->metrics.cells + sum->metrics.offsets[row - series->table], openmetrics);
     else
-        out->failed = true;
+        out->failed = KEEL_ENOMEM;
     keel_buf_fini(&labels);
 }
 

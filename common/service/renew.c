@@ -6,6 +6,7 @@
 #include "common/service/master.h"
 
 #include "common/base/mem.h"
+#include "common/runtime/file.h"
 #include "common/service/paths.h"
 
 #include <fcntl.h>
@@ -23,12 +24,11 @@ static int copy_file(const char *path)
     ssize_t n = 0;
     int from = open(path, O_RDONLY | O_CLOEXEC);
     int to = from >= 0 ? memfd_create("keel-file", MFD_CLOEXEC) : -1;
-    while (to >= 0 && (n = read(from, buffer, sizeof buffer)) > 0) {
-        if (write(to, buffer, (size_t)n) != n) {
+    while (to >= 0 && (n = read(from, buffer, sizeof buffer)) > 0)
+        if (keel_file_write(to, buffer, (size_t)n) != 0) {
             n = -1;
             break;
         }
-    }
     explicit_bzero(buffer, sizeof buffer); /* keys */
     if (from >= 0)
         close(from);

@@ -172,6 +172,13 @@ char *keel_totals_save(struct keel_master *master)
     return text;
 }
 
+/* What a row has; NULL: nothing, or so many cells that it was another kind of row there. */
+static const json_t *cells_of(const json_t *root, const char *key, unsigned count)
+{
+    const json_t *list = json_object_get(root, key);
+    return json_array_size(list) == count ? list : NULL;
+}
+
 /* Adds what a row has in `plus`, less what `minus` has there. */
 static void add_row(const struct keel_metric *m, uint64_t *cells, unsigned count,
                     const json_t *plus, const json_t *minus)
@@ -180,9 +187,11 @@ static void add_row(const struct keel_metric *m, uint64_t *cells, unsigned count
     if (m->kind == KEEL_GAUGE)
         return;
     row_key(key, sizeof key, m);
+    plus = cells_of(plus, key, count);
+    minus = cells_of(minus, key, count);
     for (unsigned i = 0; i < count; i++) {
-        json_int_t a = json_integer_value(json_array_get(json_object_get(plus, key), i));
-        json_int_t b = json_integer_value(json_array_get(json_object_get(minus, key), i));
+        json_int_t a = json_integer_value(json_array_get(plus, i));
+        json_int_t b = json_integer_value(json_array_get(minus, i));
         if (a > b)
             cells[i] += (uint64_t)(a - b);
     }

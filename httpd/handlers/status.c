@@ -87,7 +87,8 @@ static void put_json(struct keel_buf *out, const struct http_host *host,
         traffic_and_cache(&instance->metrics), "sites", http_status_sites(sums));
     json_object_set_new(json_object_get(root, "worker"), "number", json_integer(instance->worker));
     char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
-    out->failed = out->failed || !text;
+    if (!text)
+        out->failed = KEEL_ENOMEM;
     keel_buf_puts(out, text ? text : "");
     keel_buf_puts(out, "\n");
     free(text);

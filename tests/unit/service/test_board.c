@@ -1,4 +1,4 @@
-#include "common/service/board.h"
+#include "common/service/master.h"
 
 #include "common/base/mem.h"
 
@@ -129,6 +129,57 @@ START_TEST(series_are_printed_by_family)
 }
 END_TEST
 
+/* What a master of another version saved: only what is the same here counts. */
+START_TEST(counters_of_another_version)
+{
+    static struct keel_master master; /* no more of it than its totals */
+    static const char before[] =
+        "{\"t_seen_total{}\":[5],\"t_gone_total{}\":[9],\"keel_connections_total{}\":[7],"
+        "\"t_level{}\":[3],\"keel_reloads_total{}\":2,\"series\":{"
+        "\"a\":{\"t_site_total{kind=\\\"good\\\"}\":[4],\"t_site_seconds{}\":[1,1,9,2]},"
+        "\"b\":{\"t_site_total{kind=\\\"good\\\"}\":[1,2],\"t_site_total{kind=\\\"bad\\\"}\":[8]},"
+        "\"c\":[]}}";
+    static const char *const useless[] = {"",
+                                          "[",
+                                          "[]",
+                                          "7",
+                                          "{\"series\":3}",
+                                          "{\"t_seen_total{}\":[-5]}",
+                                          "{\"t_seen_total{}\":[\"5\"]}"};
+    struct keel_buf out = {0};
+    memset(&master, 0, sizeof master);
+    master.protocol = &protocol;
+    ck_assert_int_eq(keel_totals_new(&master), 0);
+    keel_totals_add(&master, before, NULL);
+    for (unsigned i = 0; i < sizeof useless / sizeof *useless; i++)
+        keel_totals_add(&master, useless[i], NULL);
+    keel_totals_add(&master, "{\"t_seen_total{}\":[9]}", "{\"t_seen_total{}\":[6,1]}");
+    keel_totals_add(&master, "{\"t_seen_total{}\":[9]}", "{\"t_seen_total{}\":[8]}");
+    ck_assert_int_eq(keel_totals_print(&master, false, &out), 0);
+    const char *text = keel_buf_text(&out);
+    ck_assert_ptr_nonnull(strstr(text, "\nt_seen_total 15\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\nt_level 0\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\nkeel_connections_total 7\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\nkeel_reloads_total 0\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\nt_site_total{kind=\"good\",site=\"a\"} 4\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\nt_site_seconds_count{site=\"a\"} 0\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\nt_site_total{kind=\"good\",site=\"b\"} 0\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\nt_site_total{kind=\"bad\",site=\"b\"} 8\n"));
+    ck_assert_ptr_null(strstr(text, "gone"));
+    char *saved = keel_totals_save(&master); /* and on to the next one */
+    keel_totals_free(&master);
+    ck_assert_int_eq(keel_totals_new(&master), 0);
+    keel_totals_add(&master, saved, NULL);
+    keel_buf_clear(&out);
+    ck_assert_int_eq(keel_totals_print(&master, false, &out), 0);
+    ck_assert_ptr_nonnull(strstr(keel_buf_text(&out), "\nt_seen_total 15\n"));
+    ck_assert_ptr_nonnull(strstr(keel_buf_text(&out), "{kind=\"bad\",site=\"b\"} 8\n"));
+    free(saved);
+    keel_buf_fini(&out);
+    keel_totals_free(&master);
+}
+END_TEST
+
 START_TEST(percentiles_lie_inside_of_their_bucket)
 {
     struct keel_metrics m;
@@ -178,6 +229,7 @@ Suite *board_suite(void)
     tcase_add_test(tc, names_are_summed_wherever_they_stand);
     tcase_add_test(tc, what_ended_is_not_lost);
     tcase_add_test(tc, series_are_printed_by_family);
+    tcase_add_test(tc, counters_of_another_version);
     tcase_add_test(tc, percentiles_lie_inside_of_their_bucket);
     tcase_add_test(tc, memory_may_be_out_at_any_time);
     suite_add_tcase(suite, tc);
