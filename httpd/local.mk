@@ -18,6 +18,8 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/request/headers.c httpd/request/headers.h \
 	httpd/request/users.c httpd/request/users.h \
 	httpd/request/verified.c httpd/request/verified.h \
+	httpd/request/expression.c httpd/request/expression.h \
+	httpd/request/predicate.c httpd/request/predicate.h \
 	httpd/request/rewrite.c httpd/request/rewrite.h \
 	httpd/request/route.c httpd/request/route.h \
 	httpd/request/request.c httpd/request/request.h \

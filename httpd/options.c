@@ -241,8 +241,10 @@ static const struct keel_option site_rows[] = {
          "\"EXPRESSION TARGET\": a path that matches the expression (pcre2pattern(3)) becomes the "
          "target, a path and perhaps a query, with $1 to $9 for what groups of the expression "
          "matched; the request's query is kept. Behind the target may stand last (no rule after "
-         "this one is tried) or 301, 302, 303, 307 or 308 (the client is redirected). See "
-         "Rewrites above."},
+         "this one is tried) or 301, 302, 303, 307 or 308 (the client is redirected). A status, "
+         "400 "
+         "to 499 or 503, in the place of the target is the answer. Then may stand if and "
+         "conditions on host, query, header, method, scheme and client. See Rewrites above."},
     {.name = "deny",
      .type = KEEL_OPT_PREFIX,
      .flags = KEEL_OPT_LIST,

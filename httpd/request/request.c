@@ -41,11 +41,14 @@ static bool wants_json(const struct http_request *request)
 }
 
 /* Runs one list of rewrites over the request. As http_rewrite_apply. */
-static int rewrite(struct http_request *request, struct http_rewriter *rewriter,
-                   const struct http_rewrites *rules)
+static int rewrite(struct http_request *request, struct http_expressions *expressions,
+                   const struct http_origin *origin, const struct http_rewrites *rules)
 {
     struct http_rewritten state = {request->path, request->query, {NULL, 0}};
-    int result = http_rewrite_apply(rewriter, rules, &request->arena, &state);
+    struct http_asked asked = {.head = &request->head, .tls = origin->tls, .peer = origin->peer};
+    if (rules->count == 0)
+        return 0;
+    int result = http_rewrite_apply(expressions, rules, &request->arena, &asked, &state);
     request->path = state.path;
     request->query = state.query;
     request->moved = state.location;
@@ -54,16 +57,17 @@ static int rewrite(struct http_request *request, struct http_rewriter *rewriter,
 
 /* The location of the path, as the rewrites of the site and then those of locations leave it. A
  * location's are tried when the path comes to it, and not again while it stays. */
-static int find_location(struct http_request *request, struct http_rewriter *rewriter)
+static int find_location(struct http_request *request, struct http_expressions *expressions,
+                         const struct http_origin *origin)
 {
     enum { REWRITES_MAX = 10 };
     const struct http_site *site = request->site;
-    bool can = rewriter && request->path.n > 0;
-    int result = can ? rewrite(request, rewriter, &site->rewrites) : 0;
+    bool can = expressions && request->path.n > 0;
+    int result = can ? rewrite(request, expressions, origin, &site->rewrites) : 0;
     request->location = http_route_location(site, request->path);
     for (unsigned i = 0; can && result >= 0 && result <= 1; i++) {
         const struct http_location *from = request->location;
-        result = rewrite(request, rewriter, &from->rewrites);
+        result = rewrite(request, expressions, origin, &from->rewrites);
         if (result != 1)
             break;
         request->location = http_route_location(site, request->path);
@@ -76,14 +80,14 @@ static int find_location(struct http_request *request, struct http_rewriter *rew
 }
 
 int http_request_prepare(struct http_request *request, const struct http_sites *sites,
-                         struct http_clock *clock)
+                         const struct http_origin *origin, struct http_clock *clock)
 {
     const struct http_head *head = &request->head;
     keel_arena_reset(&request->arena);
     request->clock = clock;
     request->user = request->client_subject = KEEL_STR("");
     request->location = NULL;
-    request->site = http_route_site(sites, http_span_str(head, head->host), request->entrance);
+    request->site = http_route_site(sites, http_span_str(head, head->host), origin->entrance);
     request->query = http_span_str(head, head->query);
     request->path = http_span_str(head, head->path);
     if (request->path.n > 0 && !http_path_is_normal(request->path)) {
@@ -95,7 +99,7 @@ int http_request_prepare(struct http_request *request, const struct http_sites *
             return -400;
         request->path = (struct keel_str){out, (size_t)n};
     }
-    int result = find_location(request, sites->rewriter);
+    int result = find_location(request, sites->expressions, origin);
     request->json =
         (request->location->autoindex || request->location->status) && wants_json(request);
     return result;

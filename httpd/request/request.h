@@ -27,7 +27,6 @@ struct http_request {
     struct keel_str path;  /* decoded, normalised and rewritten; empty for "*" and CONNECT */
     struct keel_str query;
     struct keel_str moved; /* where http_request_prepare redirects to */
-    unsigned entrance;     /* where it came in; set before http_request_prepare */
     const struct http_site *site;
     const struct http_location *location;
     bool json;                      /* a listing, or the state, is wanted as JSON */
@@ -55,11 +54,17 @@ struct http_response {
 
 void http_request_init(struct http_request *request);
 void http_request_fini(struct http_request *request);
+/* How a request came. */
+struct http_origin {
+    unsigned entrance;
+    bool tls;
+    const struct keel_addr *peer; /* NULL: not known */
+};
 /* Completes a request whose head was parsed: path, query, site, location. Forgets the one before.
- * 0; the status of a redirect to request->moved; or a negative status: -400, -500 (a rewrite gave
- * up, or they lead in a circle), -503 (no memory). */
+ * 0; the status of a redirect to request->moved; or a negative status: -400, what a rewrite says,
+ * -500 (one gave up, or they lead in a circle), -503 (or no memory). */
 int http_request_prepare(struct http_request *request, const struct http_sites *sites,
-                         struct http_clock *clock);
+                         const struct http_origin *origin, struct http_clock *clock);
 
 /* Does it ask to speak this protocol instead, as HTTP/1.1 or HTTP/2 do? */
 bool http_request_asks_for(const struct http_request *request, const char *protocol);

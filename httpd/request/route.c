@@ -143,8 +143,8 @@ void http_sites_fini(struct http_sites *sites)
 {
     keel_table_fini(&sites->names);
     keel_table_fini(&sites->wildcards);
-    http_rewriter_free(sites->rewriter);
-    sites->rewriter = NULL;
+    http_expressions_free(sites->expressions);
+    sites->expressions = NULL;
 }
 
 int http_sites_choose_fallback(struct http_sites *sites, unsigned entrance)

@@ -134,7 +134,7 @@ struct http_sites {
     struct http_site *items;
     unsigned count;
     unsigned fallback[HTTP_ENTRANCES]; /* by entrance, the site of hosts that have none */
-    struct http_rewriter *rewriter;    /* NULL: there are no rewrites */
+    struct http_expressions *expressions;    /* NULL: there are no rewrites */
     struct keel_hash_key key;          /* random, set before the first name is added */
     struct keel_table names;           /* of struct http_host_name */
     struct keel_table wildcards;       /* likewise */

@@ -48,20 +48,20 @@ static int read_redirect(struct keel_arena *arena, struct http_location *locatio
 int http_rewrites_read(struct http_settings *s, struct http_rewrites *rules,
                        const struct keel_conf *conf, struct keel_diag *diag)
 {
-    struct http_rewriter **rewriter = &s->sites.rewriter;
+    struct http_expressions **expressions = &s->sites.expressions;
     unsigned count = keel_conf_count(conf, "rewrite");
     struct keel_diag why = {""};
     if (count == 0)
         return 0;
-    if (!*rewriter)
-        *rewriter = http_rewriter_new();
+    if (!*expressions)
+        *expressions = http_expressions_new();
     rules->items = keel_arena_alloc(&s->arena, count * sizeof *rules->items);
-    if (!rules->items || !*rewriter)
+    if (!rules->items || !*expressions)
         return no_memory(diag);
     for (; rules->count < count; rules->count++) {
         struct keel_str text = keel_str(keel_conf_at(conf, "rewrite", rules->count)->text);
         int err =
-            http_rewrite_compile(*rewriter, &s->arena, text, &rules->items[rules->count], &why);
+            http_rewrite_compile(*expressions, &s->arena, text, &rules->items[rules->count], &why);
         if (err == KEEL_ENOMEM)
             return no_memory(diag);
         if (err)

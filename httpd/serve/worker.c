@@ -278,8 +278,8 @@ enum http_verdict http_worker_answer(struct http_worker *w, struct http_response
     const struct http_connection *connection = x->connection;
     *response = (struct http_response){0};
     keel_metric_add(&w->instance->metrics, HTTP_M_REQUESTS, 1);
-    request->entrance = (unsigned)connection->core.endpoint->tag;
-    int result = http_request_prepare(request, &w->settings->sites, &w->host.clock);
+    const struct http_origin origin = {(unsigned)connection->core.endpoint->tag, x->tls, x->peer};
+    int result = http_request_prepare(request, &w->settings->sites, &origin, &w->host.clock);
     if (result == -500)
         keel_warning("http", "rewrites of a path go on without end", "site=%s target=%.*s",
                      request->site->name.p, request->head.target.size,

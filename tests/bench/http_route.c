@@ -51,7 +51,7 @@ static void make_site(const struct setting *setting, unsigned id)
         site->locations[site->location_count].prefix =
             text("/application/part%u/", site->location_count);
     for (; site->rewrites.count < setting->rewrites; site->rewrites.count++)
-        need(http_rewrite_compile(sites.rewriter, &arena,
+        need(http_rewrite_compile(sites.expressions, &arena,
                                   text("^/old%u/(.*)$ /new/$1", site->rewrites.count),
                                   &site->rewrites.items[site->rewrites.count], NULL) == 0);
     need(http_locations_compile(site, &twice) == 0);
@@ -62,8 +62,8 @@ static void make(const struct setting *setting)
     keel_arena_init(&arena, 1 << 20);
     sites = (struct http_sites){.count = setting->sites, .key = {1, 2}};
     sites.items = keel_arena_calloc(&arena, setting->sites * sizeof *sites.items);
-    sites.rewriter = setting->rewrites ? http_rewriter_new() : NULL;
-    need(sites.items && (sites.rewriter || !setting->rewrites));
+    sites.expressions = setting->rewrites ? http_expressions_new() : NULL;
+    need(sites.items && (sites.expressions || !setting->rewrites));
     for (unsigned i = 0; i < setting->sites; i++)
         make_site(setting, i);
 }
@@ -91,7 +91,7 @@ static double run(const struct setting *setting, unsigned rounds)
     }
     double begin = now();
     for (unsigned i = 0; i < rounds; i++)
-        need(http_request_prepare(&requests[i & 1], &sites, &clock) == 0);
+        need(http_request_prepare(&requests[i & 1], &sites, &(struct http_origin){0}, &clock) == 0);
     double took = now() - begin;
     for (unsigned i = 0; i < 2; i++) {
         need(requests[i].site->id == setting->sites - 1 && requests[i].location->prefix.n > 1);

@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             continue;
         check_line(&format, &record);
         if (http_head_parse(&request.head, head, head_size) == 0 &&
-            http_request_prepare(&request, &sites, &clock) == 0) {
+            http_request_prepare(&request, &sites, &(struct http_origin){0}, &clock) == 0) {
             record.request = &request;
             check_line(&format, &record);
         }

@@ -1,4 +1,5 @@
-"""Which site answers where: addresses of sites, plain and TLS, over HTTP/1.1 and HTTP/2."""
+"""Which site answers where: addresses of sites, plain and TLS, over HTTP/1.1 and HTTP/2; rewrites
+with conditions on what was asked, how, and by whom."""
 import os
 import re
 import subprocess
@@ -113,6 +114,71 @@ def after_a_reload():
         assert ask(daemon, '127.0.0.1', 'b')[:1] == 'b'
 
 
+REWRITES = r'''
+site "example.org" {
+  default = true
+  names   = { "*.example.org" }
+  rewrite = {
+    '^/(.*)$ https://${host.1}/$1 301 if host=www\.(.+)$ method=GET,HEAD',
+    '^/ 405 if !method=GET,HEAD,POST',
+    '^/ 403 if header:user-agent=.*(?i)badbot',
+    '^/secure https://${host}:8443/ 308 if scheme=http',
+    '^/old$ /new/${query.1}? last if query=(?:.*&)?id=(\d+)',
+    '^/(.*)$ /${host.1}/$1 if host=([a-z]+)\.users\.',
+    '^/closed 503 if !client=127.0.0.1,::1',
+    '^/closed /open if client=127.0.0.0/8'
+  }
+  location "/new/"  { respond = "200 new" }
+  location "/ann/"  { respond = "200 ann" }
+  location "/open"  { respond = "200 open" }
+  location "/"      { respond = "200 root" }
+  location "/app/"  { rewrite = '^/app/(.*) /new/$1 if header:x-new=' respond = "200 app" }
+  certificate = "public.pem"
+  key         = "public.key"
+}
+'''
+
+
+def rewrites():
+    folder = directory()
+    certificates(folder)
+    with httpd(folder, REWRITES, 'listen = { "127.0.0.1:0", "127.0.0.1:0 tls" }\n') as daemon:
+        for version in ('--http1.1', '--http2'):
+            for tls in (False, True):
+                def answer(host, path, *args):
+                    """Status, and the location or what the body says."""
+                    number = port(daemon, '127.0.0.1', tls)
+                    ended = subprocess.run(
+                        [need_program('curl'), '-sS', '-k', '-m', '20', '--path-as-is', version,
+                         '-w', '\n%{http_code} %header{location}', '--connect-to',
+                         '::127.0.0.1:%d' % number, '%s://%s:%d%s' % ('https' if tls else 'http', host,
+                                                                      number, path)] + list(args),
+                        capture_output=True, text=True, check=True)
+                    body, _, rest = ended.stdout.rpartition('\n')
+                    status, _, location = rest.partition(' ')
+                    return int(status), location or body.strip()
+                for host, path, args, wanted in (
+                        ('www.a.example.org', '/x%20y?z=1', (), (301, 'https://a.example.org/x%20y?z=1')),
+                        ('WWW.example.org', '/', ('-I',), (301, 'https://example.org/')),
+                        ('www.example.org', '/', ('-d', 'x'), (200, 'root')),
+                        ('example.org', '/', ('-X', 'PUT'), (405, None)),
+                        ('example.org', '/', ('-A', 'x BadBot/1'), (403, None)),
+                        ('example.org', '/secure', (),
+                         (200, 'root') if tls else (308, 'https://example.org:8443/')),
+                        ('example.org', '/old?a&id=12', (), (200, 'new')),
+                        ('example.org', '/old?a', (), (200, 'root')),
+                        ('ann.users.example.org', '/x', (), (200, 'ann')),
+                        ('example.org', '/closed', (), (200, 'open')),
+                        ('example.org', '/app/x', (), (200, 'app')),
+                        ('example.org', '/app/x', ('-H', 'X-New: 1'), (200, 'new'))):
+                    status, said = answer(host, path, *args)
+                    if '-I' in args:
+                        said = said.split('\n')[-1]
+                    assert status == wanted[0] and said in (wanted[1], said if not wanted[1] else None), \
+                        (version, tls, host, path, args, status, said)
+
+
 run(('sites at addresses', sites_at_addresses),
     ('clients with certificates, by address', clients_rules_by_address),
-    ('another address after a reload', after_a_reload))
+    ('another address after a reload', after_a_reload),
+    ('rewrites with conditions', rewrites))

@@ -78,7 +78,7 @@ unsigned ask(const char *method, const char *target, const char *fields)
     snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: a\r\n%s\r\n", method, target, fields);
     ck_assert_int_eq(http_head_parse(&request.head, (uint8_t *)text, strlen(text)), 0);
     http_clock_set(&now, NOW + passed_ns, passed_ns + SECOND * 100);
-    ck_assert_int_eq(http_request_prepare(&request, &sites, &now), 0);
+    ck_assert_int_eq(http_request_prepare(&request, &sites, &(struct http_origin){0}, &now), 0);
     response = (struct http_response){0};
     ck_assert(http_file_respond(&cache, &request, &response));
     ck_assert(memcmp(response.head.p + response.head.n - 2, "\r\n\r\n", 4) == 0);

@@ -43,7 +43,8 @@ static const char *line_of(const char *format, enum http_log_escape escape, cons
         .response = &response, .peer = &peer, .time = &when, .duration_ns = 1234567890};
     if (head) {
         ck_assert_int_eq(http_head_parse(&request.head, (const uint8_t *)head, size), 0);
-        ck_assert_int_eq(http_request_prepare(&request, &sites, &clock), 0);
+        ck_assert_int_eq(http_request_prepare(&request, &sites, &(struct http_origin){0}, &clock),
+                         0);
         record.request = &request;
     }
     size_t n = http_log_line(&compiled, &record, out);

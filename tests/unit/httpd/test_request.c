@@ -101,14 +101,15 @@ START_TEST(test_prepare)
     http_clock_set(&clock, (uint64_t)MODIFIED * 1000000000u + 5, 7);
     http_request_init(&request);
     parse(&request.head, text, sizeof text, "GET", "/a/%2e%2e/b%20c?x", "");
-    ck_assert_int_eq(http_request_prepare(&request, &sites, &clock), 0);
+    ck_assert_int_eq(http_request_prepare(&request, &sites, &(struct http_origin){0}, &clock), 0);
     ck_assert(keel_str_equal(request.path, KEEL_STR("/b c")));
     ck_assert(keel_str_equal(request.query, KEEL_STR("x")));
     ck_assert_uint_eq(request.site->id, 1);
     parse(&request.head, text, sizeof text, "GET", "/../b", "");
-    ck_assert_int_eq(http_request_prepare(&request, &sites, &clock), -400);
+    ck_assert_int_eq(http_request_prepare(&request, &sites, &(struct http_origin){0}, &clock),
+                     -400);
     parse(&request.head, text, sizeof text, "OPTIONS", "*", "");
-    ck_assert_int_eq(http_request_prepare(&request, &sites, &clock), 0);
+    ck_assert_int_eq(http_request_prepare(&request, &sites, &(struct http_origin){0}, &clock), 0);
     ck_assert_uint_eq(request.path.n, 0);
     http_request_fini(&request);
 }
@@ -123,7 +124,7 @@ START_TEST(test_responses)
     http_clock_set(&clock, (uint64_t)MODIFIED * 1000000000u, 7);
     http_request_init(&request);
     parse(&request.head, text, sizeof text, "GET", "/", "");
-    ck_assert_int_eq(http_request_prepare(&request, &sites, &clock), 0);
+    ck_assert_int_eq(http_request_prepare(&request, &sites, &(struct http_origin){0}, &clock), 0);
     http_response_plain(&response, &request, 405, KEEL_STR("Allow: GET\r\n"));
     ck_assert_str_eq(response.head.p,
                      "HTTP/1.1 405 Method Not Allowed\r\nServer: keel\r\nDate: " SAME "\r\n"
@@ -153,7 +154,7 @@ START_TEST(test_no_memory)
         http_request_init(&request);
         parse(&request.head, text, sizeof text, "GET", "/%41", "");
         keel_mem_fail_at(n);
-        int err = http_request_prepare(&request, &sites, &clock);
+        int err = http_request_prepare(&request, &sites, &(struct http_origin){0}, &clock);
         ck_assert(err == 0 || err == -503);
         http_response_redirect(&response, &request, 301, KEEL_STR("/x/"));
         keel_mem_fail_at(0);

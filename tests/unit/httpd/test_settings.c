@@ -83,7 +83,7 @@ static const struct {
     {LOCATION("rewrite = '/(x) /$'"), "\"$\" in the target"},
     {LOCATION("rewrite = '/(x) /%4'"), "written as %XX"},
     {LOCATION("rewrite = '/(x) /a#b'"), "written as %XX"},
-    {LOCATION("rewrite = '/(x) /$1 302 x'"), "\"last\", 301, 302"},
+    {LOCATION("rewrite = '/(x) /$1 302 x'"), "\"if\" expected, not \"x\""},
     {LOCATION("rewrite = '/(x) /$1 304'"), "\"last\", 301, 302"},
     {LOCATION("rewrite = '/(x) /$1 first'"), "\"last\", 301, 302"},
     {LOCATION("rewrite = '/(.*) https://example.org$1 301'"), "\"https://HOST/\" before any $"},
