@@ -75,7 +75,7 @@ static void write_next(struct script *script)
             return; /* the script is gone */
         script->pieces++;
         if (err == 0)
-            keel_timer_start(&script->timer, (script->what == 'v' ? 300 : 1) * KEEL_NS_PER_MS, 0);
+            keel_timer_start(&script->timer, KEEL_NS_PER_MS, 0);
     }
 }
 
@@ -115,7 +115,7 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
     struct keel_str path = x->request.path;
     const char *slash = memrchr(path.p, '/', path.n);
     char what = slash + 1 < path.p + path.n ? slash[1] : 'n';
-    if (!strchr("lxeprsckbiautvg0", what))
+    if (!strchr("lxeprsckbiautvyg0", what))
         return HTTP_NEXT;
     struct script *script = keel_calloc(1, sizeof *script);
     if (!script) {
@@ -133,14 +133,15 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
         send_body(script);
     else if (what == 'e' || what == 'p' || what == 'r')
         http_exchange_read(x, 0);
-    if (what == 'i')
+    if (what == 'i' || what == 'y')
         http_exchange_read(x, UINT64_MAX);
-    if (what == 'g' || what == 'v')
+    if (what == 'g')
         http_exchange_begin(x, 200,
-                            what == 'v' ? KEEL_STR("Content-Type: text/event-stream\r\n")
-                                        : KEEL_STR("Content-Type: text/plain\r\n"
-                                                   "ETag: \"a\"\r\nAccept-Ranges: bytes\r\n"),
-                            what == 'v' ? -1 : PIECE * PIECES);
+                            KEEL_STR("Content-Type: text/plain\r\n"
+                                     "ETag: \"a\"\r\nAccept-Ranges: bytes\r\n"),
+                            PIECE * PIECES);
+    if (what == 'v' || what == 'y')
+        http_exchange_begin(x, 200, KEEL_STR("Content-Type: text/event-stream\r\n"), -1);
     if (what == 'i' || what == 'b')
         http_exchange_begin(x, 200, KEEL_STR("X-A: b\r\n"), -1);
     else if (strchr("cku0a", what))
@@ -158,7 +159,7 @@ static void on_content(struct http_exchange *x, const void *bytes, size_t n)
     struct script *script = x->state;
     if (script->what == 't') {
         echo(script, bytes, n);
-    } else if (script->what == 'i') {
+    } else if (script->what == 'i' || script->what == 'y') {
         if (n == 0)
             finish_script(script, x->trailers);
         else if (http_exchange_write(x, bytes, n) == KEEL_EAGAIN)

@@ -18,6 +18,7 @@
  *   a  aborts in the middle             u  ends too early
  *   t  a tunnel that echoes, until "stop"
  *   v  events: as c, as text/event-stream          g  a MiB, as b, as text
+ *   y  as i, as text/event-stream
  *   0  status 204, and writes all the same */
 extern const struct http_handler http_module;
 
