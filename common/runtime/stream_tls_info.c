@@ -29,15 +29,12 @@ int keel_stream_tls_tag(const struct keel_stream *s)
     return rules ? (int)rules->tag : -1;
 }
 
-size_t keel_stream_peer_subject(const struct keel_stream *s, char *out, size_t size)
+size_t keel_tls_subject(const X509_NAME *name, char *out, size_t size)
 {
-    X509 *peer = s->tls ? SSL_get0_peer_certificate(keel_stream_ssl(s)) : NULL;
-    if (!peer || SSL_get_verify_result(keel_stream_ssl(s)) != X509_V_OK)
-        return 0;
     BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
     long n = 0;
-    if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(peer), 0,
+    if (bio && X509_NAME_print_ex(bio, name, 0,
                                   XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) > 0)
         n = BIO_get_mem_data(bio, &text);
     size_t used = n > 0 && (size_t)n <= size ? (size_t)n : 0;
@@ -46,6 +43,15 @@ size_t keel_stream_peer_subject(const struct keel_stream *s, char *out, size_t s
     BIO_free(bio);
     ERR_clear_error();
     return used;
+}
+
+size_t keel_stream_peer_subject(const struct keel_stream *s, char *out, size_t size)
+{
+    const SSL *ssl = keel_stream_ssl(s);
+    X509 *peer = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
+    if (!peer || SSL_get_verify_result(ssl) != X509_V_OK)
+        return 0;
+    return keel_tls_subject(X509_get_subject_name(peer), out, size);
 }
 
 bool keel_stream_tls_session(const struct keel_stream *s, struct keel_tls_session *out)

@@ -75,6 +75,21 @@ struct keel_tls_context *keel_tls_context_ref(struct keel_tls_context *context);
 void keel_tls_context_free(struct keel_tls_context *context);
 /* 0, or KEEL_ETLS with diag when OpenSSL knows none of these ciphers. */
 int keel_tls_check_ciphers(const char *ciphers, struct keel_diag *diag);
+/* What certificate i of the options says, and what is stapled to it. */
+struct keel_tls_certificate_info {
+    const char *file, *name;        /* borrowed; name: the first it was given, or has; NULL: none */
+    char names[1024];               /* that stand in it, with commas between; cut between two */
+    char subject[512], issuer[512]; /* RFC 4514; "": too long */
+    char serial[64], sha256[65];    /* hex; "": too long */
+    char key[32];                   /* "EC 256" */
+    int64_t not_before, not_after;  /* seconds since 1970 */
+    const char *ocsp;               /* file of the response; NULL: none; borrowed */
+    const char *ocsp_fault;         /* why it is not stapled; NULL: it was good when it was read */
+    int64_t ocsp_until;             /* seconds since 1970; INT64_MAX: it does not say */
+};
+/* False: there is no such certificate. */
+bool keel_tls_context_certificate(const struct keel_tls_context *context, unsigned i,
+                                  struct keel_tls_certificate_info *out);
 /* Why the response of certificate i of the options is not stapled; NULL: it is, or there is none.
  * Borrowed. */
 const char *keel_tls_context_staple_fault(const struct keel_tls_context *context, unsigned i);

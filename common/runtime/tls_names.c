@@ -44,9 +44,7 @@ int keel_tls_name_add(struct keel_tls_rules *rules, const char *text, size_t siz
     return err;
 }
 
-/* Calls visit with each DNS name of the certificate; with the common name when there is none.
- * Stops at the first result that is not 0 and returns it. */
-static int each_name(X509 *x, int (*visit)(void *arg, const char *text, size_t size), void *arg)
+int keel_tls_names_each(X509 *x, int (*visit)(void *arg, const char *text, size_t size), void *arg)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
     int result = 0;
@@ -75,7 +73,7 @@ static int visit_add(void *arg, const char *text, size_t size)
 
 int keel_tls_names_add_of(struct keel_tls_rules *rules, X509 *x)
 {
-    return each_name(x, visit_add, rules);
+    return keel_tls_names_each(x, visit_add, rules);
 }
 
 static int visit_first(void *arg, const char *text, size_t size)
@@ -87,7 +85,7 @@ static int visit_first(void *arg, const char *text, size_t size)
 char *keel_tls_name_first(X509 *x)
 {
     char *name = NULL;
-    each_name(x, visit_first, &name);
+    keel_tls_names_each(x, visit_first, &name);
     return name;
 }
 

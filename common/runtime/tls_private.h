@@ -5,6 +5,7 @@
  *   tls_names.c   which certificate for which name
  *   tls_ticket.c  session tickets
  *   tls_staple.c  stapled OCSP responses
+ *   tls_info.c    what certificates say
  */
 #ifndef KEEL_RUNTIME_TLS_PRIVATE_H
 #define KEEL_RUNTIME_TLS_PRIVATE_H
@@ -86,6 +87,9 @@ const char *keel_tls_error_text(char *out, size_t size);
 int keel_tls_name_add(struct keel_tls_rules *rules, const char *text, size_t size);
 /* All names that stand in a certificate. 0 or KEEL_ENOMEM. */
 int keel_tls_names_add_of(struct keel_tls_rules *rules, X509 *x);
+/* Calls visit with each DNS name of the certificate; with the common name when there is none.
+ * Stops at the first result that is not 0 and returns it. */
+int keel_tls_names_each(X509 *x, int (*visit)(void *arg, const char *text, size_t size), void *arg);
 /* The first name that stands in a certificate. Returns new; NULL: there is none (or no memory). */
 char *keel_tls_name_first(X509 *x);
 /* Makes its SSL_CTX choose by name and by ALPN. */
@@ -114,5 +118,8 @@ BIO_METHOD *keel_stream_tls_method(void);
 /* NULL: plain. */
 struct keel_stream;
 SSL *keel_stream_ssl(const struct keel_stream *s);
+/* stream_tls_info.c: the name as RFC 4514 has it, in UTF-8. Returns its size; 0: it does not fit.
+ */
+size_t keel_tls_subject(const X509_NAME *name, char *out, size_t size);
 
 #endif

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/service/certificates.h"
+#include "common/service/host.h"
 
 #define TRIES 100 /* to read while the master writes */
 
@@ -27,6 +30,9 @@ const struct keel_metric keel_core_metrics[KEEL_CORE_COUNT + 1] = {
                                   "Log lines of the master held back by the rate limit."},
     [KEEL_CORE_LOG_LOST] = {"keel_log_lost_total", KEEL_COUNTER, NULL,
                             "Log lines of the master that could not be written."},
+    [KEEL_CORE_FILES_REFUSED] = {"keel_files_refused_total", KEEL_COUNTER, NULL,
+                                 "Changes of certificates, keys and stapled responses on disk that "
+                                 "were no good, so that the old ones stay."},
 };
 
 void keel_core_shared(const struct keel_sums *sums, uint64_t core[KEEL_CORE_RELOADS])
@@ -284,5 +290,8 @@ int keel_instance_print(const struct keel_instance *instance, const struct keel_
     keel_core_shared(sums, core);
     keel_metric_layout(table, offsets, KEEL_CORE_RELOADS);
     int err = keel_metric_print(table, offsets, core, false, out);
+    if (!err && instance->host)
+        err = keel_certificates_print(keel_host_certificates(instance->host), keel_clock_realtime(),
+                                      out);
     return err ? err : keel_board_print(instance->board, sums, false, out);
 }

@@ -31,6 +31,7 @@ enum {
     KEEL_CORE_LOG_LINES,
     KEEL_CORE_LOG_SUPPRESSED,
     KEEL_CORE_LOG_LOST,
+    KEEL_CORE_FILES_REFUSED,
     KEEL_CORE_COUNT
 };
 extern const struct keel_metric keel_core_metrics[];

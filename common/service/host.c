@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/runtime/accept.h"
+#include "common/service/certificates.h"
 #include "common/service/log.h"
 #include "common/service/peers.h"
 
@@ -35,6 +36,8 @@ struct keel_host {
     void (*on_drained)(void *arg);
     void *on_drained_arg;
     struct keel_running *running;
+    json_t *certificates; /* see keel_host_certificates */
+    bool collected;
 };
 
 /* How often a drain looks whether everything ended. */
@@ -63,6 +66,28 @@ struct keel_instance *keel_host_instance(struct keel_host *host)
 unsigned keel_host_connections(const struct keel_host *host)
 {
     return (unsigned)host->slab.live;
+}
+
+const json_t *keel_host_certificates(struct keel_host *host)
+{
+    const struct keel_protocol *protocol = host->options.protocol;
+    for (unsigned i = 0; i < host->options.endpoint_count && protocol->tls && !host->collected;
+         i++) {
+        const struct keel_endpoint *e = &host->options.endpoints[i];
+        const struct keel_tls_context *tls =
+            e->tls ? protocol->tls(host->options.settings, e) : NULL;
+        if (tls && keel_certificates_add(&host->certificates, tls) != 0)
+            return host->certificates; /* out of memory: the next time */
+    }
+    host->collected = true;
+    return host->certificates;
+}
+
+void keel_host_restapled(struct keel_host *host)
+{
+    json_decref(host->certificates);
+    host->certificates = NULL;
+    host->collected = false;
 }
 
 struct keel_running *keel_host_running(const struct keel_host *host)
@@ -579,5 +604,6 @@ void keel_host_free(struct keel_host *host)
     call_stop(host);
     keel_peers_fini(&host->peers);
     keel_slab_fini(&host->slab);
+    json_decref(host->certificates);
     keel_free(host);
 }

@@ -29,6 +29,8 @@ common_libkeel_la_SOURCES += \
 	common/service/log_target.h
 common_libkeel_la_SOURCES += \
 	common/service/balance.c \
+	common/service/certificates.c \
+	common/service/certificates.h \
 	common/service/channel.c \
 	common/service/connections.c \
 	common/service/connections.h \

@@ -129,8 +129,8 @@ struct keel_master {
     uint64_t started_realtime_ns;
     struct keel_ticket_ring tickets;
     struct keel_timer ticket_timer, renew_timer;
-    uint64_t reloads, respawns; /* of the masters before us too */
-    char *binary;               /* the path to start a new version from */
+    uint64_t reloads, respawns, files_refused; /* of the masters before us too */
+    char *binary;                              /* the path to start a new version from */
     int exe; /* our own binary: respawned workers are of the same version as the master */
 };
 

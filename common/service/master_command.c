@@ -220,6 +220,11 @@ static void ask_all(struct keel_control_client *client, const struct keel_contro
     keel_control_ask_workers(client, request, KEEL_COMMAND_ALL);
 }
 
+static void ask_one(struct keel_control_client *client, const struct keel_control_request *request)
+{
+    keel_control_ask_workers(client, request, KEEL_COMMAND_ONE);
+}
+
 static const struct {
     const char *name, *usage, *help;
     command_fn run;
@@ -236,6 +241,7 @@ static const struct {
      command_ticket_rotate},
     {"metrics", "[prometheus|openmetrics]", "all metrics as text", command_metrics},
     {"lag", "", "what takes the workers' time, callback by callback", ask_all},
+    {"certificates", "[FIELD=VALUE]", "TLS certificates and what is stapled to them", ask_one},
     {"connections", KEEL_CONNECTIONS_USAGE, "open connections", ask_all},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

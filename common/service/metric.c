@@ -106,6 +106,11 @@ static void put_escaped(struct keel_buf *out, const char *text, bool quote)
     }
 }
 
+void keel_metric_put_label(struct keel_buf *out, const char *text)
+{
+    put_escaped(out, text, true);
+}
+
 /* name{labels,extra}; either part may be missing. */
 static void put_name(struct keel_buf *out, const char *name, int size, const char *suffix,
                      const char *labels, const char *extra)

@@ -60,6 +60,8 @@ static inline uint64_t keel_metric_get(const struct keel_metrics *m, unsigned in
 unsigned keel_metric_layout(const struct keel_metric *table, uint16_t *offsets, unsigned max_rows);
 unsigned keel_metric_rows(const struct keel_metric *table);
 unsigned keel_metric_cells(enum keel_metric_kind kind); /* of one row */
+/* A label's value, as the format wants it between quotes. */
+void keel_metric_put_label(struct keel_buf *out, const char *text);
 /* Sums one row's cells (bucket by bucket) over slots and prints it. `sum` has the cells of the
  * whole table, already added up. openmetrics: OpenMetrics text ("# EOF" is the caller's). */
 int keel_metric_print(const struct keel_metric *table, const uint16_t *offsets, const uint64_t *sum,

@@ -185,6 +185,7 @@ void keel_access_fini(struct keel_access *access)
     keel_free(access->watched);
     free_list(access->read, access->reads);
     free_list(access->write, access->writes);
+    json_decref(access->certificates);
     *access = (struct keel_access){0};
 }
 

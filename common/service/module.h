@@ -204,6 +204,7 @@ struct keel_access {
     unsigned log_count;
     struct keel_input_file *watched; /* in the order of keel_access_add_watch */
     unsigned watch_count;
+    json_t *certificates; /* of keel_tls_configure: service/certificates.h; NULL: none */
 };
 int keel_access_add(struct keel_access *access, const char *path, bool write);
 /* Each worker gets the file, opened to append, in on_log_file: before its first connection, and

@@ -1,6 +1,7 @@
 #include "common/service/options.h"
 
 #include "common/base/mem.h"
+#include "common/service/certificates.h"
 #include "common/service/paths.h"
 
 #include <grp.h>
@@ -301,7 +302,10 @@ int keel_tls_configure(const struct keel_conf *conf, struct keel_tls_options *op
     for (unsigned i = 0; access && i < options->certificate_count; i++)
         if (watch_files(access, &options->certificates[i]) != 0)
             return keel_diag_memory(diag);
-    return keel_tls_context_new(options, out, diag);
+    int err = keel_tls_context_new(options, out, diag);
+    if (!err && access && keel_certificates_add(&access->certificates, *out) != 0)
+        return keel_diag_memory(diag);
+    return err;
 }
 
 int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *protocol,

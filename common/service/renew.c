@@ -78,16 +78,23 @@ static bool is_live(const struct keel_generation *g)
     return true;
 }
 
-/* Reads the configuration that it has once more, as a reload would. */
-static int try_again(const struct keel_generation *g, struct keel_diag *diag)
+/* Reads the configuration that it has once more, as a reload would; of what it says now, the
+ * certificates are kept. */
+static int try_again(struct keel_generation *g, struct keel_diag *diag)
 {
     const struct keel_master *master = g->master;
     const struct keel_conf_source source = {master->conf_file, g->text, master->overrides};
     struct keel_conf *conf = NULL;
     struct keel_core core;
     struct keel_endpoints endpoints = {0};
+    struct keel_access access = {0};
     int err = keel_configuration_load(master->protocol, master->rows, &source, &conf, &core,
-                                      &endpoints, NULL, false, diag);
+                                      &endpoints, &access, false, diag);
+    if (!err) {
+        json_decref(g->access.certificates);
+        g->access.certificates = json_incref(access.certificates);
+    }
+    keel_access_fini(&access);
     keel_free(endpoints.items);
     keel_conf_free(conf);
     return err;
@@ -119,9 +126,11 @@ static void take_up(struct keel_generation *g)
 {
     struct keel_diag diag = {""};
     int err = try_again(g, &diag);
-    if (err)
+    if (err) {
+        g->master->files_refused++;
         keel_error("master", "a file changed and is no good, the old content stays", "reason=%s",
                    diag.text);
+    }
     for (unsigned i = 0; i < g->access.watch_count; i++) {
         struct keel_input_file *file = &g->access.watched[i];
         if (err)
@@ -141,7 +150,8 @@ static void renew(struct keel_generation *g, const char *file)
     keel_notice("master", "a file changed, reloading", "file=%s", file);
     for (unsigned i = 0; i < g->access.watch_count; i++) /* once for each change */
         g->access.watched[i].seen = g->access.watched[i].last;
-    keel_master_renew(g->master, &diag); /* says what is wrong by itself */
+    if (keel_master_renew(g->master, &diag) != 0) /* which says what is wrong */
+        g->master->files_refused++;
 }
 
 static void on_timer(struct keel_timer *timer)

@@ -32,11 +32,13 @@ struct keel_rows {
 /* Borrows args. 0, KEEL_ENOMEM, or KEEL_EINVAL with diag. keel_rows_fini in any case. */
 int keel_rows_init(struct keel_rows *rows, json_t *args, struct keel_diag *diag);
 void keel_rows_fini(struct keel_rows *rows);
-/* What can be told before the row is made: no room, or another client. */
+/* What can be told before the row is made: no room, or another client. peer NULL: rows have none.
+ */
 static inline bool keel_rows_wants(struct keel_rows *rows, const struct keel_addr *peer)
 {
     struct keel_addr space;
-    if (rows->has_client && !keel_prefix_contains(&rows->client, keel_addr_unmapped(peer, &space)))
+    if (rows->has_client && peer &&
+        !keel_prefix_contains(&rows->client, keel_addr_unmapped(peer, &space)))
         return false;
     rows->more = rows->more || json_array_size(rows->list) >= rows->limit;
     return !rows->more;

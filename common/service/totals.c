@@ -1,6 +1,8 @@
 #include "common/service/master.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/service/certificates.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -91,6 +93,7 @@ static int sum_up(struct keel_master *master, uint64_t core[KEEL_CORE_COUNT],
     keel_core_shared(sums, core);
     core[KEEL_CORE_RELOADS] = master->reloads;
     core[KEEL_CORE_RESPAWNS] = master->respawns;
+    core[KEEL_CORE_FILES_REFUSED] = master->files_refused;
     uint64_t lines, suppressed, lost;
     keel_log_counts(&lines, &suppressed, &lost);
     core[KEEL_CORE_LOG_LINES] += lines;
@@ -109,6 +112,9 @@ int keel_totals_print(struct keel_master *master, bool openmetrics, struct keel_
         return err;
     keel_metric_layout(keel_core_metrics, offsets, KEEL_CORE_COUNT);
     err = keel_metric_print(keel_core_metrics, offsets, core, openmetrics, out);
+    if (!err && master->serving)
+        err = keel_certificates_print(master->serving->access.certificates, keel_clock_realtime(),
+                                      out);
     if (!err)
         err = keel_board_print(&master->board, &sums, openmetrics, out);
     if (!err && openmetrics)
@@ -212,11 +218,12 @@ void keel_totals_add(struct keel_master *master, const char *text, const char *m
     json_t *b = minus ? json_loads(minus, 0, NULL) : NULL;
     const char *name;
     for (unsigned row = 0; row < KEEL_CORE_COUNT; row++) {
-        uint64_t *cell = row == KEEL_CORE_RELOADS    ? &master->reloads
-                         : row == KEEL_CORE_RESPAWNS ? &master->respawns
-                         : row == KEEL_CORE_ACCEPTED ? &own->accepted
-                         : row == KEEL_CORE_EVICTED  ? &own->evicted
-                                                     : &master->totals->core[row];
+        uint64_t *cell = row == KEEL_CORE_RELOADS         ? &master->reloads
+                         : row == KEEL_CORE_RESPAWNS      ? &master->respawns
+                         : row == KEEL_CORE_FILES_REFUSED ? &master->files_refused
+                         : row == KEEL_CORE_ACCEPTED      ? &own->accepted
+                         : row == KEEL_CORE_EVICTED       ? &own->evicted
+                                                          : &master->totals->core[row];
         add_row(&keel_core_metrics[row], cell, 1, a, b);
     }
     add_table(master->protocol->metrics, board->offsets,

@@ -149,6 +149,7 @@ static void take_file(struct worker *w, const struct keel_message *message)
     if (err)
         keel_error("tls", "the old content stays", "reason=%s", diag.text);
     keel_free(bytes);
+    keel_host_restapled(w->host);
 }
 
 /* What has ended, or soon will: one of us says so. */
@@ -274,6 +275,8 @@ static int load_configuration(struct worker *w, struct keel_diag *diag)
     if (!err)
         err = w->protocol->configure(w->conf, &w->settings, NULL, &w->access, diag);
     keel_access_close_copies(&w->access);
+    json_decref(w->access.certificates); /* the master's: here they are asked of what is served */
+    w->access.certificates = NULL;
     return err;
 }
 

@@ -1,6 +1,7 @@
 #include "common/service/worker_command.h"
 
 #include "common/base/mem.h"
+#include "common/service/certificates.h"
 #include "common/service/connections.h"
 
 #include <stdlib.h>
@@ -89,6 +90,9 @@ static int run(struct keel_host *host, struct keel_loop *loop, const char *sandb
         *result = command_lag(loop);
     else if (strcmp(name, "connections") == 0)
         return keel_connections_list(host, loop, args, result, diag);
+    else if (strcmp(name, "certificates") == 0)
+        return keel_certificates_list(keel_host_certificates(host), args, keel_clock_realtime(),
+                                      result, diag);
     else if (strcmp(name, "sandbox") == 0)
         *result = json_string(sandbox);
     else if (command)

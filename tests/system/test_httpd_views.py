@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keel import Daemon, Refused, directory, need_program, run, spawn, until
-from tls import Authority
+from tls import DAY, Authority, s_client
 
 CONF = '''
 listen = { "127.0.0.1:0", "127.0.0.1:0 tls" }
@@ -130,5 +130,69 @@ def chosen():
             s.close()
 
 
-run(('connections of each kind', of_each_kind),
+STAPLED = '''
+listen = { "127.0.0.1:0 tls", "127.0.0.1:0 tls" }
+certificate-watch = 100ms
+site "one.example"   { root = "www" certificate = "site.pem" key = "site.key" ocsp = "site.der"
+                       location "/status" { status = true } }
+site "two.example"   { root = "www" certificate = { "two.pem", "rsa.pem" } key = { "two.key", "rsa.key" }
+                       ocsp = "two.der" }
+'''
+
+
+def certificates():
+    """Names, ends and stapled responses, those first that end first; as metrics from the master and
+    from a worker's page; a file that is no good is counted."""
+    folder = directory()
+    authority = Authority(folder)
+    for file, lasts, kind in (('site', 20, 'ec'), ('two', 5, 'ec'), ('rsa', 40, 'rsa')):
+        authority.sign(file, *(['one.example', '*.one.example'] if file == 'site' else ['two.example']),
+                       lasts=lasts * DAY, kind=kind)
+    authority.respond('site.der', 'site')
+    authority.respond('two.der', 'two', until=-0.5)
+    with Daemon('httpd', conf=STAPLED, listen=None, workers=2, folder=folder,
+                files={'www/index.html': 'hello\n'}) as daemon:
+        listed = daemon.ctl('certificates')
+        assert not listed['more'], listed
+        rows = listed['certificates']
+        assert [(r['name'], r['key'], r['staple']) for r in rows] == [
+            ('two.example', 'EC 256', 'expired'), ('one.example', 'EC 256', 'good'),
+            ('two.example', 'RSA 2048', 'none')], rows
+        assert rows[1]['names'] == ['one.example', '*.one.example'] and rows[1]['issuer'] == 'CN=ca', rows
+        assert rows[1]['subject'] == 'CN=one.example' and len(rows[1]['sha256']) == 64, rows
+        assert [round(r['days_left']) for r in rows] == [5, 20, 40], rows
+        assert rows[1]['file'].endswith('/site.pem') and rows[1]['staple_file'].endswith('/site.der')
+        assert rows[0]['staple_fault'] == 'it is out of date' and rows[0]['staple_until'] < rows[0]['not_after']
+        assert rows[2]['staple_file'] is None and rows[2]['staple_until'] is None, rows
+        assert [r['name'] for r in daemon.ctl('certificates', 'days_left=..10')['certificates']] == \
+            ['two.example']
+        two, one = rows[0]['file'], rows[1]['file']
+        assert 4.9 < daemon.metric('keel_certificate_expires_seconds', file=two) / 86400 <= 5
+        assert daemon.metric('keel_staple_good', file=one) == 1
+        assert daemon.metric('keel_staple_good', file=two) == 0
+        assert -0.6 < daemon.metric('keel_staple_expires_seconds', file=two) / 86400 < -0.4
+        page = s_client(daemon.address('tcp', tls=True), 'one.example', path='/status/metrics').text
+        for name in ('certificate_expires_seconds', 'staple_good', 'staple_expires_seconds'):
+            assert page.count('# TYPE keel_%s gauge' % name) == 1, page
+        assert 'keel_staple_good{name="two.example",file="%s"} 0' % two in page, page
+
+        authority.respond('two.der', 'two')
+        good = lambda which: [r['staple'] for r in daemon.ctl('certificates')['certificates']
+                              if r['file'] == rows[which]['file']] == ['good']
+        until(lambda: good(0), 'the new response in a worker')
+        until(lambda: daemon.metric('keel_staple_good', file=two) == 1, 'and in the master')
+        assert daemon.metric('keel_files_refused_total') == 0
+        authority.respond('site.der', 'rsa')  # for another certificate
+        until(lambda: daemon.metric('keel_files_refused_total') == 1, 'the wrong response counted')
+        assert good(1) and daemon.metric('keel_staple_good', file=one) == 1
+        with open(folder + '/two.pem', 'wb') as f:
+            f.write(b'no certificate')
+        until(lambda: daemon.metric('keel_files_refused_total') == 2, 'the wrong certificate counted')
+        assert 4.9 < daemon.metric('keel_certificate_expires_seconds', file=two) / 86400 <= 5
+        os.unlink(folder + '/site.der')
+        until(lambda: daemon.metric('keel_files_refused_total') == 3, 'the file that is gone counted')
+
+
+run(('certificates, stapled responses and their metrics', certificates),
+    ('connections of each kind', of_each_kind),
     ('connections by filters', chosen))
