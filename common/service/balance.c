@@ -227,7 +227,7 @@ static void source_add(struct keel_balance *b, unsigned endpoint, int fd)
     keel_list_push_back(&b->sources, &source->node);
     int err = keel_acceptor_start(&source->acceptor, b->master->loop, fd);
     if (err)
-        keel_error("balance", "cannot accept, and will try again", "reason=%s", strerror(errno));
+        keel_error("balance", "cannot accept, and will try again", "error=%m");
 }
 
 int keel_balance_init(struct keel_master *master)

@@ -407,11 +407,12 @@ static int take_inherited(struct keel_control *control, int fd, struct keel_diag
     return 0;
 }
 
-static int start_accepting(struct keel_control *control)
+static void start_accepting(struct keel_control *control)
 {
-    int err = keel_acceptor_start(&control->acceptor, control->master->loop, control->fd);
-    control->listening = err == 0;
-    return err;
+    control->listening = true;
+    if (keel_acceptor_start(&control->acceptor, control->master->loop, control->fd) != 0)
+        keel_error("control", "cannot accept, and will try again", "path=%s error=%m",
+                   control->path);
 }
 
 int keel_control_start(struct keel_master *master, int inherited_fd, struct keel_diag *diag)
@@ -435,8 +436,8 @@ int keel_control_start(struct keel_master *master, int inherited_fd, struct keel
         return fd;
     control->fd = fd;
     memcpy(control->path, g->core.control, sizeof control->path);
-    int err = start_accepting(control);
-    return err ? keel_diag_set(diag, err, "cannot watch the control socket") : 0;
+    start_accepting(control);
+    return 0;
 }
 
 void keel_control_listen(struct keel_master *master)
@@ -444,9 +445,8 @@ void keel_control_listen(struct keel_master *master)
     struct keel_control *control = master->control;
     if (!control || control->fd < 0 || control->listening)
         return;
-    if (start_accepting(control) != 0)
-        keel_error("control", "cannot watch the control socket", "path=%s", control->path);
-    else if (master->serving)
+    start_accepting(control);
+    if (master->serving)
         keel_control_follow(master, &master->serving->core);
 }
 
@@ -485,10 +485,8 @@ void keel_control_follow(struct keel_master *master, const struct keel_core *cor
     close_socket(control, false);
     control->fd = fd;
     memcpy(control->path, core->control, sizeof control->path);
-    if (start_accepting(control) != 0)
-        keel_error("control", "cannot watch the control socket", "path=%s", control->path);
-    else
-        keel_notice("control", "the control socket moved", "path=%s", control->path);
+    start_accepting(control);
+    keel_notice("control", "the control socket moved", "path=%s", control->path);
 }
 
 void keel_control_leave(struct keel_master *master)

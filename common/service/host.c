@@ -359,7 +359,8 @@ static int source_start(struct host_source *source)
         source->acceptor.on_accept = source_on_accept;
         source->acceptor.room = source_room;
         source->acceptor.on_full = source_on_full;
-        err = keel_acceptor_start(&source->acceptor, host->options.loop, source->fd);
+        if (keel_acceptor_start(&source->acceptor, host->options.loop, source->fd) != 0)
+            keel_error("worker", "cannot accept, and will try again", "error=%m");
         break;
     case KEEL_ENDPOINT_UDP:
     case KEEL_ENDPOINT_UNIX_DGRAM:

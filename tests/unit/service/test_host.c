@@ -1,11 +1,13 @@
 /*
  * The host of a protocol: two instances of one record on one loop, connections, limits, drain.
  */
+#include "common/runtime/accept.h"
 #include "common/runtime/sock.h"
 #include "common/service/host.h"
 #include "tests/support/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -245,6 +247,26 @@ START_TEST(drain_waits_for_connections)
 }
 END_TEST
 
+/* As when the kernel's limit is reached: it is tried again, and goes when it is taken back. */
+START_TEST(what_cannot_be_watched_is_tried_again)
+{
+    struct side a;
+    side_start(&a, 'a', true, 0);
+    int deaf = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(keel_host_serve(a.host, 0, 7, deaf), 0);
+    keel_host_release(a.host, 0, 7);
+    ck_assert_int_eq(fcntl(deaf, F_GETFD), -1);
+    ck_assert_int_eq(keel_host_serve(a.host, 0, 7, open("/proc/self/exe", O_RDONLY)), 0);
+    keel_loop_turn(loop, 2 * KEEL_ACCEPT_RETRY);
+    int c = client(&a.tcp, SOCK_STREAM);
+    ck_assert_str_eq(ask(c, "1"), "a1");
+    close(c);
+    turn();
+    side_stop(&a);
+    keel_loop_turn(loop, 2 * KEEL_ACCEPT_RETRY);
+}
+END_TEST
+
 START_TEST(drain_has_a_deadline)
 {
     struct side a;
@@ -317,6 +339,7 @@ Suite *host_suite(void)
     tcase_add_test(tc, two_instances);
     tcase_add_test(tc, standby_serves_nothing);
     tcase_add_test(tc, drain_waits_for_connections);
+    tcase_add_test(tc, what_cannot_be_watched_is_tried_again);
     tcase_add_test(tc, drain_has_a_deadline);
     tcase_add_test(tc, the_oldest_idle_makes_room);
     tcase_add_test(tc, passed_connections_and_release);
