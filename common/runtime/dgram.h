@@ -26,11 +26,12 @@ struct keel_datagram {
 struct keel_dgram_options {
     uint32_t receive_size; /* longest datagram taken; 0: 4096 */
     uint32_t send_size;    /* longest reply; 0: 4096 */
-    /* Full batches taken in one callback before other descriptors get their turn; 0: 3. */
-    uint32_t batches;
     /* Fill local and interface; replies leave from the address asked. The socket was opened with
      * packet_info too. */
     bool packet_info;
+    /* Full batches taken in one callback before other descriptors get their turn; 0: 3. At the end:
+     * this struct stands in the records of modules. */
+    uint32_t batches;
 };
 
 struct keel_dgram;

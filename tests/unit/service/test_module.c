@@ -68,6 +68,36 @@ static void refused(const struct keel_protocol *r, const char *expected)
     ck_assert_msg(strstr(diag.text, expected) != NULL, "%s", diag.text);
 }
 
+#if UINTPTR_MAX == UINT64_MAX
+/* What modules that were compiled before go by: a member that moves is another KEEL_ABI_MAJOR. */
+START_TEST(members_keep_their_places)
+{
+    static const struct {
+        const char *name;
+        size_t place, was;
+    } members[] = {
+        {"protocol.configure", offsetof(struct keel_protocol, configure), 72},
+        {"protocol.connection_size", offsetof(struct keel_protocol, connection_size), 136},
+        {"protocol.dgram", offsetof(struct keel_protocol, dgram), 176},
+        {"dgram_options.packet_info", offsetof(struct keel_dgram_options, packet_info), 8},
+        {"protocol.on_descriptor", offsetof(struct keel_protocol, on_descriptor), 192},
+        {"protocol.on_log_file", offsetof(struct keel_protocol, on_log_file), 224},
+        {"protocol.check", offsetof(struct keel_protocol, check), 232},
+        {"protocol.series", offsetof(struct keel_protocol, series), 248},
+        {"instance.metrics", offsetof(struct keel_instance, metrics), 32},
+        {"instance.replaces", offsetof(struct keel_instance, replaces), 96},
+        {"instance.board", offsetof(struct keel_instance, board), 104},
+        {"option.def", offsetof(struct keel_option, def), 16},
+        {"option, the next", sizeof(struct keel_option), 72},
+        {"connection, behind it", sizeof(struct keel_connection), 336},
+    };
+    for (unsigned i = 0; i < sizeof members / sizeof *members; i++)
+        ck_assert_msg(members[i].place == members[i].was, "%s is at %zu, not at %zu",
+                      members[i].name, members[i].place, members[i].was);
+}
+END_TEST
+#endif
+
 START_TEST(a_record_that_fits)
 {
     struct keel_protocol r = record();
@@ -361,6 +391,9 @@ Suite *module_suite(void)
 {
     Suite *suite = suite_create("module");
     TCase *tc = tcase_create("record");
+#if UINTPTR_MAX == UINT64_MAX
+    tcase_add_test(tc, members_keep_their_places);
+#endif
     tcase_add_test(tc, a_record_that_fits);
     tcase_add_test(tc, a_refusal_names_the_field);
     tcase_add_test(tc, a_short_record_is_not_read_beyond_its_size);
