@@ -185,7 +185,7 @@ static void parse_endpoint(const json_t *item, struct keel_manifest *m, bool *ba
 }
 
 /* A version that gives them in another way gives none: everybody makes new ones. */
-static void parse_tickets(const json_t *list, struct keel_ticket_ring *ring, bool *bad)
+static void parse_tickets(const json_t *list, struct keel_ticket_ring *ring)
 {
     size_t i;
     json_t *item;
@@ -196,7 +196,7 @@ static void parse_tickets(const json_t *list, struct keel_ticket_ring *ring, boo
         if (ring->count == KEEL_TLS_TICKET_KEYS || json_unpack(item, "[s,I!]", &text, &made) != 0 ||
             keel_parse_hex(keel_str(text), ring->secrets[i], sizeof ring->secrets[i]) !=
                 (int)sizeof ring->secrets[i]) {
-            *bad = true;
+            *ring = (struct keel_ticket_ring){.count = 0};
             return;
         }
         ring->made_ns[i] = (uint64_t)made;
@@ -239,7 +239,7 @@ static void parse_head(const json_t *head, struct keel_manifest *m, bool *bad)
     m->control = head_int(head, "control", -1, INT_MAX, bad);
     m->log = head_int(head, "log", -1, INT_MAX, bad);
     m->log_level = head_int(head, "log-level", -1, 100, bad);
-    parse_tickets(json_object_get(head, "tickets"), &m->tickets, bad);
+    parse_tickets(json_object_get(head, "tickets"), &m->tickets);
     parse_files(json_object_get(head, "files"), m, bad);
     m->started_ns = (uint64_t)json_integer_value(json_object_get(head, "started"));
     m->conf_file = head_copy(head, "conf-file", bad);

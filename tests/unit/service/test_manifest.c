@@ -7,6 +7,7 @@
 #include "tests/support/unit.h"
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <unistd.h>
 
 static void make(struct keel_manifest *m)
@@ -118,6 +119,44 @@ START_TEST(damage)
 }
 END_TEST
 
+/* What another version wrote, before an upgrade: what it did not know is empty here, what it alone
+ * knew is passed over, and how it told of tickets is no reason to refuse it. */
+START_TEST(another_version)
+{
+    static const char *const tickets[] = {
+        NULL, "7", "{\"a\":1}", "[\"00ff\"]", "[[\"00ff\",1]]", "[[\"zz\"]]", "[[1,2]]", "[]"};
+    struct keel_manifest m, back;
+    static char bytes[16384];
+    make(&m);
+    int fd = keel_manifest_write(&m);
+    ck_assert_int_gt(pread(fd, bytes, sizeof bytes - 1, 0), 0);
+    char *rest = strchr(bytes, '\n');
+    *rest = '\0';
+    for (unsigned i = 0; i < sizeof tickets / sizeof *tickets; i++) {
+        struct keel_buf text = {0};
+        json_t *head = json_loads(bytes, 0, NULL);
+        json_object_del(head, "replaces");
+        json_object_del(head, "files");
+        json_object_del(head, "tickets");
+        json_object_set_new(head, "ticket-key", json_string("00112233"));
+        if (tickets[i])
+            json_object_set_new(head, "tickets", json_loads(tickets[i], JSON_DECODE_ANY, NULL));
+        char *line = json_dumps(head, 0);
+        keel_buf_printf(&text, "%s\n%s", line, rest + 1);
+        ck_assert_int_eq(
+            keel_manifest_parse(keel_buf_bytes(&text), keel_buf_size(&text), &back, NULL), 0);
+        ck_assert_str_eq(back.conf_text, m.conf_text);
+        ck_assert(back.tickets.count == 0 && back.file_count == 0 && !back.replaces);
+        keel_manifest_fini(&back);
+        keel_buf_fini(&text);
+        json_decref(head);
+        free(line);
+    }
+    close(fd);
+    keel_manifest_fini(&m);
+}
+END_TEST
+
 START_TEST(segment)
 {
     struct keel_segment ours, theirs;
@@ -146,6 +185,7 @@ Suite *manifest_suite(void)
     TCase *tc = tcase_create("manifest");
     tcase_add_test(tc, round_trip);
     tcase_add_test(tc, damage);
+    tcase_add_test(tc, another_version);
     tcase_add_test(tc, segment);
     suite_add_tcase(suite, tc);
     return suite;
