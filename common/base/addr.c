@@ -215,28 +215,13 @@ static size_t copy_text(char *out, size_t size, const char *text, size_t n)
     return n;
 }
 
-/* A decimal number at p; returns the end. By hand, because an address stands in every line of an
- * access log: 20 ns for all of it, where printf and inet_ntop take 300. */
-static char *put_number(char *p, uint32_t v)
-{
-    char digits[10];
-    int n = 0;
-    do {
-        digits[n++] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    while (n > 0)
-        *p++ = digits[--n];
-    return p;
-}
-
 /* The host behind p, which has room for KEEL_ADDR_TEXT; returns the end. No NUL. */
 static char *put_host(char *p, const struct keel_addr *a)
 {
     if (a->sa.sa_family == AF_INET) {
         const uint8_t *bytes = (const uint8_t *)&a->in4.sin_addr;
         for (int i = 0; i < 4; i++) {
-            p = put_number(p, bytes[i]);
+            p = keel_put_decimal(p, bytes[i]);
             *p++ = '.';
         }
         return p - 1;
@@ -246,7 +231,7 @@ static char *put_host(char *p, const struct keel_addr *a)
         p += strlen(p);
         if (a->in6.sin6_scope_id != 0) {
             *p++ = '%';
-            p = put_number(p, a->in6.sin6_scope_id);
+            p = keel_put_decimal(p, a->in6.sin6_scope_id);
         }
         return p;
     }
@@ -270,7 +255,7 @@ size_t keel_addr_format(char *out, size_t size, const struct keel_addr *a)
         *p++ = ']';
     if (keel_addr_size(a) > 0) {
         *p++ = ':';
-        p = put_number(p, keel_addr_port(a));
+        p = keel_put_decimal(p, keel_addr_port(a));
     }
     return copy_text(out, size, text, (size_t)(p - text));
 }

@@ -26,6 +26,20 @@ static inline void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
+/* Up to seven bytes, the first one lowest: some of them are read twice. */
+static inline uint64_t short_word(const uint8_t *p, size_t n)
+{
+    uint32_t first, last;
+    if (n >= 4) {
+        memcpy(&first, p, 4);
+        memcpy(&last, p + n - 4, 4);
+        return le32toh(first) | (uint64_t)le32toh(last) << 8 * (n - 4);
+    }
+    if (n == 0)
+        return 0;
+    return (uint64_t)p[0] | (uint64_t)p[n / 2] << 8 * (n / 2) | (uint64_t)p[n - 1] << 8 * (n - 1);
+}
+
 /* c rounds for each word, d at the end: constants, so that the loops unroll. */
 static inline __attribute__((always_inline)) uint64_t
 siphash(const struct keel_hash_key *key, const void *bytes, size_t n, int c, int d)
@@ -46,9 +60,7 @@ siphash(const struct keel_hash_key *key, const void *bytes, size_t n, int c, int
             sip_round(v);
         v[0] ^= word;
     }
-    word = (uint64_t)n << 56;
-    for (size_t i = 0; i < n % 8; i++)
-        word |= (uint64_t)p[i] << 8 * i;
+    word = (uint64_t)n << 56 | short_word(p, n % 8);
     v[3] ^= word;
     for (int i = 0; i < c; i++)
         sip_round(v);

@@ -216,6 +216,18 @@ static size_t fitted(int wanted, size_t size)
     return (size_t)wanted < size ? (size_t)wanted : size - 1;
 }
 
+char *keel_put_decimal(char *out, uint64_t n)
+{
+    char digits[KEEL_DECIMAL];
+    unsigned count = 0;
+    do
+        digits[count++] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    while (count > 0)
+        *out++ = digits[--count];
+    return out;
+}
+
 size_t keel_format_duration(char *out, size_t size, uint64_t ns)
 {
     if (ns == 0)

@@ -53,6 +53,10 @@ int keel_parse_size(struct keel_str s, uint64_t *bytes);
 /* true false yes no on off 1 0, in any case. */
 int keel_parse_bool(struct keel_str s, bool *out);
 
+/* A decimal number for hot paths: a tenth of what printf takes. No NUL; returns the end. */
+#define KEEL_DECIMAL 20 /* bytes that any number fits into */
+char *keel_put_decimal(char *out, uint64_t n);
+
 /* Formatters end their text with a NUL, cut what does not fit, and return the length of the text
  * that stands in out, without the NUL. With size 0 they touch nothing. */
 /* Exact, in the largest units, as the parsers take it: 90 s as "1m30s", 65536 bytes as "64k". 64

@@ -94,15 +94,26 @@ static struct keel_lag_row *lag_row(struct keel_loop *loop, const char *name)
     return &loop->lag[KEEL_LAG_ROWS - 1];
 }
 
+static struct keel_task *task_of(struct keel_list *node)
+{
+    return KEEL_CONTAINER(node, struct keel_task, node);
+}
+
 static void run_tasks(struct keel_loop *loop)
 {
     for (unsigned round = 0; round < TASK_ROUNDS && !keel_list_empty(&loop->tasks); round++) {
         /* A mark behind the tasks of this round: they may start others, stop others, and free the
          * memory they are in. */
         struct keel_list mark;
+        struct keel_list *first = loop->tasks.next;
+        if (first->next == &loop->tasks) { /* the only one, as it is nearly always */
+            keel_list_remove(first);
+            task_of(first)->run(task_of(first));
+            continue;
+        }
         keel_list_push_back(&loop->tasks, &mark);
         while (loop->tasks.next != &mark) {
-            struct keel_task *task = KEEL_CONTAINER(loop->tasks.next, struct keel_task, node);
+            struct keel_task *task = task_of(loop->tasks.next);
             keel_list_remove(&task->node);
             task->run(task);
         }
@@ -126,7 +137,9 @@ void keel_loop_leave(struct keel_loop *loop, const char *name)
     loop->in_callback = false;
     uint64_t end = keel_clock_monotonic();
     uint64_t spent = end - loop->now_ns;
-    struct keel_lag_row *row = lag_row(loop, name);
+    struct keel_lag_row *row = loop->lag_last;
+    if (!row || row->name != name)
+        row = loop->lag_last = lag_row(loop, name);
     row->calls++;
     row->total_ns += spent;
     if (spent > row->worst_ns)

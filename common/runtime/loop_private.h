@@ -35,9 +35,10 @@ struct keel_loop {
     uint64_t worst_turn[2], worst_since; /* the running half-minute and the one before */
     struct keel_list tasks;
     struct keel_lag_row lag[KEEL_LAG_ROWS];
-    uint8_t *scratch; /* for the owners of callbacks */
-    uint8_t *input;   /* for recv; KEEL_LOOP_SCRATCH bytes */
-    uint8_t *output;  /* for ciphertext and file slices; KEEL_LOOP_OUTPUT bytes, or NULL */
+    struct keel_lag_row *lag_last; /* of the callback before */
+    uint8_t *scratch;              /* for the owners of callbacks */
+    uint8_t *input;                /* for recv; KEEL_LOOP_SCRATCH bytes */
+    uint8_t *output; /* for ciphertext and file slices; KEEL_LOOP_OUTPUT bytes, or NULL */
     struct keel_stream_pool *pool;
     struct keel_offload *files; /* reads files for streams; NULL: they are read on the loop */
     struct keel_wheel wheel;

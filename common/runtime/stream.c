@@ -61,6 +61,11 @@ void keel_stream_fail(struct keel_stream *s, enum keel_stream_end why, int error
         keel_task_start(s->io.loop, &s->flush);
 }
 
+/* Nothing of it: it waits for bytes, as most streams do most of the time. */
+#define NOT_PLAIN                                                                                  \
+    (KEEL_ST_PAUSED | KEEL_ST_FULL | KEEL_ST_EOF | KEEL_ST_FINISH | KEEL_ST_CONNECTING |           \
+     KEEL_ST_HANDSHAKE | KEEL_ST_FIN | KEEL_ST_BLOCKED)
+
 void keel_stream_update(struct keel_stream *s)
 {
     short what = 0;
@@ -88,6 +93,8 @@ static void enter(struct keel_stream *s)
 static void leave(struct keel_stream *s)
 {
     if (--s->depth > 0)
+        return;
+    if (s->interest == KEEL_READ && !(s->flags & (NOT_PLAIN | KEEL_ST_CLOSING)))
         return;
     if (!(s->flags & KEEL_ST_CLOSING))
         keel_stream_update(s);

@@ -149,7 +149,7 @@ int keel_stream_tls_tag(const struct keel_stream *s);
 size_t keel_stream_peer_subject(const struct keel_stream *s, char *out, size_t size);
 static inline int keel_stream_fd(const struct keel_stream *s)
 {
-    return event_get_fd(&s->io.ev);
+    return s->io.ev.ev_fd;
 }
 
 #endif

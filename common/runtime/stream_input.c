@@ -18,6 +18,8 @@
 
 void keel_stream_drop_input(struct keel_stream *s)
 {
+    if (!s->input)
+        return;
     keel_free(s->input);
     s->input = NULL;
     s->input_size = 0;

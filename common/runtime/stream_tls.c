@@ -231,7 +231,8 @@ void keel_stream_tls_free(struct keel_stream *s)
 static void begin(struct keel_tls *tls)
 {
     tls->collected = 0;
-    ERR_clear_error();
+    if (ERR_peek_error() != 0) /* clearing what is clear costs more than looking */
+        ERR_clear_error();
 }
 
 /* Sends: 0 when all left, KEEL_EAGAIN, KEEL_ESYS. */

@@ -25,6 +25,7 @@ void http_cache_watch(struct http_cache *cache, struct keel_loop *loop)
 
 static void drop(struct http_cache *cache, struct http_entry *entry)
 {
+    cache->changed = true;
     http_watch_forget(cache->watch, &entry->subject);
     keel_table_remove(&cache->table, entry->hash, entry);
     keel_list_remove(&entry->lru);
@@ -89,6 +90,7 @@ static void shrink(struct http_cache *cache, const struct http_entry *keep)
 
 static void add(struct http_cache *cache, struct http_entry *entry)
 {
+    cache->changed = true;
     keel_list_push_front(&cache->lru, &entry->lru);
     entry->cached = true;
     cache->memory += entry->memory;
@@ -142,6 +144,7 @@ static struct http_entry *load(struct http_cache *cache, const struct http_reque
     struct http_resource resource;
     struct http_subject subject;
     cache->misses++;
+    cache->changed = true;
     if (!cache->looks)
         blocks = NULL;
     if (blocks && wanted.site->root_fd >= 0 &&
@@ -341,6 +344,7 @@ static void on_compressed(struct keel_job *job, int err)
     if (c->bytes && http_entry_add_encoded(entry, c->coding, c->bytes, c->size) == 0 &&
         entry->cached) {
         c->cache->memory += entry->memory - before;
+        c->cache->changed = true;
         shrink(c->cache, entry);
     }
     http_entry_release(entry);

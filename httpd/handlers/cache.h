@@ -43,6 +43,7 @@ struct http_cache {
     uint32_t entries, files;
     struct http_accept_memo memo;
     uint64_t hits, misses; /* a hit asked nobody */
+    bool changed;          /* something besides hits, since its owner cleared this */
 };
 
 /* Borrows the pools, which are freed before the cache. */

@@ -1,7 +1,5 @@
 #include "httpd/handlers/file.h"
 
-#include <stdio.h>
-
 #include "common/base/mem.h"
 #include "httpd/handlers/encode.h"
 #include "httpd/handlers/parts.h"
@@ -54,12 +52,20 @@ static void set_body(struct http_response *response, const struct http_entry *en
 static void respond_part(struct http_request *request, const struct http_entry *entry, uint64_t at,
                          uint64_t length, struct http_response *response)
 {
-    char content[320]; /* the type has 128 bytes at most */
-    snprintf(content, sizeof content,
-             "Content-Type: %.*s\r\nContent-Range: bytes %llu-%llu/%llu\r\n", (int)entry->type.n,
-             entry->type.p, (unsigned long long)at, (unsigned long long)(at + length - 1),
-             (unsigned long long)entry->size);
-    if (http_parts_head(response, request, entry, content, length) != 0) {
+    char range[3 * KEEL_DECIMAL + 2], *p = range;
+    p = keel_put_decimal(p, at);
+    *p++ = '-';
+    p = keel_put_decimal(p, at + length - 1);
+    *p++ = '/';
+    p = keel_put_decimal(p, entry->size);
+    const struct keel_str pieces[] = {KEEL_STR("Content-Type: "),
+                                      entry->type,
+                                      KEEL_STR("\r\nContent-Range: bytes "),
+                                      {range, (size_t)(p - range)},
+                                      KEEL_STR("\r\n")};
+    struct keel_str content =
+        http_head_join(pieces, sizeof pieces / sizeof *pieces, &request->arena);
+    if (!content.p || http_parts_head(response, request, entry, content, length) != 0) {
         *response = (struct http_response){.close = true};
         http_response_plain(response, request, 503, KEEL_STR(""));
         return;
@@ -123,16 +129,17 @@ static bool respond_condition(struct http_request *request, struct http_entry *e
     }
 }
 
+/* The response is as the worker gives it: empty. */
 static enum http_verdict respond_entry(const struct asking *asking, struct http_entry *entry,
                                        struct http_response *response)
 {
     struct http_request *request = asking->request;
     http_entry_set_date(entry, request->clock);
-    *response = (struct http_response){.status = 200,
-                                       .joined = entry->fd < 0,
-                                       .hold = http_entry_hold,
-                                       .release = http_entry_release,
-                                       .owner = entry};
+    response->status = 200; /* all else is zero */
+    response->joined = entry->fd < 0;
+    response->hold = http_entry_hold;
+    response->release = http_entry_release;
+    response->owner = entry;
     if (respond_condition(request, entry, response))
         return HTTP_DONE;
     if (http_head_has(&request->head, HTTP_FIELD_RANGE)) {
@@ -229,6 +236,7 @@ bool http_file_respond(struct http_cache *cache, struct http_request *request,
                        struct http_response *response)
 {
     const struct asking asking = {.cache = cache, .request = request};
+    *response = (struct http_response){0};
     return respond_cached(&asking, response) == HTTP_DONE;
 }
 

@@ -30,21 +30,32 @@ static size_t put_end(void *out, uint64_t mark)
 }
 
 int http_parts_head(struct http_response *response, struct http_request *request,
-                    const struct http_entry *entry, const char *content, uint64_t length)
+                    const struct http_entry *entry, struct keel_str content, uint64_t length)
 {
     char modified[HTTP_DATE_SIZE];
     http_date_format(modified, entry->modified);
-    char *head = keel_arena_printf(
-        &request->arena,
-        "HTTP/1.1 206 Partial Content\r\nServer: keel\r\nDate: %.*s\r\n"
-        "Content-Length: %llu\r\n%sLast-Modified: %.*s\r\nETag: %.*s\r\n%.*s\r\n",
-        HTTP_DATE_SIZE, request->clock->date, (unsigned long long)length, content, HTTP_DATE_SIZE,
-        modified, (int)entry->etag.n, entry->etag.p, (int)entry->extra.n, entry->extra.p);
-    if (!head)
+    char size[KEEL_DECIMAL];
+    const struct keel_str pieces[] = {
+        KEEL_STR("HTTP/1.1 206 Partial Content\r\nServer: keel\r\nDate: "),
+        {request->clock->date, HTTP_DATE_SIZE},
+        KEEL_STR("\r\nContent-Length: "),
+        {size, (size_t)(keel_put_decimal(size, length) - size)},
+        KEEL_STR("\r\n"),
+        content,
+        KEEL_STR("Last-Modified: "),
+        {modified, HTTP_DATE_SIZE},
+        KEEL_STR("\r\nETag: "),
+        entry->etag,
+        KEEL_STR("\r\n"),
+        entry->extra,
+        KEEL_STR("\r\n"),
+    };
+    struct keel_str head = http_head_join(pieces, sizeof pieces / sizeof *pieces, &request->arena);
+    if (!head.p)
         return KEEL_ENOMEM;
     response->status = 206;
     response->joined = false;
-    response->head = (struct keel_str){head, strlen(head) - 2};
+    response->head = (struct keel_str){head.p, head.n - 2};
     return 0;
 }
 
@@ -56,7 +67,7 @@ static int make_head(struct http_request *request, const struct http_entry *entr
     snprintf(type, sizeof type, "Content-Type: multipart/byteranges; boundary=%016llx\r\n",
              (unsigned long long)mark);
     struct http_response own = {.status = 0}; /* not the entry's: it is copied */
-    int err = http_parts_head(&own, request, entry, type, length);
+    int err = http_parts_head(&own, request, entry, keel_str(type), length);
     if (!err)
         *response = own;
     return err;

@@ -21,7 +21,7 @@ struct http_file_state {
  * tell its Content-Type and Content-Range. Leaves the body and its owner alone. 0 or KEEL_ENOMEM.
  */
 int http_parts_head(struct http_response *response, struct http_request *request,
-                    const struct http_entry *entry, const char *content, uint64_t length);
+                    const struct http_entry *entry, struct keel_str content, uint64_t length);
 /* Answers with those parts of the entry, of which there are at least two. HTTP_DONE: the response
  * has them. HTTP_LATER: the exchange is kept, with a struct http_file_state as its state, holds the
  * entry, and ends by itself; the pool reads. HTTP_NEXT: the whole is to be sent: the parts are more

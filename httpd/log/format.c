@@ -195,11 +195,8 @@ static void put_value(struct line *l, struct keel_str value)
 
 static void put_number(struct line *l, uint64_t n)
 {
-    char text[20], *p = text + sizeof text;
-    do
-        *--p = (char)('0' + n % 10);
-    while ((n /= 10) > 0);
-    put(l, p, (size_t)(text + sizeof text - p));
+    char text[KEEL_DECIMAL];
+    put(l, text, (size_t)(keel_put_decimal(text, n) - text));
 }
 
 static void put_address(struct line *l, const struct keel_addr *addr)

@@ -82,6 +82,22 @@ bool http_header_rules_edit(const struct http_header_rules *rules)
     return false;
 }
 
+struct keel_str http_head_join(const struct keel_str *pieces, unsigned count,
+                               struct keel_arena *arena)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < count; i++)
+        n += pieces[i].n;
+    char *out = keel_arena_alloc(arena, n + 1), *p = out;
+    if (!out)
+        return (struct keel_str){NULL, 0};
+    for (unsigned i = 0; i < count; i++)
+        if (pieces[i].n > 0)
+            p = (char *)memcpy(p, pieces[i].p, pieces[i].n) + pieces[i].n;
+    *p = '\0';
+    return (struct keel_str){out, n};
+}
+
 static bool is_dropped(const struct http_header_rules *rules, struct keel_str name)
 {
     for (unsigned i = 0; i < rules->count; i++)

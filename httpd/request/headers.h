@@ -33,6 +33,10 @@ struct keel_str http_header_rules_lines(const struct http_header_rules *rules,
 /* True when a rule may meet a field of httpd's own handlers: then heads have to be edited. */
 bool http_header_rules_edit(const struct http_header_rules *rules);
 
+/* All pieces, one behind the other, and a NUL that is not counted. In the arena; p NULL: no memory.
+ */
+struct keel_str http_head_join(const struct keel_str *pieces, unsigned count,
+                               struct keel_arena *arena);
 /* A head (status line and field lines, each with CRLF) without the fields that rules set or remove,
  * with `lines` and the empty line behind it, which is not counted. In the arena; p NULL: no memory.
  */

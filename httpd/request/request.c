@@ -1,7 +1,5 @@
 #include "httpd/request/request.h"
 
-#include <stdio.h>
-
 #include "common/base/err.h"
 #include "httpd/wire/accept.h"
 #include "httpd/wire/chars.h"
@@ -12,6 +10,7 @@ void http_clock_set(struct http_clock *clock, uint64_t realtime_ns, uint64_t mon
 {
     int64_t second = (int64_t)(realtime_ns / 1000000000u);
     clock->now_ns = monotonic_ns;
+    clock->next_ns = monotonic_ns + (1000000000u - realtime_ns % 1000000000u);
     if (second == clock->second && clock->date[0])
         return;
     clock->second = second;
@@ -142,49 +141,84 @@ static const char *date_of(struct http_request *request)
     return request->clock->date;
 }
 
+static struct keel_str decimal(char out[KEEL_DECIMAL], uint64_t n)
+{
+    return (struct keel_str){out, (size_t)(keel_put_decimal(out, n) - out)};
+}
+
+/* The fields of the location, in every answer. */
+static struct keel_str always_of(const struct http_request *request)
+{
+    return request->location ? request->location->always : KEEL_STR("");
+}
+
 void http_response_plain(struct http_response *response, struct http_request *request,
                          unsigned status, struct keel_str extra)
 {
-    struct keel_str reason = http_status_reason(status);
+    char code[KEEL_DECIMAL], length[KEEL_DECIMAL];
+    struct keel_str reason = http_status_reason(status), number = decimal(code, status);
     const struct http_error_page *page = http_site_error_page(request->site, status);
-    struct keel_str always = request->location ? request->location->always : KEEL_STR("");
-    struct keel_str type = page ? page->type : KEEL_STR("text/plain; charset=utf-8");
-    size_t line = reason.n + 5; /* "404 Not Found\n" */
+    size_t line = number.n + 1 + reason.n + 1; /* "404 Not Found\n" */
     bool bare = status == 304 || status < 200;
-    char content[224] = ""; /* a type has 128 bytes at most */
-    if (!bare)
-        snprintf(content, sizeof content, "Content-Type: %.*s\r\nContent-Length: %zu\r\n",
-                 (int)type.n, type.p, page ? page->body.n : line);
-    char *text = keel_arena_printf(
-        &request->arena, "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\n%s%.*s%.*s\r\n%u %s\n",
-        status, reason.p, HTTP_DATE_SIZE, date_of(request), content, (int)extra.n,
-        extra.n ? extra.p : "", (int)always.n, always.n ? always.p : "", status, reason.p);
-    if (!text) {
+    const struct keel_str none = KEEL_STR("");
+    const struct keel_str pieces[] = {
+        KEEL_STR("HTTP/1.1 "),
+        number,
+        KEEL_STR(" "),
+        reason,
+        KEEL_STR("\r\nServer: keel\r\nDate: "),
+        {date_of(request), HTTP_DATE_SIZE},
+        bare ? none : KEEL_STR("\r\nContent-Type: "),
+        bare   ? none
+        : page ? page->type
+               : KEEL_STR("text/plain; charset=utf-8"),
+        bare ? none : KEEL_STR("\r\nContent-Length: "),
+        bare ? none : decimal(length, page ? page->body.n : line),
+        KEEL_STR("\r\n"),
+        extra,
+        always_of(request),
+        KEEL_STR("\r\n"),
+        number,
+        KEEL_STR(" "),
+        reason,
+        KEEL_STR("\n"),
+    };
+    struct keel_str text = http_head_join(pieces, sizeof pieces / sizeof *pieces, &request->arena);
+    if (!text.p) {
         out_of_memory(response);
         return;
     }
-    size_t head = strlen(text) - line;
+    size_t head = text.n - line;
     *response = (struct http_response){.status = status, .joined = !page};
-    response->head = (struct keel_str){text, head - 2};
+    response->head = (struct keel_str){text.p, head - 2};
     if (request->head.method != HTTP_HEAD && !bare)
-        response->body = page ? page->body : (struct keel_str){text + head, line};
+        response->body = page ? page->body : (struct keel_str){text.p + head, line};
 }
 
 int http_response_head(struct http_response *response, struct http_request *request,
                        unsigned status, struct keel_str extra, int64_t length)
 {
-    struct keel_str always = request->location ? request->location->always : KEEL_STR("");
-    char content[48] = "";
-    if (length >= 0 && status != 204)
-        snprintf(content, sizeof content, "Content-Length: %lld\r\n", (long long)length);
-    char *text = keel_arena_printf(
-        &request->arena, "HTTP/1.1 %u %s\r\nServer: keel\r\nDate: %.*s\r\n%s%.*s%.*s\r\n", status,
-        http_status_reason(status).p, HTTP_DATE_SIZE, date_of(request), content, (int)extra.n,
-        extra.n ? extra.p : "", (int)always.n, always.n ? always.p : "");
-    if (!text)
+    char code[KEEL_DECIMAL], size[KEEL_DECIMAL];
+    bool counted = length >= 0 && status != 204;
+    const struct keel_str pieces[] = {
+        KEEL_STR("HTTP/1.1 "),
+        decimal(code, status),
+        KEEL_STR(" "),
+        http_status_reason(status),
+        KEEL_STR("\r\nServer: keel\r\nDate: "),
+        {date_of(request), HTTP_DATE_SIZE},
+        counted ? KEEL_STR("\r\nContent-Length: ") : KEEL_STR(""),
+        counted ? decimal(size, (uint64_t)length) : KEEL_STR(""),
+        KEEL_STR("\r\n"),
+        extra,
+        always_of(request),
+        KEEL_STR("\r\n"),
+    };
+    struct keel_str text = http_head_join(pieces, sizeof pieces / sizeof *pieces, &request->arena);
+    if (!text.p)
         return KEEL_ENOMEM;
     *response = (struct http_response){.status = status};
-    response->head = (struct keel_str){text, strlen(text) - 2};
+    response->head = (struct keel_str){text.p, text.n - 2};
     return 0;
 }
 
@@ -200,10 +234,10 @@ void http_response_content(struct http_response *response, struct http_request *
 void http_response_redirect(struct http_response *response, struct http_request *request,
                             unsigned status, struct keel_str location)
 {
-    char *field =
-        keel_arena_printf(&request->arena, "Location: %.*s\r\n", (int)location.n, location.p);
-    if (field)
-        http_response_plain(response, request, status, keel_str(field));
+    const struct keel_str pieces[] = {KEEL_STR("Location: "), location, KEEL_STR("\r\n")};
+    struct keel_str field = http_head_join(pieces, 3, &request->arena);
+    if (field.p)
+        http_response_plain(response, request, status, field);
     else
         out_of_memory(response);
 }

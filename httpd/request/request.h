@@ -14,8 +14,9 @@
 
 /* The time of a request, and the text of its Date field, made anew once a second. */
 struct http_clock {
-    int64_t second;  /* realtime, since 1970 */
-    uint64_t now_ns; /* monotonic */
+    int64_t second;   /* realtime, since 1970 */
+    uint64_t now_ns;  /* monotonic */
+    uint64_t next_ns; /* the same, when the next second begins */
     char date[HTTP_DATE_SIZE];
     /* Brings it to the present, for answers that nothing that was received led to. NULL: it is. */
     void (*refresh)(struct http_clock *clock);

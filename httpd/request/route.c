@@ -198,8 +198,10 @@ const struct http_site *http_route_site(const struct http_sites *sites, struct k
 {
     char lower[HTTP_HOST_MAX];
     const struct http_host_name *name = NULL;
+    if (sites->count == 1)
+        return &sites->items[sites->fallback[entrance]];
     host = without_dot(host);
-    if (sites->count > 1 && host.n <= sizeof lower) {
+    if (host.n <= sizeof lower) {
         host = lower_case(lower, host);
         name = find(sites, &sites->names, host, entrance);
         if (!name)
@@ -276,6 +278,9 @@ const struct http_location *http_route_location(const struct http_site *site, st
 {
     if (site->location_count == 0)
         return &plain;
+    if (site->location_count == 1 && site->prefix_count == 1 && site->locations->prefix.n == 1 &&
+        path.n > 0)
+        return site->locations; /* "/", as in many sites, which begins every path */
     const struct http_location *exact = site->locations + site->prefix_count;
     unsigned exact_count = site->location_count - site->prefix_count;
     unsigned n = exact_count > 0 ? count_until(exact, exact_count, path) : 0;

@@ -40,45 +40,6 @@ void http_figures_fini(struct http_figures *figures)
     *figures = (struct http_figures){.sites = NULL};
 }
 
-/* NULL: not counted. */
-static struct http_site_figures *of_site(const struct http_figures *figures,
-                                         const struct http_site *site)
-{
-    if (!figures->sites || !site)
-        return NULL;
-    return &figures->sites[site->id < HTTP_SITES_COUNTED ? site->id : HTTP_SITES_COUNTED];
-}
-
-void http_figures_count(struct http_figures *figures, const struct http_site *site,
-                        const struct http_response *response)
-{
-    struct http_site_figures *f = of_site(figures, site);
-    if (!f)
-        return;
-    keel_metric_add(&f->metrics, HTTP_S_REQUESTS, 1);
-    if (response->status == 0)
-        return;
-    keel_metric_add(&f->metrics, HTTP_S_RESPONSES_1XX + response->status / 100 - 1, 1);
-    keel_metric_add(&f->metrics, HTTP_S_BYTES,
-                    response->head.n + 2 + response->body.n + response->file_size);
-}
-
-void http_figures_observe(struct http_figures *figures, const struct http_site *site, uint64_t ns)
-{
-    struct http_site_figures *f = of_site(figures, site);
-    if (f)
-        keel_metric_observe(&f->metrics, HTTP_S_SECONDS, ns);
-}
-
-void http_figures_observe_later(struct http_figures *figures, const struct http_site *site)
-{
-    struct http_site_figures *f = of_site(figures, site);
-    if (!f || f->asked++ > 0)
-        return;
-    f->next = figures->asked;
-    figures->asked = f;
-}
-
 void http_figures_end_turn(struct http_figures *figures, uint64_t ns)
 {
     for (struct http_site_figures *f = figures->asked; f; f = f->next) {

@@ -25,12 +25,23 @@ struct http_figures {
 int http_figures_init(struct http_figures *figures, const struct keel_instance *instance,
                       const struct http_sites *sites);
 void http_figures_fini(struct http_figures *figures);
-/* A request for the site was answered: took ns, or in this turn. */
-void http_figures_count(struct http_figures *figures, const struct http_site *site,
-                        const struct http_response *response);
-void http_figures_observe(struct http_figures *figures, const struct http_site *site, uint64_t ns);
-/* It will be told by http_figures_end_turn how long each request of the turn took. */
-void http_figures_observe_later(struct http_figures *figures, const struct http_site *site);
+/* What is counted for the site; NULL: nothing is. */
+static inline struct http_site_figures *http_figures_of(const struct http_figures *figures,
+                                                        const struct http_site *site)
+{
+    if (!figures->sites || !site)
+        return NULL;
+    return &figures->sites[site->id < HTTP_SITES_COUNTED ? site->id : HTTP_SITES_COUNTED];
+}
+/* Will be told by http_figures_end_turn how long each request of the turn took. */
+static inline void http_figures_observe_later(struct http_figures *figures,
+                                              struct http_site_figures *site)
+{
+    if (site->asked++ > 0)
+        return;
+    site->next = figures->asked;
+    figures->asked = site;
+}
 void http_figures_end_turn(struct http_figures *figures, uint64_t ns);
 
 #endif

@@ -305,6 +305,10 @@ static size_t take_bytes(struct http_connection *c, const uint8_t *bytes, size_t
     enum http_h1_event event = HTTP_H1_END;
     while (event != HTTP_H1_NEED && !c->paused && !is_held(c)) {
         bool answered = c->h1.state == HTTP_H1_BODY; /* the answer leaves before the body came */
+        if (at == size && c->h1.state == HTTP_H1_HEAD) {
+            event = HTTP_H1_NEED; /* as after nearly every request */
+            break;
+        }
         event = http_h1_read(&c->h1, &w->settings->head, &w->x->request.head, bytes + at, size - at,
                              &used, &content, &status);
         at += used;

@@ -162,31 +162,50 @@ void http_worker_free(struct http_worker *w)
 
 void http_worker_set_clock(struct http_worker *w)
 {
-    http_clock_set(&w->host.clock, keel_loop_realtime(w->instance->loop),
-                   keel_loop_now(w->instance->loop));
+    struct http_clock *clock = &w->host.clock;
+    uint64_t now = keel_loop_now(w->instance->loop);
+    if (now >= clock->now_ns && now < clock->next_ns)
+        clock->now_ns = now; /* in the same second: a date that is set is seen in the next one */
+    else
+        http_clock_set(clock, keel_loop_realtime(w->instance->loop), now);
 }
 
 /* --- requests --- */
 
-static void count_response(struct http_worker *w, const struct http_response *response)
+/* Of all requests, and of those for the site, which has figures of its own (or NULL). */
+static void count_response(struct http_worker *w, struct http_site_figures *site,
+                           const struct http_response *response)
 {
     struct keel_metrics *m = &w->instance->metrics;
+    if (site)
+        keel_metric_add(&site->metrics, HTTP_S_REQUESTS, 1);
     if (response->status == 0)
         return; /* the client left before there was an answer */
-    keel_metric_add(m, HTTP_M_RESPONSES_1XX + response->status / 100 - 1, 1);
-    keel_metric_add(m, HTTP_M_BYTES, response->head.n + 2 + response->body.n + response->file_size);
+    unsigned class = response->status / 100 - 1;
+    uint64_t bytes = response->head.n + 2 + response->body.n + response->file_size;
+    keel_metric_add(m, HTTP_M_RESPONSES_1XX + class, 1);
+    keel_metric_add(m, HTTP_M_BYTES, bytes);
+    if (!site)
+        return;
+    keel_metric_add(&site->metrics, HTTP_S_RESPONSES_1XX + class, 1);
+    keel_metric_add(&site->metrics, HTTP_S_BYTES, bytes);
+}
+
+/* NULL: none. */
+static inline struct http_access_log *log_of(const struct http_worker *w,
+                                             const struct http_request *request)
+{
+    unsigned number = request && request->site ? request->site->log : w->settings->log;
+    return number > 0 ? &w->logs[number - 1] : NULL;
 }
 
 /* request NULL: what came could not be read as one. */
-static void log_response(struct http_worker *w, const struct http_exchange *x,
-                         const struct http_request *request, const struct http_response *response,
-                         uint64_t began_ns)
+static void tell_response(struct http_worker *w, const struct http_exchange *x,
+                          const struct http_request *request, const struct http_response *response,
+                          uint64_t began_ns)
 {
     bool followed = http_follow_on(&w->follow);
-    unsigned number = request && request->site ? request->site->log : w->settings->log;
-    struct http_access_log *log = number > 0 ? &w->logs[number - 1] : NULL;
-    if (!log && !followed)
-        return;
+    struct http_access_log *log = log_of(w, request);
     struct http_log_record record = {
         .request = request, .response = response, .peer = x->peer, .tls = x->tls};
     if (followed || log->options.format->times_requests)
@@ -197,6 +216,14 @@ static void log_response(struct http_worker *w, const struct http_exchange *x,
         http_access_log_add(log, &record, w->host.clock.second);
 }
 
+static inline void log_response(struct http_worker *w, const struct http_exchange *x,
+                                const struct http_request *request,
+                                const struct http_response *response, uint64_t began_ns)
+{
+    if (log_of(w, request) || http_follow_on(&w->follow))
+        tell_response(w, x, request, response, began_ns);
+}
+
 /* An exchange that was kept is over. */
 static void on_over(struct http_host *host, struct http_exchange *x)
 {
@@ -205,11 +232,12 @@ static void on_over(struct http_host *host, struct http_exchange *x)
                                            .head = {"", x->head_sent > 2 ? x->head_sent - 2 : 0},
                                            .file_size = x->body_sent};
     http_worker_set_clock(w);
-    count_response(w, &response);
-    http_figures_count(&w->figures, x->request.site, &response);
+    struct http_site_figures *site = http_figures_of(&w->figures, x->request.site);
+    count_response(w, site, &response);
     uint64_t now = keel_clock_monotonic();
     keel_metric_observe(&w->instance->metrics, HTTP_M_SECONDS, now - x->began_ns);
-    http_figures_observe(&w->figures, x->request.site, now - x->began_ns);
+    if (site)
+        keel_metric_observe(&site->metrics, HTTP_S_SECONDS, now - x->began_ns);
     http_follow_over(&w->follow, x, now, now - x->began_ns);
     log_response(w, x, &x->request, &response, x->began_ns);
 }
@@ -293,9 +321,10 @@ enum http_verdict http_worker_answer(struct http_worker *w, struct http_response
     else if (http_exchange_run(x, response) == HTTP_LATER)
         return let_go(w, x);
     http_response_edit(response, request);
-    count_response(w, response);
-    http_figures_count(&w->figures, request->site, response);
-    http_figures_observe_later(&w->figures, request->site);
+    struct http_site_figures *site = http_figures_of(&w->figures, request->site);
+    count_response(w, site, response);
+    if (site)
+        http_figures_observe_later(&w->figures, site);
     log_response(w, x, request, response, w->host.clock.now_ns);
     return HTTP_DONE;
 }
@@ -310,7 +339,7 @@ void http_worker_answer_bad(struct http_worker *w, unsigned status, struct http_
     request->location = NULL;
     request->head.keep_alive = false;
     http_response_plain(response, request, status, KEEL_STR(""));
-    count_response(w, response);
+    count_response(w, NULL, response);
     log_response(w, w->x, NULL, response, w->host.clock.now_ns);
 }
 
@@ -339,9 +368,12 @@ void http_worker_count_turn(struct http_worker *w, unsigned requests)
     http_figures_end_turn(&w->figures, ns / requests);
     w->apart = 0;
     keel_metric_set(m, HTTP_M_CACHE_HITS, w->cache.hits);
-    keel_metric_set(m, HTTP_M_CACHE_MISSES, w->cache.misses);
     struct http_watch_figures watch;
     http_watch_figures(w->cache.watch, &watch);
+    if (!w->cache.changed && watch.changes == keel_metric_get(m, HTTP_M_CACHE_CHANGES))
+        return; /* as after most requests */
+    w->cache.changed = false;
+    keel_metric_set(m, HTTP_M_CACHE_MISSES, w->cache.misses);
     keel_metric_set(m, HTTP_M_CACHE_BYTES, w->cache.memory + watch.memory);
     keel_metric_set(m, HTTP_M_CACHE_WATCHES, watch.folders);
     keel_metric_set(m, HTTP_M_CACHE_CHANGES, watch.changes);

@@ -64,8 +64,9 @@ enum http_field_id http_field_find(const uint8_t *name, size_t size)
     unsigned id = first_of_length[size];
     if (id == HTTP_FIELD_OTHER)
         return HTTP_FIELD_OTHER;
+    uint8_t first = name[0] | 0x20;
     for (; id < HTTP_FIELD_COUNT && names[id].n == size; id++)
-        if (http_token_is(text, names[id]))
+        if (first == (uint8_t)names[id].p[0] && http_token_is(text, names[id]))
             return id;
     return HTTP_FIELD_OTHER;
 }

@@ -11,40 +11,49 @@ static const struct keel_str methods[] = {
     [HTTP_PATCH] = {"PATCH", 5},
 };
 
+/* One line of the head, or what is there of it. As http_head_scan, but 1: it goes on. */
+static int scan_line(struct http_head_scan *scan, const struct http_head_limits *limits,
+                     const uint8_t *bytes, size_t size)
+{
+    const uint8_t *lf = memchr(bytes + scan->next, '\n', size - scan->next);
+    size_t end = lf ? (size_t)(lf - bytes) : size;
+    /* what cannot begin a request (a TLS handshake, say) is told at once */
+    if (scan->lines == 0 && scan->line_at < end && bytes[scan->line_at] != '\r' &&
+        !http_is(bytes[scan->line_at], HTTP_CHAR_TOKEN))
+        return -400;
+    /* the CR may already be there without its LF */
+    if (end - scan->line_at > (size_t)limits->line + 1)
+        return scan->lines == 0 ? -414 : -431;
+    if (end >= limits->head)
+        return -431;
+    if (!lf) {
+        scan->next = (uint32_t)size;
+        return 0;
+    }
+    if (end == scan->line_at || bytes[end - 1] != '\r')
+        return -400; /* bare LF: RFC 9112, 2.2 allows it, smugglers need it */
+    bool empty = end - 1 == scan->line_at;
+    scan->next = scan->line_at = (uint32_t)end + 1;
+    if (!empty)
+        return ++scan->lines > limits->fields + 1 ? -431 : 1;
+    if (scan->lines > 0)
+        return (int)scan->next;
+    if (scan->skip > 0)
+        return -400;
+    scan->skip = 2; /* one empty line before a request is forgiven: RFC 9112, 2.2 */
+    return 1;
+}
+
 int http_head_scan(struct http_head_scan *scan, const struct http_head_limits *limits,
                    const uint8_t *bytes, size_t size)
 {
-    for (;;) {
-        const uint8_t *lf = memchr(bytes + scan->next, '\n', size - scan->next);
-        size_t end = lf ? (size_t)(lf - bytes) : size;
-        /* what cannot begin a request (a TLS handshake, say) is told at once */
-        if (scan->lines == 0 && scan->line_at < end && bytes[scan->line_at] != '\r' &&
-            !http_is(bytes[scan->line_at], HTTP_CHAR_TOKEN))
-            return -400;
-        /* the CR may already be there without its LF */
-        if (end - scan->line_at > (size_t)limits->line + 1)
-            return scan->lines == 0 ? -414 : -431;
-        if (end >= limits->head)
-            return -431;
-        if (!lf) {
-            scan->next = (uint32_t)size;
-            return 0;
-        }
-        if (end == scan->line_at || bytes[end - 1] != '\r')
-            return -400; /* bare LF: RFC 9112, 2.2 allows it, smugglers need it */
-        bool empty = end - 1 == scan->line_at;
-        scan->next = scan->line_at = (uint32_t)end + 1;
-        if (!empty) {
-            if (++scan->lines > limits->fields + 1)
-                return -431;
-        } else if (scan->lines > 0) {
-            return (int)scan->next;
-        } else if (scan->skip > 0) {
-            return -400;
-        } else {
-            scan->skip = 2; /* one empty line before a request is forgiven: RFC 9112, 2.2 */
-        }
-    }
+    struct http_head_scan own = *scan; /* in registers: bytes could be its */
+    int result;
+    do
+        result = scan_line(&own, limits, bytes, size);
+    while (result == 1);
+    *scan = own;
+    return result;
 }
 
 int http_authority_parse(struct keel_str text, struct keel_str *host, uint16_t *port)
@@ -83,14 +92,22 @@ struct keel_str http_head_value(const struct http_head *head, enum http_field_id
     return (struct keel_str){NULL, 0};
 }
 
+/* base: the head's bytes, which are not to be loaded again for each span. */
+static inline struct http_span span_at(const uint8_t *base, const uint8_t *p, const uint8_t *end)
+{
+    return (struct http_span){(uint16_t)(p - base), (uint16_t)(end - p)};
+}
+
 static struct http_span span_of(const struct http_head *head, const void *p, size_t size)
 {
-    return (struct http_span){(uint16_t)((const uint8_t *)p - head->bytes), (uint16_t)size};
+    return span_at(head->bytes, p, (const uint8_t *)p + size);
 }
 
 static enum http_method find_method(struct keel_str text)
 {
-    for (unsigned i = HTTP_GET; i < sizeof methods / sizeof *methods; i++)
+    if (text.n == 3 && memcmp(text.p, "GET", 3) == 0)
+        return HTTP_GET; /* as nearly always */
+    for (unsigned i = HTTP_HEAD; i < sizeof methods / sizeof *methods; i++)
         if (methods[i].n == text.n && memcmp(methods[i].p, text.p, text.n) == 0)
             return i;
     return HTTP_METHOD_OTHER;
@@ -206,26 +223,26 @@ static const uint8_t *parse_request_line(struct http_head *head, const uint8_t *
 }
 
 /* field-name ":" OWS field-value OWS CRLF (RFC 9112, 5). */
-static const uint8_t *parse_field(struct http_head *head, const uint8_t *p, const uint8_t *end)
+static const uint8_t *parse_field(struct http_field *field, const uint8_t *base, const uint8_t *p,
+                                  const uint8_t *end)
 {
-    struct http_field *field = &head->fields[head->count++];
     const uint8_t *name = p;
     p = http_skip(p, end, HTTP_CHAR_TOKEN);
     if (p == name || p == end || *p != ':')
         return NULL; /* a blank before the colon, a fold, or no name at all */
-    field->name = span_of(head, name, (size_t)(p - name));
-    field->id = (uint16_t)http_field_find(name, (size_t)(p - name));
-    p++;
+    const uint8_t *colon = p++;
     while (p < end && (*p == ' ' || *p == '\t'))
         p++;
     const uint8_t *value = p;
-    p = http_skip(p, end, HTTP_CHAR_VALUE);
+    p = http_skip_value(p, end);
     if (end - p < 2 || p[0] != '\r' || p[1] != '\n')
         return NULL; /* a bare CR or a control character */
     const uint8_t *last = p;
     while (last > value && (last[-1] == ' ' || last[-1] == '\t'))
         last--;
-    field->value = span_of(head, value, (size_t)(last - value));
+    field->name = span_at(base, name, colon);
+    field->value = span_at(base, value, last);
+    field->id = (uint16_t)http_field_find(name, (size_t)(colon - name));
     return p + 2;
 }
 
@@ -338,20 +355,23 @@ int http_head_parse(struct http_head *head, const uint8_t *bytes, size_t size)
     const uint8_t *p = parse_request_line(head, bytes, end, &status);
     if (!p)
         return status;
-    while (end - p > 2) {
-        if (head->count == HTTP_FIELDS_MAX)
+    uint64_t known = 0;
+    unsigned count = 0;
+    for (; end - p > 2; count++) {
+        if (count == HTTP_FIELDS_MAX)
             return -431;
-        p = parse_field(head, p, end);
+        p = parse_field(&head->fields[count], bytes, p, end);
         if (!p)
             return -400;
-        uint64_t bit = HTTP_FIELD_BIT(head->fields[head->count - 1].id);
-        if (head->known & bit & SINGLETONS)
+        uint64_t bit = HTTP_FIELD_BIT(head->fields[count].id);
+        if (known & bit & SINGLETONS)
             return -400;
-        head->known |= bit;
+        known |= bit;
     }
     /* scan promises the empty line; a caller that did not scan gets an error, not a guess */
     if (end - p != 2 || p[0] != '\r' || p[1] != '\n')
         return -400;
-    head->known &= ~HTTP_FIELD_BIT(HTTP_FIELD_OTHER);
+    head->count = (uint16_t)count;
+    head->known = known & ~HTTP_FIELD_BIT(HTTP_FIELD_OTHER);
     return check_fields(head);
 }

@@ -1,13 +1,18 @@
 #include "httpd/wire/path.h"
 
+#include "httpd/wire/chars.h"
+
 bool http_path_is_normal(struct keel_str raw)
 {
     if (raw.n == 0 || raw.p[0] != '/')
         return false;
-    for (size_t i = 0; i < raw.n; i++) {
-        if (raw.p[i] == '%')
+    const uint8_t *p = (const uint8_t *)raw.p, *end = p + raw.n;
+    while (p < end) { /* at the slash before a segment */
+        p++;
+        if (p < end && (*p == '/' || *p == '.'))
             return false;
-        if (raw.p[i] == '/' && i + 1 < raw.n && (raw.p[i + 1] == '/' || raw.p[i + 1] == '.'))
+        p = http_skip(p, end, HTTP_CHAR_PLAIN);
+        if (p < end && *p != '/')
             return false;
     }
     return true;

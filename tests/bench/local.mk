@@ -19,17 +19,20 @@ EXTRA_PROGRAMS += tests/bench/dns_ask tests/bench/floor_dhcp tests/bench/floor_d
 tests_bench_dns_ask_SOURCES = tests/bench/dns_ask.c
 tests_bench_floor_dhcp_SOURCES = tests/bench/floor_dhcp.c tests/bench/floor_udp.c tests/bench/floor_udp.h
 tests_bench_floor_dns_SOURCES = tests/bench/floor_dns.c tests/bench/floor_udp.c tests/bench/floor_udp.h
-EXTRA_DIST += tests/bench/bench_dhcp.py tests/bench/bench_dns.py tests/bench/bench_http.py tests/bench/http_peers.py tests/bench/measure.py tests/bench/packages.sh
+EXTRA_DIST += tests/bench/bench_dhcp.py tests/bench/bench_dns.py tests/bench/bench_http.py tests/bench/bench_instructions.py tests/bench/http_peers.py tests/bench/measure.py tests/bench/packages.sh
+EXTRA_LTLIBRARIES = tests/bench/openat2.la
+tests_bench_openat2_la_SOURCES = tests/bench/openat2.c
+tests_bench_openat2_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
 BENCHES = tests/bench/bench_http.py tests/bench/bench_dns.py
 CLEANFILES += $(EXTRA_PROGRAMS)
 
-bench: all $(EXTRA_PROGRAMS)
+bench: all $(EXTRA_PROGRAMS) tests/bench/openat2.la
 	KEEL_TOP='$(abs_top_srcdir)' $(SHELL) $(srcdir)/tests/bench/packages.sh
 	@$(AM_TESTS_ENVIRONMENT) for bench in $(BENCHES); do \
 		$(PYTHON3) $(srcdir)/$$bench $(BENCHFLAGS) || exit 1; \
 	done
 .PHONY: bench
 # One of them: make bench-dns BENCHFLAGS='--only delegations'
-bench-http bench-dns bench-dhcp:
+bench-http bench-dns bench-dhcp bench-instructions:
 	$(MAKE) $(AM_MAKEFLAGS) bench BENCHES=tests/bench/$(subst -,_,$@).py
-.PHONY: bench-http bench-dns bench-dhcp
+.PHONY: bench-http bench-dns bench-dhcp bench-instructions

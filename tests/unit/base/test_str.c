@@ -1,5 +1,7 @@
 #include "suites.h"
 
+#include <stdio.h>
+
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/rand.h"
@@ -316,6 +318,21 @@ START_TEST(what_is_formatted_is_parsed)
 }
 END_TEST
 
+START_TEST(decimals)
+{
+    struct keel_prng prng;
+    keel_prng_seed(&prng, 5);
+    uint64_t n = UINT64_MAX;
+    for (int i = 0; i < 1000; i++) {
+        char out[KEEL_DECIMAL + 1] = "", wanted[KEEL_DECIMAL + 2];
+        snprintf(wanted, sizeof wanted, "%llu", (unsigned long long)n);
+        ck_assert_uint_eq((size_t)(keel_put_decimal(out, n) - out), strlen(wanted));
+        ck_assert_str_eq(out, wanted);
+        n = i < 2 ? (uint64_t)i : keel_prng_next(&prng) >> keel_prng_below(&prng, 64);
+    }
+}
+END_TEST
+
 Suite *str_suite(void)
 {
     Suite *suite = suite_create("str");
@@ -332,6 +349,7 @@ Suite *str_suite(void)
     tcase_add_test(tc, formatted_units);
     tcase_add_test(tc, formatted_units_are_cut_to_fit);
     tcase_add_test(tc, what_is_formatted_is_parsed);
+    tcase_add_test(tc, decimals);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "tests/support/unit.h"
+#include "httpd/wire/chars.h"
 #include "tests/unit/httpd/head_cases.h"
 
 /* Scan and parse over exactly sized memory, `first` bytes of it at first. */
@@ -180,6 +181,39 @@ START_TEST(test_field_names)
 }
 END_TEST
 
+/* What is read eight bytes at a time, beside the table of characters. */
+START_TEST(test_words)
+{
+    uint8_t text[24];
+    for (unsigned size = 0; size <= sizeof text; size++)
+        for (unsigned at = 0; at < size; at++)
+            for (unsigned c = 0; c < 256; c++) {
+                memset(text, 'v', sizeof text);
+                text[at] = (uint8_t)c;
+                text[(at + 5) % sizeof text] = c & 1 ? '\t' : 0x80;
+                const uint8_t *end = text + size;
+                ck_assert_ptr_eq(http_skip_value(text, end), http_skip(text, end, HTTP_CHAR_VALUE));
+            }
+}
+END_TEST
+
+START_TEST(test_tokens)
+{
+    static const char lower[] = "if-unmodified-since-2345678",
+                      upper[] = "IF-UNMODIFIED-SINCE-2345678";
+    ck_assert(!http_token_is(KEEL_STR("ab"), KEEL_STR("abc")));
+    for (size_t n = 0; n < sizeof lower; n++) {
+        char other[sizeof upper];
+        ck_assert(http_token_is((struct keel_str){upper, n}, (struct keel_str){lower, n}));
+        for (size_t i = 0; i < n; i++) {
+            memcpy(other, upper, sizeof upper);
+            other[i] ^= 0x40;
+            ck_assert(!http_token_is((struct keel_str){other, n}, (struct keel_str){lower, n}));
+        }
+    }
+}
+END_TEST
+
 Suite *head_suite(void);
 Suite *head_suite(void)
 {
@@ -187,6 +221,8 @@ Suite *head_suite(void)
     TCase *t = tcase_create("head");
     tcase_add_loop_test(t, test_table, 0, HEAD_CASES);
     tcase_add_test(t, test_parts);
+    tcase_add_test(t, test_words);
+    tcase_add_test(t, test_tokens);
     tcase_add_test(t, test_absolute);
     tcase_add_test(t, test_keep_alive);
     tcase_add_test(t, test_limits);

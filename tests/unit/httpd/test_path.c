@@ -65,6 +65,18 @@ static const struct {
     {"../a", NULL},
 };
 
+START_TEST(test_is_normal)
+{
+    static const char *const normal[] = {"/", "/a", "/a/", "/a/b.html", "/a-b_c~/(d)/e.f/g=h;i:j@"};
+    static const char *const others[] = {"",     "a",     "//",  "/a//",   "/.",     "/a/.b",
+                                         "/%41", "/a/..", "/a%", "/a/%2f", "/a/b//c"};
+    for (size_t i = 0; i < sizeof normal / sizeof *normal; i++)
+        ck_assert(http_path_is_normal(keel_str(normal[i])));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        ck_assert(!http_path_is_normal(keel_str(others[i])));
+}
+END_TEST
+
 START_TEST(test_normalise)
 {
     struct keel_str raw = keel_str(rows[_i].raw);
@@ -187,6 +199,7 @@ Suite *path_suite(void)
 {
     Suite *s = suite_create("httpd/wire/path");
     TCase *t = tcase_create("path");
+    tcase_add_test(t, test_is_normal);
     tcase_add_loop_test(t, test_normalise, 0, sizeof rows / sizeof *rows);
     tcase_add_test(t, test_hidden);
     tcase_add_test(t, test_encode);
