@@ -16,6 +16,7 @@ include tests/scenario/local.mk
 include tests/durability/local.mk
 include tests/fuzz/local.mk
 include tests/system/local.mk
+include tests/vm/local.mk
 include tests/bench/local.mk
 
 # What the build with sanitizers runs: the unit tests and the replay of the fuzz corpora.

@@ -1,7 +1,8 @@
 """dhcpd and clients that nobody here wrote, each through its life: INIT, RENEWING, REBINDING,
 INIT-REBOOT, a cable moved to another network, RELEASE; on links, on a VLAN and behind relays.
 
-Clients wait for lease times, so they all live at the same time, each in a thread of its own."""
+Clients wait for lease times, so they all live at the same time, each in a thread of its own. With
+arguments: the cases of these names."""
 import concurrent.futures
 import os
 import shlex
@@ -438,6 +439,7 @@ CASES = (('udhcpc', udhcpc), ('dhclient', dhclient), ('dhcpcd', dhcpcd),
          ('behind the ISC relay', lambda: behind(isc_relay)),
          ('behind dnsmasq as a relay', lambda: behind(dnsmasq)))
 
-with concurrent.futures.ThreadPoolExecutor(len(CASES)) as pool:
-    futures = [(name, pool.submit(case)) for name, case in CASES]
+wanted = [(name, case) for name, case in CASES if name in sys.argv[1:] or not sys.argv[1:]]
+with concurrent.futures.ThreadPoolExecutor(len(wanted)) as pool:
+    futures = [(name, pool.submit(case)) for name, case in wanted]
     run(*[(name, future.result) for name, future in futures])
