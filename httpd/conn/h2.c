@@ -6,7 +6,8 @@ int http_h2_shared_init(struct http_h2_shared *shared, const struct http_h2_limi
 {
     *shared = (struct http_h2_shared){.limits = *limits};
     keel_slab_init(&shared->streams, sizeof(struct http_h2_stream), 0);
-    if (nghttp2_session_callbacks_new(&shared->callbacks) != 0 ||
+    if (http_h2_pool_init(&shared->pool) != 0 ||
+        nghttp2_session_callbacks_new(&shared->callbacks) != 0 ||
         nghttp2_option_new(&shared->option) != 0)
         return KEEL_ENOMEM;
     http_h2_set_callbacks(shared->callbacks);
@@ -21,6 +22,7 @@ void http_h2_shared_fini(struct http_h2_shared *shared)
     nghttp2_session_callbacks_del(shared->callbacks);
     nghttp2_option_del(shared->option);
     keel_slab_fini(&shared->streams);
+    http_h2_pool_fini(&shared->pool);
     http_h2_head_fini(&shared->spare);
     http_h2_heads_fini(&shared->heads);
 }
@@ -31,7 +33,7 @@ int http_h2_init(struct http_h2 *h2, struct http_h2_shared *shared, uint64_t now
     *h2 = (struct http_h2){
         .shared = shared,
     };
-    http_h2_memory_init(&h2->memory);
+    http_h2_memory_init(&h2->memory, &shared->pool);
     http_h2_frames_init(&h2->frames, now_ns);
     keel_list_init(&h2->streams);
     keel_list_init(&h2->wants);

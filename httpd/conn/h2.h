@@ -33,6 +33,7 @@ struct http_h2_shared {
     struct nghttp2_option *option;
     struct http_h2_limits limits;
     struct keel_slab streams;
+    struct http_h2_pool pool;   /* memory of nghttp2's sessions */
     struct http_h2_head spare;  /* memory for the head under way */
     struct http_h2_heads heads; /* of responses */
 };
@@ -100,7 +101,8 @@ const struct http_exchange *http_h2_oldest(const struct http_h2 *h2);
 /* The next exchange whose output fell below its low watermark; NULL: none. Ask after
  * http_h2_send. */
 struct http_exchange *http_h2_next_drained(struct http_h2 *h2);
-/* The next bytes to send, borrowed until the next call of any function here. Returns how many; 0:
+/* The next bytes to send, borrowed until the next call of any function here, for this connection or
+ * another of the worker. Returns how many; 0:
  * none now; KEEL_EPROTO: the session failed, close. */
 ssize_t http_h2_send(struct http_h2 *h2, const uint8_t **bytes);
 /* Nothing is to be read or sent any more: after GOAWAY, the peer's or ours, and the last stream. */

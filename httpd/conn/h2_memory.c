@@ -3,73 +3,114 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "common/base/mem.h"
+#include "common/base/err.h"
 
 struct block {
     struct keel_list node;
-    max_align_t bytes[];
+    size_t size; /* of what the caller asked for */
+    uint64_t bytes[];
 };
 
-void http_h2_memory_init(struct http_h2_memory *memory)
+int http_h2_pool_init(struct http_h2_pool *pool)
 {
+    for (unsigned i = 0; i < HTTP_H2_SMALL_SIZES; i++)
+        keel_slab_init(&pool->small[i], (i + 1) * HTTP_H2_SMALL_STEP, 32);
+    pool->frame = keel_malloc(HTTP_H2_FRAME_SIZE);
+    return pool->frame ? 0 : KEEL_ENOMEM;
+}
+
+void http_h2_pool_fini(struct http_h2_pool *pool)
+{
+    for (unsigned i = 0; i < HTTP_H2_SMALL_SIZES; i++)
+        keel_slab_fini(&pool->small[i]);
+    keel_free(pool->frame);
+}
+
+void http_h2_memory_init(struct http_h2_memory *memory, struct http_h2_pool *pool)
+{
+    *memory = (struct http_h2_memory){.pool = pool};
     keel_list_init(&memory->blocks);
-    memory->failed = false;
+}
+
+/* NULL: a block of that size is on the heap. */
+static struct keel_slab *slab_of(struct http_h2_memory *memory, size_t size)
+{
+    const size_t most = HTTP_H2_SMALL_STEP * HTTP_H2_SMALL_SIZES - sizeof(struct block);
+    size_t i = (sizeof(struct block) + size - 1) / HTTP_H2_SMALL_STEP;
+    return size <= most ? &memory->pool->small[i] : NULL;
+}
+
+static void block_free(struct http_h2_memory *memory, struct block *block)
+{
+    struct keel_slab *slab = slab_of(memory, block->size);
+    keel_list_remove(&block->node);
+    if (slab)
+        keel_slab_free(slab, block);
+    else
+        keel_free(block);
 }
 
 void http_h2_memory_fini(struct http_h2_memory *memory)
 {
     keel_list_for_safe (node, &memory->blocks)
-        keel_free(KEEL_CONTAINER(node, struct block, node));
-    keel_list_init(&memory->blocks);
+        block_free(memory, KEEL_CONTAINER(node, struct block, node));
+    memory->has_frame = false;
 }
 
-static struct block *block_of(void *p)
+/* A block of which the bytes are to be cleared, or may be anything. */
+static void *block_new(struct http_h2_memory *memory, size_t size, bool clear)
 {
-    return KEEL_CONTAINER(p, struct block, bytes);
-}
-
-static void *link_block(struct http_h2_memory *memory, struct block *block)
-{
+    struct keel_slab *slab = slab_of(memory, size);
+    struct block *block = NULL;
+    if (slab)
+        block = keel_slab_alloc(slab);
+    else if (size <= SIZE_MAX - sizeof *block) /* fresh pages stay untouched where they are clear */
+        block = clear ? keel_calloc(1, sizeof *block + size) : keel_malloc(sizeof *block + size);
     if (!block) {
         memory->failed = true;
         return NULL;
     }
+    block->size = size;
     keel_list_push_back(&memory->blocks, &block->node);
-    return block->bytes;
+    return slab && clear ? memset(block->bytes, 0, size) : block->bytes;
 }
 
 void *http_h2_malloc(size_t size, void *arg)
 {
-    return link_block(arg, keel_malloc(sizeof(struct block) + size));
+    struct http_h2_memory *memory = arg;
+    if (size != HTTP_H2_FRAME_SIZE || memory->has_frame)
+        return block_new(memory, size, false);
+    memory->has_frame = true;
+    return memory->pool->frame;
 }
 
 void http_h2_free(void *p, void *arg)
 {
-    if (!p)
-        return;
-    keel_list_remove(&block_of(p)->node);
-    keel_free(block_of(p));
+    struct http_h2_memory *memory = arg;
+    if (p == memory->pool->frame)
+        memory->has_frame = false;
+    else if (p)
+        block_free(memory, KEEL_CONTAINER(p, struct block, bytes));
 }
 
 void *http_h2_calloc(size_t count, size_t size, void *arg)
 {
-    if (size > 0 && count > (SIZE_MAX - sizeof(struct block)) / size)
-        return NULL;
-    return link_block(arg, keel_calloc(1, sizeof(struct block) + count * size));
+    struct http_h2_memory *memory = arg;
+    size_t all;
+    if (__builtin_mul_overflow(count, size, &all))
+        all = SIZE_MAX; /* refused */
+    return block_new(memory, all, true);
 }
 
 void *http_h2_realloc(void *p, size_t size, void *arg)
 {
     struct http_h2_memory *memory = arg;
-    if (!p)
-        return http_h2_malloc(size, arg);
-    struct block *old = block_of(p);
-    keel_list_remove(&old->node);
-    struct block *block = keel_realloc(old, sizeof *block + size);
-    if (!block) {
-        link_block(memory, old);
-        memory->failed = true;
-        return NULL;
-    }
-    return link_block(memory, block);
+    void *moved = http_h2_malloc(size, memory);
+    if (!p || !moved)
+        return moved;
+    size_t old = p == memory->pool->frame ? HTTP_H2_FRAME_SIZE
+                                          : KEEL_CONTAINER(p, struct block, bytes)->size;
+    memcpy(moved, p, old < size ? old : size);
+    http_h2_free(p, memory);
+    return moved;
 }

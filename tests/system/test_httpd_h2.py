@@ -257,7 +257,7 @@ def idle_memory():
         open_more(500)
         each = (private() - before) / 500
         print('# %d bytes for an idle connection of HTTP/2' % each)
-        assert each < 40000, each
+        assert each < 16000, each
         for s in kept:
             s.close()
 
