@@ -19,7 +19,8 @@ common_libkeel_la_SOURCES += \
 	common/runtime/stream_output.c \
 	common/runtime/stream_private.h \
 	common/runtime/stream_queue.c \
-	common/runtime/stream_tls.c common/runtime/stream_tls_info.c common/runtime/tls_info.c \
+	common/runtime/stream_tls.c common/runtime/stream_tls_bio.c \
+	common/runtime/stream_tls_info.c common/runtime/stream_tls_private.h common/runtime/tls_info.c \
 	common/runtime/timer.c \
 	common/runtime/tls.c \
 	common/runtime/tls_names.c \

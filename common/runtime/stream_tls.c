@@ -5,8 +5,7 @@
  * allowance lasts; writing collects records in the loop's output buffer, which leaves at the end of
  * each operation. Only ciphertext that the kernel did not take is kept on the heap.
  */
-#include "common/runtime/stream_private.h"
-#include "common/runtime/tls_private.h"
+#include "common/runtime/stream_tls_private.h"
 
 #include "common/base/mem.h"
 #include "common/service/log.h"
@@ -26,130 +25,11 @@
 #define SMALL_RECORD 1369
 #define SMALL_RECORDS 3
 #define PAUSE (1 * KEEL_NS_PER_S)
-/* Ciphertext that waits for the peer. It is that much only for one that makes us answer (key
- * updates) and does not read the answers. */
-#define WAITING_MOST (512 * 1024)
 /* The end of a handshake that is held back; ENCRYPT_PER_SEND leaves room for it in a send. */
 #define HOLD_MOST 8192
 /* What the records of one send can grow to. */
 _Static_assert(KEEL_LOOP_OUTPUT >= ENCRYPT_PER_SEND + 16384 + HOLD_MOST, "it holds a send");
 _Static_assert(KEEL_LOOP_SCRATCH >= ENCRYPT_PER_SEND, "the input buffer holds its plaintext");
-
-struct keel_tls {
-    SSL *ssl;
-    struct keel_tls_context *context;
-    struct keel_stream *stream;
-    uint8_t *out; /* ciphertext that the kernel did not take; NULL: none */
-    size_t out_size, out_sent;
-    size_t collected; /* bytes of ours in the loop's output buffer, inside an operation */
-    bool held;        /* `out` is the end of the handshake: it leaves with what is written next */
-    uint64_t last_write_ns;
-    uint8_t small_left; /* small records still to come */
-    uint8_t recvs_left; /* in this turn */
-    bool eof;
-    bool lost;      /* some of our records were: nothing can follow them */
-    bool notified;  /* close_notify was made */
-    int read_error; /* errno of a recv */
-};
-
-/* ---- The BIO ---- */
-
-static int bio_read(BIO *bio, char *out, int size)
-{
-    struct keel_tls *tls = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    if (tls->eof || size <= 0)
-        return 0;
-    if (tls->recvs_left == 0) {
-        BIO_set_retry_read(bio);
-        return -1;
-    }
-    ssize_t n = recv(keel_stream_fd(tls->stream), out, (size_t)size, 0);
-    tls->recvs_left--;
-    if (n > 0) {
-        if (n < size) /* that was all: no second call to be told so */
-            tls->recvs_left = 0;
-        return (int)n;
-    }
-    if (n == 0) {
-        tls->eof = true;
-        return 0;
-    }
-    if (errno == EAGAIN || errno == EINTR) {
-        tls->recvs_left = 0;
-        BIO_set_retry_read(bio);
-    } else {
-        tls->read_error = errno;
-    }
-    return -1;
-}
-
-/* Moves what is collected behind the ciphertext that waits already. False: there is no room. */
-static bool keep_output(struct keel_tls *tls, const uint8_t *bytes, size_t size)
-{
-    size_t waiting = tls->out_size - tls->out_sent;
-    uint8_t *grown = waiting + size <= WAITING_MOST ? keel_malloc(waiting + size) : NULL;
-    if (!grown) {
-        tls->lost = true;
-        return false;
-    }
-    if (waiting > 0)
-        memcpy(grown, tls->out + tls->out_sent, waiting);
-    memcpy(grown + waiting, bytes, size);
-    keel_free(tls->out);
-    tls->out = grown;
-    tls->out_size = waiting + size;
-    tls->out_sent = 0;
-    return true;
-}
-
-static int bio_write(BIO *bio, const char *bytes, int size)
-{
-    struct keel_tls *tls = BIO_get_data(bio);
-    struct keel_loop *loop = tls->stream->io.loop;
-    BIO_clear_retry_flags(bio);
-    if (size <= 0)
-        return 0;
-    if ((size_t)size > KEEL_LOOP_OUTPUT - tls->collected) {
-        /* A chain of many certificates: rare enough for the heap. */
-        if (!keep_output(tls, loop->output, tls->collected))
-            return -1;
-        tls->collected = 0;
-        if ((size_t)size > KEEL_LOOP_OUTPUT)
-            return keep_output(tls, (const uint8_t *)bytes, (size_t)size) ? size : -1;
-    }
-    memcpy(loop->output + tls->collected, bytes, (size_t)size);
-    tls->collected += (size_t)size;
-    return size;
-}
-
-static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
-{
-    struct keel_tls *tls = BIO_get_data(bio);
-    if (command == BIO_CTRL_FLUSH)
-        return 1;
-    if (command == BIO_CTRL_EOF)
-        return tls->eof;
-    return 0;
-}
-
-static int bio_create(BIO *bio)
-{
-    BIO_set_init(bio, 1);
-    return 1;
-}
-
-BIO_METHOD *keel_stream_tls_method(void)
-{
-    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "keel stream");
-    if (!method)
-        return NULL;
-    BIO_meth_set_read(method, bio_read);
-    BIO_meth_set_write(method, bio_write);
-    BIO_meth_set_ctrl(method, bio_ctrl);
-    BIO_meth_set_create(method, bio_create);
-    return method;
-}
 
 /* ---- Life ---- */
 
@@ -278,7 +158,7 @@ static int end(struct keel_stream *s)
     if (tls->collected == 0)
         return tls->out ? KEEL_EAGAIN : 0;
     int err = tls->out ? KEEL_EAGAIN : send_bytes(s, bytes, tls->collected, &sent);
-    if (err == KEEL_EAGAIN && !keep_output(tls, bytes + sent, tls->collected - sent)) {
+    if (err == KEEL_EAGAIN && !keel_tls_keep_output(tls, bytes + sent, tls->collected - sent)) {
         s->error = ENOMEM;
         err = KEEL_ESYS;
     }
@@ -340,7 +220,7 @@ int keel_stream_tls_handshake(struct keel_stream *s)
     /* Our last words (a server's ticket, a client's Finished) leave at the end of the callback,
      * together with the first data if there are any by then. */
     if (err == 0 && !tls->out && tls->collected > 0 && tls->collected <= HOLD_MOST &&
-        keep_output(tls, s->io.loop->output, tls->collected)) {
+        keel_tls_keep_output(tls, s->io.loop->output, tls->collected)) {
         tls->collected = 0;
         tls->held = true;
         return 0;

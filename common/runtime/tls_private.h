@@ -1,5 +1,5 @@
 /*
- * The inside of a TLS context, for tls*.c and stream_tls.c. Not installed.
+ * The inside of a TLS context, for tls*.c and stream_tls*.c. Not installed.
  *
  *   tls.c         making one of files
  *   tls_names.c   which certificate for which name
@@ -64,7 +64,7 @@ struct keel_tls_context {
     unsigned item_count;
     struct keel_hash_key hash_key;
     struct keel_table names; /* of struct keel_tls_name */
-    BIO_METHOD *method;      /* stream_tls.c's way to the descriptor */
+    BIO_METHOD *method;      /* stream_tls_bio.c: the way to the descriptor */
     uint8_t alpn[256];       /* RFC 7301, 3.1: length and name of each */
     unsigned alpn_size;
     struct keel_tls_ticket_key keys[KEEL_TLS_TICKET_KEYS]; /* the newest first */
@@ -113,7 +113,7 @@ void keel_tls_staple_fini(struct keel_tls_item *item);
 /* Seconds since 1970 of a time in a certificate; INT64_MAX for NULL. */
 int64_t keel_tls_seconds(const ASN1_TIME *time);
 
-/* stream_tls.c: the BIO between OpenSSL and a stream's descriptor; NULL: no memory. */
+/* stream_tls_bio.c: the BIO between OpenSSL and a stream's descriptor; NULL: no memory. */
 BIO_METHOD *keel_stream_tls_method(void);
 /* NULL: plain. */
 struct keel_stream;
