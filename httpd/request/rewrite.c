@@ -384,6 +384,14 @@ static int finish_path(struct keel_arena *arena, struct keel_buf *text,
     return 1;
 }
 
+/* "https:///evil.example": what groups of a host made of it is empty, and a browser would take the
+ * next best for the host. */
+static bool lacks_host(struct keel_str location)
+{
+    size_t n = scheme_size(location);
+    return n > 0 && (n == location.n || location.p[n] == '/' || location.p[n] == '?');
+}
+
 /* Does the rule match? As http_expression_match. */
 static int match(struct http_expressions *expressions, const struct http_rewrite *rule,
                  const struct http_asked *asked, struct keel_str path, struct matches *matches)
@@ -410,6 +418,10 @@ static int apply_rule(struct http_expressions *expressions, const struct http_re
     if (rule->target.n == 0)
         return -(int)rule->status;
     expand(&text, rule, &matches, rule->wants_host ? http_asked_host(asked) : KEEL_STR(""));
+    if (lacks_host((struct keel_str){(const char *)keel_buf_bytes(&text), keel_buf_size(&text)})) {
+        keel_buf_fini(&text);
+        return 0;
+    }
     result = rule->status ? finish_redirect(arena, &text, state, rule->status)
                           : finish_path(arena, &text, state);
     keel_buf_fini(&text);

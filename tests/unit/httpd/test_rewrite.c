@@ -113,6 +113,8 @@ static const struct {
      "https://a.example.b/"},
     {"/ https://a.example/?from=${host} 302", "GET /x", "b.example", "", 302,
      "https://a.example/?from=b.example"},
+    {"/(.*) https://${host.1}/$1 302 if host=(x?)", "GET /evil.example", "a.b", "", 0,
+     "/evil.example?"}, /* not https:///evil.example */
     /* the rest, and what is not */
     {"/ 405 if !method=GET,HEAD,POST", "PUT /x", "a", "", -405, "/x?"},
     {"/ 405 if !method=GET,HEAD,POST", "HEAD /x", "a", "", 0, "/x?"},
