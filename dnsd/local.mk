@@ -60,7 +60,6 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/serve/primaries.c dnsd/serve/primaries.h \
 	dnsd/serve/images.c dnsd/serve/images.h \
 	dnsd/serve/dump.c dnsd/serve/dump.h \
-	dnsd/serve/file_watch.c dnsd/serve/file_watch.h \
 	dnsd/serve/keeper_watch.c \
 	dnsd/serve/load.c dnsd/serve/load.h \
 	dnsd/serve/quota.c dnsd/serve/quota.h \

@@ -34,6 +34,7 @@ int main(int argc, char **argv)
         .on_connect = http_serve_connect,
         .evictable = http_serve_evictable,
         .on_log_file = http_serve_log_file,
+        .on_file = http_serve_file,
     };
     return keel_main(argc, argv, &httpd);
 }

@@ -6,6 +6,7 @@ common_libkeel_la_SOURCES += \
 	common/runtime/child_run.c \
 	common/runtime/dgram.c \
 	common/runtime/file.c \
+	common/runtime/file_watch.c \
 	common/runtime/link.c \
 	common/runtime/loop.c \
 	common/runtime/loop_private.h \
@@ -33,6 +34,7 @@ nobase_keelinclude_HEADERS += \
 	common/runtime/child.h \
 	common/runtime/dgram.h \
 	common/runtime/file.h \
+	common/runtime/file_watch.h \
 	common/runtime/loop.h \
 	common/runtime/offload.h \
 	common/runtime/packet.h \

@@ -423,6 +423,15 @@ void keel_host_release(struct keel_host *host, unsigned endpoint, unsigned slot)
         source_free(source);
 }
 
+int keel_host_file(struct keel_host *host, const char *path, const char *text, size_t size,
+                   struct keel_diag *diag)
+{
+    const struct keel_protocol *p = host->options.protocol;
+    return KEEL_PROTOCOL_HAS(p, on_file) && p->on_file
+               ? p->on_file(&host->instance, path, text, size, diag)
+               : 0;
+}
+
 void keel_host_log_file(struct keel_host *host, unsigned index, int fd)
 {
     const struct keel_protocol *p = host->options.protocol;

@@ -58,6 +58,11 @@ void keel_host_release(struct keel_host *host, unsigned endpoint, unsigned slot)
 /* A connection that somebody else accepted; takes fd. */
 void keel_host_take_connection(struct keel_host *host, unsigned endpoint, int fd);
 
+/* Another content of a file that the protocol's configure read (keel_access_add_live). 0, or what
+ * the protocol says of it. */
+int keel_host_file(struct keel_host *host, const char *path, const char *text, size_t size,
+                   struct keel_diag *diag);
+
 /* The protocol's log file number `index`, opened; takes fd. */
 void keel_host_log_file(struct keel_host *host, unsigned index, int fd);
 

@@ -129,6 +129,8 @@ struct keel_master {
     uint64_t started_realtime_ns;
     struct keel_ticket_ring tickets;
     struct keel_timer ticket_timer, renew_timer;
+    struct keel_file_watch *renew_watch;       /* NULL: the files are only looked at by time */
+    struct keel_watched_files *renew_watched;  /* one for each file of the serving generation */
     uint64_t reloads, respawns, files_refused; /* of the masters before us too */
     char *binary;                              /* the path to start a new version from */
     int exe; /* our own binary: respawned workers are of the same version as the master */

@@ -16,7 +16,7 @@
 #include "common/service/metric.h"
 
 #define KEEL_ABI_MAJOR 1
-#define KEEL_ABI_MINOR 3
+#define KEEL_ABI_MINOR 4
 
 /* A descriptor that the master opens and keeps for the protocol. */
 enum keel_endpoint_kind {
@@ -213,7 +213,8 @@ int keel_access_add_log(struct keel_access *access, const char *path);
 /* configure will read the file, in the master and in each worker: when it changes on disk
  * (certificate-watch), the workers are replaced as by a reload. 0 or KEEL_ENOMEM. */
 int keel_access_add_watch(struct keel_access *access, const char *path);
-/* The same for a file of a stapled response: the workers take it up. */
+/* The same for a file that the workers take up: of a stapled response, or one that the protocol's
+ * on_file knows. */
 int keel_access_add_live(struct keel_access *access, const char *path);
 /* Where to read a watched file: in a worker the copy of what the master read, by a name that is
  * good until configure returns; else path. */
@@ -307,6 +308,12 @@ struct keel_protocol {
     const struct keel_series *series; /* may be NULL */
     /* Adds what the protocol knows of a connection to its row of `connections`. May be NULL. */
     void (*describe)(struct keel_connection *connection, json_t *row);
+
+    /* Version 1.4: */
+    /* In a worker: a file of keel_access_add_live has another content (borrowed, with a NUL behind
+     * it), with which configure was happy in the master. 0, or an error with diag. */
+    int (*on_file)(struct keel_instance *instance, const char *path, const char *text, size_t size,
+                   struct keel_diag *diag);
 };
 /* True when the record is new enough to have the member. */
 #define KEEL_PROTOCOL_HAS(record, member)                                                          \

@@ -141,11 +141,12 @@ static const struct keel_option tls_rows[] = {
      .min = 0,
      .max = SECONDS(86400),
      .help =
-         "How often the master looks whether the files of certificates, keys, stapled "
-         "responses and of who signs clients' certificates changed. When they did it reloads, "
-         "with the configuration that it has (for a stapled response alone nobody is replaced); "
-         "while the new files are wrong, it says so once "
-         "and the old ones serve on. 0: only a reload reads them."},
+         "How often the master looks whether the files of certificates, keys, stapled responses, "
+         "users and of who signs clients' certificates changed, beside hearing of it from the "
+         "system (inotify), which knows nothing of other machines' changes. When they did, and "
+         "have stood for a second, it reloads with the configuration that it has (for stapled "
+         "responses and users alone nobody is replaced); while the new files are wrong, it says "
+         "so once and the old ones serve on. 0: only a reload reads them."},
     {.type = KEEL_OPT_END},
 };
 

@@ -1,11 +1,13 @@
 /*
  * Files that were read once and may be replaced, certificates above all: the master looks whether
- * they changed, and replaces its workers as a reload does, with the configuration that it has. A
- * stapled response, which is new every few days, is handed to the workers instead.
+ * they changed, when the system tells (inotify) and by time, and replaces its workers as a reload
+ * does, with the configuration that it has. What is live, a stapled response, say, is handed to the
+ * workers instead.
  */
 #include "common/service/master.h"
 
 #include "common/base/mem.h"
+#include "common/runtime/file_watch.h"
 #include "common/runtime/file.h"
 #include "common/service/paths.h"
 
@@ -159,7 +161,7 @@ static void on_timer(struct keel_timer *timer)
     struct keel_master *master = KEEL_CONTAINER(timer, struct keel_master, renew_timer);
     struct keel_generation *g = master->serving;
     bool settled;
-    if (!g || master->stopping)
+    if (!g || master->stopping || g->core.certificate_watch == 0)
         return;
     uint64_t next = g->core.certificate_watch;
     const char *file = find_change(g, &settled);
@@ -175,16 +177,50 @@ void keel_renew_start(struct keel_master *master)
     keel_timer_init(&master->renew_timer, master->loop, "renew", on_timer);
 }
 
+static void unwatch(struct keel_master *master)
+{
+    keel_file_watch_free(master->renew_watch);
+    keel_free(master->renew_watched);
+    master->renew_watch = NULL;
+    master->renew_watched = NULL;
+}
+
 void keel_renew_stop(struct keel_master *master)
 {
     keel_timer_stop(&master->renew_timer);
+    unwatch(master);
+}
+
+/* The system says that something happened to one of the files. */
+static void on_touched(void *arg, struct keel_watched_files *w)
+{
+    struct keel_master *master = arg;
+    keel_timer_start(&master->renew_timer, 0, 0);
+}
+
+/* Of what cannot be watched the timer tells. */
+static void watch(struct keel_master *master, const struct keel_generation *g)
+{
+    unwatch(master);
+    master->renew_watched = keel_calloc(g->access.watch_count, sizeof *master->renew_watched);
+    if (master->renew_watched)
+        master->renew_watch =
+            keel_file_watch_new(master->loop, "files of the configuration", on_touched, master);
+    for (unsigned i = 0; i < g->access.watch_count && master->renew_watch; i++)
+        keel_file_watch_add(master->renew_watch, &master->renew_watched[i],
+                            g->access.watched[i].path);
 }
 
 void keel_renew_plan(struct keel_master *master)
 {
     const struct keel_generation *g = master->serving;
-    if (g && g->access.watch_count > 0 && g->core.certificate_watch > 0)
-        keel_timer_start(&master->renew_timer, g->core.certificate_watch, 0);
-    else
+    if (g && g->access.watch_count > 0 && g->core.certificate_watch > 0) {
+        uint64_t first = g->core.certificate_watch;
+        watch(master, g);
+        /* soon: what happened before the files were watched */
+        keel_timer_start(&master->renew_timer, first < SETTLING ? first : SETTLING, 0);
+    } else {
         keel_timer_stop(&master->renew_timer);
+        unwatch(master);
+    }
 }

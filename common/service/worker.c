@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BEATS_PER_HOUR (3600 * KEEL_NS_PER_S / KEEL_HEARTBEAT)
@@ -131,6 +132,26 @@ static void take_ticket_keys(struct worker *w, const struct keel_message *messag
         keel_error("tls", "the old ticket keys stay", "reason=%s", keel_strerror(err));
 }
 
+/* All of a descriptor that others read too, so that its position says nothing. Returns new, with a
+ * NUL behind it; NULL: it cannot be read. */
+static char *read_content(int fd, size_t *size)
+{
+    struct stat st;
+    char *text = fstat(fd, &st) == 0 && st.st_size <= KEEL_CONF_FILE_MAX
+                     ? keel_malloc((size_t)st.st_size + 1)
+                     : NULL;
+    ssize_t n = 0;
+    for (*size = 0;
+         text && (n = pread(fd, text + *size, (size_t)st.st_size - *size, (off_t)*size)) > 0;)
+        *size += (size_t)n;
+    if (text && n == 0) {
+        text[*size] = '\0';
+        return text;
+    }
+    keel_free(text);
+    return NULL;
+}
+
 /* Another content of a file whose workers need not be replaced. */
 static void take_file(struct worker *w, const struct keel_message *message)
 {
@@ -141,14 +162,18 @@ static void take_file(struct worker *w, const struct keel_message *message)
         return;
     memcpy(path, message->bytes, message->size);
     path[message->size] = '\0';
-    uint8_t *bytes = keel_malloc(KEEL_TLS_RESPONSE_MAX + 1);
-    ssize_t n = bytes ? pread(message->fds[0], bytes, KEEL_TLS_RESPONSE_MAX + 1, 0) : -1;
-    int err = n < 0 ? keel_diag_set(&diag, KEEL_ESYS, "%s: cannot read it", path) : 0;
+    size_t size = 0;
+    char *text = read_content(message->fds[0], &size);
+    int err = text ? 0 : keel_diag_set(&diag, KEEL_ESYS, "%s: cannot read it", path);
     for (unsigned i = 0; !err && (tls = next_tls(w, &i));)
-        err = keel_tls_context_restaple(tls, path, bytes, (size_t)n, &diag);
+        err = keel_tls_context_restaple(tls, path, text, size, &diag);
+    if (!err && w->host && !w->helper)
+        err = keel_host_file(w->host, path, text, size, &diag);
     if (err)
-        keel_error("tls", "the old content stays", "reason=%s", diag.text);
-    keel_free(bytes);
+        keel_error("worker", "the old content stays", "reason=%s", diag.text);
+    if (text)
+        explicit_bzero(text, size);
+    keel_free(text);
     keel_host_restapled(w->host);
 }
 

@@ -6,7 +6,7 @@
 
 #include "common/runtime/offload.h"
 #include "dnsd/serve/added.h"
-#include "dnsd/serve/file_watch.h"
+#include "common/runtime/file_watch.h"
 #include "dnsd/serve/images.h"
 #include "dnsd/serve/journal.h"
 #include "dnsd/serve/keeper.h"
@@ -50,7 +50,7 @@ struct keeper_zone {
     bool unflushed;                    /* it has updates that its file has not */
     bool file_anew; /* and it takes the place of what is known: its file has changed */
     struct keeper_loading *loading; /* its file is being read; NULL: not */
-    struct dns_watched watched;     /* its file, by option watch */
+    struct keel_watched_files watched;     /* its file, by option watch */
     uint64_t look;                  /* of its files when they were last read for that */
     char *error;                    /* why its file was not taken last; NULL: it was */
     bool added_now;                 /* in the life of this process: workers may not know of it */
@@ -124,7 +124,7 @@ struct dns_keeper {
     size_t queue_bytes;
     bool *left; /* workers that ask no more */
     struct keel_timer retire;
-    struct dns_file_watch *watch; /* NULL: no file is watched */
+    struct keel_file_watch *watch; /* NULL: no file is watched */
     struct keel_offload *pool;
     struct keel_list lingering; /* struct keeper_file, oldest first */
     struct keel_timer linger;

@@ -58,7 +58,7 @@ static void on_loaded(struct keeper_loading *loading, struct keeper_zone *zone)
                 loading->serial);
 }
 
-static void on_touched(void *arg, struct dns_watched *w)
+static void on_touched(void *arg, struct keel_watched_files *w)
 {
     struct dns_keeper *keeper = arg;
     struct keeper_zone *zone = KEEL_CONTAINER(w, struct keeper_zone, watched);
@@ -70,20 +70,20 @@ static void on_touched(void *arg, struct dns_watched *w)
     if (err == 0)
         zone->look = look; /* these are read, good or bad: once */
     else
-        dns_file_watch_again(keeper->watch, w);
+        keel_file_watch_again(keeper->watch, w);
 }
 
 /* Every folder that a file of the zone lies in: the file's, and those of what it includes. */
 static int add_folders(struct keeper_zone *zone)
 {
-    struct dns_file_watch *watch = zone->kept.keeper->watch;
+    struct keel_file_watch *watch = zone->kept.keeper->watch;
     struct dns_image_zone image;
     const struct dns_image_file *file = made_of(zone, &image);
     struct dns_source source;
-    int err = dns_file_watch_add(watch, &zone->watched, zone->kept.zone->file);
+    int err = keel_file_watch_add(watch, &zone->watched, zone->kept.zone->file);
     for (unsigned i = 0; file && i < image.source_count && !err; i++) {
         dns_image_file_source(file, &image, i, &source);
-        err = dns_file_watch_add(watch, &zone->watched, source.path);
+        err = keel_file_watch_add(watch, &zone->watched, source.path);
     }
     return err;
 }
@@ -97,7 +97,7 @@ void dns_keeper_watch(struct keeper_zone *zone)
     if (!zone->kept.zone->watch || keeper->state != KEEPER_OWNER)
         return;
     if (!keeper->watch)
-        keeper->watch = dns_file_watch_new(keeper->instance->loop, on_touched, keeper);
+        keeper->watch = keel_file_watch_new(keeper->instance->loop, "zone files", on_touched, keeper);
     if (keeper->watch)
         err = add_folders(zone);
     if (err) {
@@ -108,13 +108,13 @@ void dns_keeper_watch(struct keeper_zone *zone)
     }
     /* what happened before somebody watched; a file that was refused already is left alone */
     if (look_at_files(zone, false, &look) && !zone->error)
-        dns_file_watch_again(keeper->watch, &zone->watched);
+        keel_file_watch_again(keeper->watch, &zone->watched);
 }
 
 void dns_keeper_unwatch(struct keeper_zone *zone)
 {
     if (zone->kept.keeper->watch)
-        dns_file_watch_remove(zone->kept.keeper->watch, &zone->watched);
+        keel_file_watch_remove(zone->kept.keeper->watch, &zone->watched);
 }
 
 void dns_keeper_watch_all(struct dns_keeper *keeper)
@@ -126,6 +126,6 @@ void dns_keeper_watch_all(struct dns_keeper *keeper)
 
 void dns_keeper_unwatch_all(struct dns_keeper *keeper)
 {
-    dns_file_watch_free(keeper->watch);
+    keel_file_watch_free(keeper->watch);
     keeper->watch = NULL;
 }

@@ -48,54 +48,21 @@ struct waiter {
 
 /* --- the file --- */
 
-int http_users_file_read(struct http_users_file *file, struct keel_diag *diag)
+int http_users_file_take(struct http_users_file *file, struct keel_str text, struct keel_diag *diag)
 {
     struct keel_hash_key key;
     struct http_users users;
     struct keel_diag why = {""};
-    char *text = NULL;
-    if (stat(file->path, &file->seen) != 0)
-        memset(&file->seen, 0, sizeof file->seen);
-    int err = keel_conf_read_file(file->path, &text, diag);
-    if (err)
-        return err;
     keel_rand_bytes(&key, sizeof key);
-    err = http_users_parse(&users, &key, keel_str(text), &why);
-    explicit_bzero(text, strlen(text));
-    keel_free(text);
+    int err = http_users_parse(&users, &key, text, &why);
     if (err == KEEL_ENOMEM)
-        return keel_diag_set(diag, err, "%s", keel_strerror(err));
+        return keel_diag_memory(diag);
     if (err)
         return keel_diag_set(diag, err, "%s:%s", file->path, why.text);
     http_users_fini(&file->users);
     file->users = users;
     file->version++;
     return 0;
-}
-
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* Looks at the file, once a second at most. */
-static void refresh(struct http_users_file *file, uint64_t now_ns)
-{
-    struct keel_diag diag = {""};
-    struct stat st;
-    if (now_ns - file->checked_ns < KEEL_NS_PER_S)
-        return;
-    file->checked_ns = now_ns;
-    if (stat(file->path, &st) != 0)
-        memset(&st, 0, sizeof st);
-    if (is_same(&st, &file->seen))
-        return;
-    if (http_users_file_read(file, &diag) != 0)
-        keel_error("auth", "a users file cannot be read; the users stay as they were", "reason=%s",
-                   diag.text);
-    else
-        keel_info("auth", "a users file was read again", "file=%s", file->path);
 }
 
 /* --- answers --- */
@@ -249,7 +216,6 @@ static enum http_verdict verify(struct http_exchange *x, struct auth *auth,
     struct keel_metrics *metrics = &x->host->instance->metrics;
     uint64_t now_ns = x->host->clock.now_ns, wait_ns;
     uint8_t digest[HTTP_VERIFIED_SIZE];
-    refresh(file, now_ns);
     if (!file->users.last) { /* nobody may */
         respond_challenge(x, settings, response);
         return HTTP_DONE;

@@ -8,24 +8,20 @@
 #ifndef HTTPD_HANDLERS_AUTH_H
 #define HTTPD_HANDLERS_AUTH_H
 
-#include <sys/stat.h>
-
 #include "httpd/request/handler.h"
 #include "httpd/request/users.h"
 
-/* A users file, as it was read last: the one thing of the settings that changes while they live,
- * because the file does. */
+/* A users file, as it was read last: it changes while the settings live, because the file does. */
 struct http_users_file {
     const char *path;
     unsigned number;  /* 0, 1, ... */
     unsigned version; /* one more each time it was read */
     struct http_users users;
-    struct stat seen;    /* when it was read */
-    uint64_t checked_ns; /* when it was last looked at */
 };
-/* Reads it. 0, or an error with `FILE:LINE: what` in diag; then the users are the ones that they
- * were, but what was seen is noted. */
-int http_users_file_read(struct http_users_file *file, struct keel_diag *diag);
+/* Its text, whole, stands for what it was before. 0, or an error with `FILE:LINE: what` in diag;
+ * then the users are the ones that they were. */
+int http_users_file_take(struct http_users_file *file, struct keel_str text,
+                         struct keel_diag *diag);
 
 /* Settings of the step. */
 struct http_auth {

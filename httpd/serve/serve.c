@@ -5,6 +5,7 @@
 #include "common/service/module.h"
 #include "httpd/serve/connection.h"
 #include "httpd/serve/serve_h2.h"
+#include "httpd/serve/settings_access.h"
 
 #define DRAIN_IDLE (1 * KEEL_NS_PER_S) /* for an idle peer's last request */
 #define COPY_MAX 16384                 /* larger bodies are borrowed from the cache */
@@ -463,6 +464,12 @@ void http_serve_stop(struct keel_instance *instance)
 void http_serve_log_file(struct keel_instance *instance, unsigned index, int fd)
 {
     http_access_log_use(&((struct http_worker *)instance->state)->logs[index], fd);
+}
+
+int http_serve_file(struct keel_instance *instance, const char *path, const char *text, size_t size,
+                    struct keel_diag *diag)
+{
+    return http_users_file_changed(instance->settings, path, (struct keel_str){text, size}, diag);
 }
 
 static int hurry_idle(void *arg, struct keel_connection *connection)

@@ -77,37 +77,55 @@ static int is_path(const void *value, const void *key, size_t key_size)
     return keel_str_equal(keel_str(file->path), (struct keel_str){key, key_size});
 }
 
-/* Where a file may be put anew by rename, the folder has to be readable. */
-static int let_read(struct keel_access *access, const char *path)
+static struct http_users_file *find_file(const struct http_settings *s, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder = keel_strndup(path, slash > path ? (size_t)(slash - path) : 1);
-    int err = folder ? keel_access_add(access, slash ? folder : ".", false) : KEEL_ENOMEM;
-    keel_free(folder);
+    size_t n = strlen(path);
+    return keel_table_find(&s->users_files, keel_hash(&s->sites.key, path, n), path, n, is_path);
+}
+
+/* The content is secret: of what stands in memory nothing is left. */
+static int read_file(struct http_users_file *file, const char *where, struct keel_diag *diag)
+{
+    char *text = NULL;
+    int err = keel_conf_read_file(where, &text, diag);
+    if (err)
+        return err;
+    err = http_users_file_take(file, keel_str(text), diag);
+    explicit_bzero(text, strlen(text));
+    keel_free(text);
     return err;
 }
 
-/* The file of that path: read, the first time that it is named. */
-static int find_file(struct http_settings *s, const char *path, struct http_users_file **out,
-                     struct keel_access *access, struct keel_diag *diag)
+/* The file of that path: read, the first time that it is named. A worker reads what the master has
+ * read. */
+static int get_file(struct http_settings *s, const char *path, struct http_users_file **out,
+                    struct keel_access *access, struct keel_diag *diag)
 {
     size_t n = strlen(path);
-    uint64_t hash = keel_hash(&s->sites.key, path, n);
-    *out = keel_table_find(&s->users_files, hash, path, n, is_path);
+    *out = find_file(s, path);
     if (*out)
         return 0;
     struct http_users_file *file = keel_arena_calloc(&s->arena, sizeof *file);
     if (!file || !(file->path = keel_arena_strndup(&s->arena, path, n)))
         return KEEL_ENOMEM;
     file->number = (unsigned)s->users_files.count;
-    int err = http_users_file_read(file, diag);
+    int err = access ? keel_access_add_live(access, path) : 0;
     if (!err)
-        err = keel_table_add(&s->users_files, hash, file);
+        err = read_file(file, keel_access_where(access, path), diag);
+    if (!err)
+        err = keel_table_add(&s->users_files, keel_hash(&s->sites.key, path, n), file);
     if (err)
         http_users_fini(&file->users);
     else
         *out = file;
-    return err ? err : access ? let_read(access, path) : 0;
+    return err;
+}
+
+int http_users_file_changed(struct http_settings *s, const char *path, struct keel_str text,
+                            struct keel_diag *diag)
+{
+    struct http_users_file *file = find_file(s, path);
+    return file ? http_users_file_take(file, text, diag) : 0;
 }
 
 void http_users_files_free(struct http_settings *s)
@@ -175,7 +193,7 @@ static int read_auth(struct http_settings *s, struct http_location *location,
     struct http_auth *auth = keel_arena_calloc(&s->arena, sizeof *auth);
     if (!auth)
         return no_memory(diag);
-    int err = find_file(s, path, &auth->file, access, &why);
+    int err = get_file(s, path, &auth->file, access, &why);
     if (err == KEEL_ENOMEM)
         return no_memory(diag);
     if (err)

@@ -15,6 +15,10 @@ int http_access_read(struct http_settings *s, struct http_location *location,
 /* request-rate and request-burst, of a location only. */
 int http_rate_read(struct http_settings *s, struct http_location *location,
                    const struct keel_conf *conf, struct keel_diag *diag);
+/* A file has another content now. 0, also when it is no users file; an error with diag, and the
+ * users stay as they were. */
+int http_users_file_changed(struct http_settings *s, const char *path, struct keel_str text,
+                            struct keel_diag *diag);
 void http_users_files_free(struct http_settings *s);
 
 #endif

@@ -3,11 +3,14 @@ import base64
 import concurrent.futures
 import http.client
 import os
+import re
+import signal
 import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import Daemon, directory, need_program, output, run, until
+from core import whole, worker_pids
+from keel import Daemon, directory, need_program, need_root, output, run, until
 
 CONF = '''
 listen = "127.0.0.1:0"
@@ -116,24 +119,62 @@ def a_body_waits():
         assert received.startswith(b'HTTP/1.1 405 ') and received.endswith(b'open\n'), received
 
 
+def taken_up(daemon, times):
+    """The master has handed the file to the workers, before any connection that it hands to them."""
+    until(lambda: daemon.log().count('a file changed, taken up') == times, 'the new file')
+
+
 def the_file_changes():
-    with httpd(text=line('old', 'a', '-B', '-C', '4')) as daemon:
+    """Workers take it up, those that are started while it is no good too; nobody asks the disk for it
+    while requests come."""
+    with httpd(text=line('old', 'a', '-B', '-C', '4'), conf='respawn-budget = 0\n' + CONF,
+               workers=2, schedule='round-robin') as daemon:
+        whole(daemon, 2)
+        before = worker_pids(daemon)
         assert ask(daemon, '/', 'old:a')[0] == 200
         daemon.write('users.new', line('new', 'b', '-B', '-C', '4'))
+        os.chmod(daemon.folder + '/users.new', 0o600)
         os.rename(daemon.folder + '/users.new', daemon.folder + '/users.htpasswd')
-        until(lambda: ask(daemon, '/', 'new:b')[0] == 200, 'the new user', pause=0.3)
+        taken_up(daemon, 1)
+        assert [ask(daemon, '/', 'new:b')[0] for _ in range(4)] == [200] * 4
         assert ask(daemon, '/', 'old:a')[0] == 401
         # a file that is wrong changes nothing, and one that is gone does not either
         daemon.write('users.htpasswd', 'new:secret\n')
-        until(lambda: 'users.htpasswd:1: no hash of a kind' in
-              (ask(daemon, '/', 'new:b') and daemon.log()), 'the complaint', pause=0.3)
-        assert ask(daemon, '/', 'new:b')[0] == 200
+        until(lambda: re.search(r'httpd.conf:\d+: site .*auth-file: .*users.htpasswd:1: no hash of a '
+                                'kind', daemon.log()), 'the complaint')
+        assert ask(daemon, '/', 'new:b')[0] == 200 and worker_pids(daemon) == before
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: len(re.findall('worker died', daemon.log())) == 2, 'two deaths')
+        whole(daemon, 2)
+        assert [ask(daemon, '/', 'new:b')[0] for _ in range(4)] == [200] * 4
         os.unlink(daemon.folder + '/users.htpasswd')
-        until(lambda: 'cannot open' in (ask(daemon, '/', 'new:b') and daemon.log()),
-              'the complaint', pause=0.3)
+        until(lambda: 'cannot open' in daemon.log(), 'the complaint')
         assert ask(daemon, '/', 'new:b')[0] == 200
         daemon.write('users.htpasswd', '')
-        until(lambda: ask(daemon, '/', 'new:b')[0] == 401, 'nobody is left', pause=0.3)
+        taken_up(daemon, 2)
+        assert [ask(daemon, '/', 'new:b')[0] for _ in range(4)] == [401] * 4
+        assert 'reloading' not in daemon.log()
+
+
+def others_cannot_read_it():
+    """Workers get it from the master: it may be root's own."""
+    need_root()
+    folder = directory()
+    os.chmod(folder, 0o755)
+    for name, text in FILES.items():
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(text)
+    os.mkdir(folder + '/secret', 0o700)
+    conf = 'user = "nobody"\n' + CONF.replace('users.htpasswd', 'secret/users')
+    with Daemon('httpd', conf=conf, listen=None, folder=folder,
+                files={'secret/users': line('a', 'b', '-B', '-C', '4')}) as daemon:
+        assert ask(daemon, '/', 'a:b')[0] == 200
+        daemon.write('secret/users', line('c', 'd', '-B', '-C', '4'))
+        taken_up(daemon, 1)
+        until(lambda: ask(daemon, '/', 'c:d')[0] == 200, 'the new user', pause=0.5)
 
 
 def many_at_once():
@@ -184,6 +225,7 @@ if __name__ == '__main__':
     run(('who may come in', who_may),
         ('a body waits for the password', a_body_waits),
         ('the file changes', the_file_changes),
+        ('others cannot read the file', others_cannot_read_it),
         ('many at once', many_at_once),
         ('guesses are few', guesses_are_few),
         ('who leaves early', who_leaves_early))

@@ -12,6 +12,7 @@ tests_unit_runtime_runtime_SOURCES = \
 	tests/unit/runtime/test_child.c \
 	tests/unit/runtime/test_dgram.c \
 	tests/unit/runtime/test_file.c \
+	tests/unit/runtime/test_file_watch.c \
 	tests/unit/runtime/test_loop.c \
 	tests/unit/runtime/test_offload.c \
 	tests/unit/runtime/test_packet.c \

@@ -10,6 +10,7 @@ Suite *accept_suite(void);
 Suite *child_suite(void);
 Suite *dgram_suite(void);
 Suite *file_suite(void);
+Suite *file_watch_suite(void);
 Suite *loop_suite(void);
 Suite *offload_suite(void);
 Suite *packet_suite(void);

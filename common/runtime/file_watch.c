@@ -1,7 +1,9 @@
-#include "dnsd/serve/file_watch.h"
+#include "common/runtime/file_watch.h"
 
 #include "common/base/err.h"
+#include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "common/base/rand.h"
 #include "common/runtime/timer.h"
 #include "common/runtime/watch.h"
 
@@ -19,28 +21,30 @@ struct folder {
 struct place {
     struct keel_list in_folder, in_watched;
     struct folder *folder;
-    struct dns_watched *w;
+    struct keel_watched_files *w;
     char file[]; /* its name in the folder */
 };
 
-struct dns_file_watch {
+struct keel_file_watch {
     struct keel_watch *core;
     struct keel_timer timer;
     struct keel_list folders;
-    void (*on_touched)(void *arg, struct dns_watched *w);
+    struct keel_table by_path;
+    struct keel_hash_key key;
+    void (*on_touched)(void *arg, struct keel_watched_files *w);
     void *arg;
 };
 
-static void touch(struct dns_file_watch *watch, struct dns_watched *w)
+static void touch(struct keel_file_watch *watch, struct keel_watched_files *w)
 {
     w->touched = true;
     /* not put off by what goes on and on */
     if (!keel_timer_pending(&watch->timer))
-        keel_timer_start(&watch->timer, DNS_FILE_WATCH_DELAY, 0);
+        keel_timer_start(&watch->timer, KEEL_FILE_WATCH_DELAY, 0);
 }
 
 /* name NULL: all of them. */
-static bool touch_named(struct dns_file_watch *watch, struct folder *folder, const char *name)
+static bool touch_named(struct keel_file_watch *watch, struct folder *folder, const char *name)
 {
     bool found = false;
     keel_list_for (node, &folder->places) {
@@ -55,7 +59,7 @@ static bool touch_named(struct dns_file_watch *watch, struct folder *folder, con
 
 static void on_event(void *arg, struct keel_watched *w, const char *name)
 {
-    struct dns_file_watch *watch = arg;
+    struct keel_file_watch *watch = arg;
     struct folder *folder = KEEL_CONTAINER(w, struct folder, watched);
     if (!name) /* the folder was replaced: on to the new one */
         keel_watch_add(watch->core, &folder->watched, folder->path);
@@ -66,18 +70,18 @@ static void on_event(void *arg, struct keel_watched *w, const char *name)
 
 static void on_lost(void *arg)
 {
-    struct dns_file_watch *watch = arg;
+    struct keel_file_watch *watch = arg;
     keel_list_for (node, &watch->folders)
         touch_named(watch, KEEL_CONTAINER(node, struct folder, node), NULL);
 }
 
 static void on_timer(struct keel_timer *timer)
 {
-    struct dns_file_watch *watch = KEEL_CONTAINER(timer, struct dns_file_watch, timer);
+    struct keel_file_watch *watch = KEEL_CONTAINER(timer, struct keel_file_watch, timer);
     keel_list_for (node, &watch->folders) {
         struct folder *folder = KEEL_CONTAINER(node, struct folder, node);
         keel_list_for (place, &folder->places) {
-            struct dns_watched *w = KEEL_CONTAINER(place, struct place, in_folder)->w;
+            struct keel_watched_files *w = KEEL_CONTAINER(place, struct place, in_folder)->w;
             bool touched = w->touched;
             w->touched = false;
             if (touched)
@@ -86,21 +90,22 @@ static void on_timer(struct keel_timer *timer)
     }
 }
 
-struct dns_file_watch *dns_file_watch_new(struct keel_loop *loop,
-                                          void (*on_touched)(void *arg, struct dns_watched *w),
-                                          void *arg)
+struct keel_file_watch *
+keel_file_watch_new(struct keel_loop *loop, const char *name,
+                    void (*on_touched)(void *arg, struct keel_watched_files *w), void *arg)
 {
-    struct dns_file_watch *watch = keel_calloc(1, sizeof *watch);
+    struct keel_file_watch *watch = keel_calloc(1, sizeof *watch);
     if (!watch)
         return NULL;
     watch->on_touched = on_touched;
     watch->arg = arg;
     keel_list_init(&watch->folders);
+    keel_rand_bytes(&watch->key, sizeof watch->key);
     keel_timer_init(&watch->timer, loop, "watch", on_timer);
     /* A file that was written, and one that took the place of another: not one that is just made.
      */
     const struct keel_watch_options options = {.loop = loop,
-                                               .name = "zone files",
+                                               .name = name,
                                                .events = IN_CLOSE_WRITE | IN_MOVED_TO,
                                                .on_event = on_event,
                                                .on_lost = on_lost,
@@ -112,22 +117,33 @@ struct dns_file_watch *dns_file_watch_new(struct keel_loop *loop,
     return watch;
 }
 
-/* path has n bytes. A new folder has no place yet. */
-static int get_folder(struct dns_file_watch *watch, const char *path, size_t n, struct folder **out)
+static int is_folder(const void *value, const void *key, size_t key_size)
 {
-    keel_list_for (node, &watch->folders) {
-        struct folder *folder = KEEL_CONTAINER(node, struct folder, node);
-        if (strlen(folder->path) == n && memcmp(folder->path, path, n) == 0) {
-            *out = folder;
-            return 0;
-        }
-    }
+    const struct folder *folder = value;
+    return strlen(folder->path) == key_size && memcmp(folder->path, key, key_size) == 0;
+}
+
+static uint64_t hash_of(const struct keel_file_watch *watch, const char *path, size_t n)
+{
+    return keel_hash(&watch->key, path, n);
+}
+
+/* path has n bytes. A new folder has no place yet. */
+static int get_folder(struct keel_file_watch *watch, const char *path, size_t n,
+                      struct folder **out)
+{
+    uint64_t hash = hash_of(watch, path, n);
+    *out = keel_table_find(&watch->by_path, hash, path, n, is_folder);
+    if (*out)
+        return 0;
     struct folder *folder = keel_calloc(1, sizeof *folder + n + 1);
     if (!folder)
         return KEEL_ENOMEM;
     memcpy(folder->path, path, n);
     keel_list_init(&folder->places);
     int err = keel_watch_add(watch->core, &folder->watched, folder->path);
+    if (!err && (err = keel_table_add(&watch->by_path, hash, folder)) != 0)
+        keel_watch_remove(watch->core, &folder->watched);
     if (err) {
         keel_free(folder);
         return err;
@@ -137,14 +153,15 @@ static int get_folder(struct dns_file_watch *watch, const char *path, size_t n, 
     return 0;
 }
 
-static void drop_folder(struct dns_file_watch *watch, struct folder *folder)
+static void drop_folder(struct keel_file_watch *watch, struct folder *folder)
 {
     keel_watch_remove(watch->core, &folder->watched);
+    keel_table_remove(&watch->by_path, hash_of(watch, folder->path, strlen(folder->path)), folder);
     keel_list_remove(&folder->node);
     keel_free(folder);
 }
 
-static void drop_place(struct dns_file_watch *watch, struct place *place)
+static void drop_place(struct keel_file_watch *watch, struct place *place)
 {
     struct folder *folder = place->folder;
     place->w->count--;
@@ -155,7 +172,8 @@ static void drop_place(struct dns_file_watch *watch, struct place *place)
         drop_folder(watch, folder);
 }
 
-static bool watches(const struct dns_watched *w, const struct folder *folder, const char *file)
+static bool watches(const struct keel_watched_files *w, const struct folder *folder,
+                    const char *file)
 {
     if (w->count == 0)
         return false;
@@ -167,7 +185,8 @@ static bool watches(const struct dns_watched *w, const struct folder *folder, co
     return false;
 }
 
-int dns_file_watch_add(struct dns_file_watch *watch, struct dns_watched *w, const char *path)
+int keel_file_watch_add(struct keel_file_watch *watch, struct keel_watched_files *w,
+                        const char *path)
 {
     const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
     size_t n = slash ? (size_t)(slash - path) : 0;
@@ -192,28 +211,29 @@ int dns_file_watch_add(struct dns_file_watch *watch, struct dns_watched *w, cons
     return 0;
 }
 
-void dns_file_watch_remove(struct dns_file_watch *watch, struct dns_watched *w)
+void keel_file_watch_remove(struct keel_file_watch *watch, struct keel_watched_files *w)
 {
     while (w->count > 0)
         drop_place(watch, KEEL_CONTAINER(w->places.next, struct place, in_watched));
-    *w = (struct dns_watched){0};
+    *w = (struct keel_watched_files){0};
 }
 
-void dns_file_watch_free(struct dns_file_watch *watch)
+void keel_file_watch_free(struct keel_file_watch *watch)
 {
     if (!watch)
         return;
     while (!keel_list_empty(&watch->folders)) {
         struct folder *folder = KEEL_CONTAINER(watch->folders.next, struct folder, node);
         struct place *place = KEEL_CONTAINER(folder->places.next, struct place, in_folder);
-        dns_file_watch_remove(watch, place->w); /* and a folder goes with its last place */
+        keel_file_watch_remove(watch, place->w); /* and a folder goes with its last place */
     }
     keel_watch_free(watch->core);
     keel_timer_stop(&watch->timer);
+    keel_table_fini(&watch->by_path);
     keel_free(watch);
 }
 
-void dns_file_watch_again(struct dns_file_watch *watch, struct dns_watched *w)
+void keel_file_watch_again(struct keel_file_watch *watch, struct keel_watched_files *w)
 {
     if (w->count > 0)
         touch(watch, w);
