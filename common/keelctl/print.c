@@ -160,6 +160,7 @@ struct column {
     const char *name;
     size_t width;
     bool numbers; /* all of its values: they stand to the right */
+    bool empty;   /* no row has a value */
 };
 struct table {
     struct column columns[COLUMNS];
@@ -178,7 +179,7 @@ static void note_value(struct table *t, const char *name, const json_t *v, struc
         t->count++;
         keel_buf_clear(cell);
         put_text(name, false, cell);
-        *c = (struct column){name, width_of(cell, 0), true};
+        *c = (struct column){name, width_of(cell, 0), true, true};
     }
     keel_buf_clear(cell);
     put_inline(v, cell);
@@ -187,6 +188,7 @@ static void note_value(struct table *t, const char *name, const json_t *v, struc
         c->width = width;
     if (!json_is_number(v) && !json_is_null(v))
         c->numbers = false;
+    c->empty = c->empty && json_is_null(v);
 }
 
 static void put_cell(const struct column *c, const json_t *v, bool head, bool last,
@@ -211,6 +213,18 @@ static void put_cell(const struct column *c, const json_t *v, bool head, bool la
     keel_buf_puts(out, last ? "\n" : "  ");
 }
 
+/* Columns that say nothing; the last one stays in any case. */
+static void drop_empty(struct table *t, const struct page *page)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < t->count && !page->wide; i++) {
+        if (!t->columns[i].empty || (kept == 0 && i + 1 == t->count))
+            t->columns[kept++] = t->columns[i];
+    }
+    if (!page->wide)
+        t->count = kept;
+}
+
 static void put_table(const json_t *rows, unsigned indent, const struct page *page)
 {
     struct table t = {.count = 0};
@@ -226,6 +240,7 @@ static void put_table(const json_t *rows, unsigned indent, const struct page *pa
         }
     }
     keel_buf_fini(&cell);
+    drop_empty(&t, page);
     for (size_t i = 0; i <= json_array_size(rows) && t.count > 0; i++) {
         pad(out, indent);
         for (unsigned c = 0; c < t.count && !out->failed; c++) {

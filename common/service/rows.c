@@ -1,5 +1,6 @@
 #include "common/service/rows.h"
 
+#include "common/base/mem.h"
 #include "common/base/str.h"
 
 #include <stdlib.h>
@@ -123,4 +124,35 @@ int keel_rows_add(struct keel_rows *rows, json_t *row, struct keel_diag *diag)
         return json_array_append_new(rows->list, row) == 0 ? 0 : keel_diag_memory(diag);
     json_decref(row);
     return verdict;
+}
+
+struct sorted {
+    double number;
+    size_t order; /* among equal ones */
+    json_t *row;  /* a reference */
+};
+
+static int compare(const void *a, const void *b)
+{
+    const struct sorted *x = a, *y = b;
+    int d = (x->number < y->number) - (x->number > y->number);
+    return d ? d : (x->order > y->order) - (x->order < y->order);
+}
+
+int keel_rows_sort(struct keel_rows *rows, const char *field, struct keel_diag *diag)
+{
+    size_t count = json_array_size(rows->list);
+    struct sorted *all = keel_calloc(count + 1, sizeof *all);
+    if (!all)
+        return keel_diag_memory(diag);
+    for (size_t i = 0; i < count; i++) {
+        json_t *row = json_array_get(rows->list, i);
+        all[i] =
+            (struct sorted){json_number_value(json_object_get(row, field)), i, json_incref(row)};
+    }
+    qsort(all, count, sizeof *all, compare);
+    for (size_t i = 0; i < count; i++)
+        json_array_set_new(rows->list, i, all[i].row);
+    keel_free(all);
+    return 0;
 }

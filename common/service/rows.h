@@ -46,5 +46,7 @@ static inline bool keel_rows_wants(struct keel_rows *rows, const struct keel_add
 /* Takes the row, and adds it if it fits. 0, KEEL_ENOMEM (row NULL), or KEEL_EINVAL with diag: rows
  * have no such field. */
 int keel_rows_add(struct keel_rows *rows, json_t *row, struct keel_diag *diag);
+/* The rows in falling order of a field of numbers. 0 or KEEL_ENOMEM. */
+int keel_rows_sort(struct keel_rows *rows, const char *field, struct keel_diag *diag);
 
 #endif

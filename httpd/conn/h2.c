@@ -139,6 +139,12 @@ uint64_t http_h2_since(const struct http_h2 *h2)
     return h2->frames.since_ns;
 }
 
+uint64_t http_h2_unsent(const struct http_h2 *h2, uint32_t stream)
+{
+    const struct http_h2_stream *it = http_h2_find(h2, (int32_t)stream);
+    return it ? it->left : 0;
+}
+
 const struct http_exchange *http_h2_oldest(const struct http_h2 *h2)
 {
     keel_list_for (node, &h2->streams) {

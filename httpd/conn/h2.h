@@ -96,6 +96,8 @@ int http_h2_begin(struct http_h2 *h2, uint32_t stream, const struct http_respons
 int http_h2_write(struct http_h2 *h2, uint32_t stream, const void *bytes, size_t n);
 int http_h2_end(struct http_h2 *h2, uint32_t stream, struct keel_str trailers);
 void http_h2_cut(struct http_h2 *h2, uint32_t stream);
+/* Bytes of the body of a stream's response that have not left; 0: there is none. */
+uint64_t http_h2_unsent(const struct http_h2 *h2, uint32_t stream);
 /* The exchange of the oldest stream that a handler keeps; NULL: none. */
 const struct http_exchange *http_h2_oldest(const struct http_h2 *h2);
 /* The next exchange whose output fell below its low watermark; NULL: none. Ask after

@@ -2,7 +2,6 @@
 
 #include "common/base/mem.h"
 
-#define ROWS_MAX 1000 /* of requests under way that are listed */
 #define LINE                                                                                       \
     "%{address} %{port} %{scheme} %{site} %{method} %{target} %{protocol} -> %{status} "           \
     "%{sent} bytes %{duration} s"
@@ -113,87 +112,4 @@ int http_follow_trace(struct http_follow *follow, json_t *args, json_t **result,
                       struct keel_diag *diag)
 {
     return keel_trace_run(&follow->trace, args, result, diag);
-}
-
-/* --- requests --- */
-
-/* The place for one that took so long; NULL: sixteen others took longer. */
-static struct http_slow_request *place_for(struct http_follow *follow, uint64_t now_ns,
-                                           uint64_t duration_ns)
-{
-    struct http_slow_request *least = &follow->slow[0];
-    for (unsigned i = 0; i < HTTP_SLOW_REQUESTS; i++) {
-        struct http_slow_request *slow = &follow->slow[i];
-        if (slow->duration_ns == 0 || now_ns - slow->ended_ns > HTTP_SLOW_TIME)
-            return slow;
-        if (slow->duration_ns < least->duration_ns)
-            least = slow;
-    }
-    return least->duration_ns < duration_ns ? least : NULL;
-}
-
-/* Who asked for what: all but the numbers. */
-static void describe(struct http_slow_request *out, const struct http_exchange *x)
-{
-    const struct http_request *request = &x->request;
-    struct keel_str method = http_span_str(&request->head, request->head.method_text);
-    struct keel_str target = http_span_str(&request->head, request->head.target);
-    struct keel_str site = request->site ? request->site->name : KEEL_STR("-");
-    keel_addr_format(out->peer, sizeof out->peer, x->peer);
-    keel_escape(out->site, sizeof out->site, site.p, site.n);
-    keel_escape(out->method, sizeof out->method, method.p, method.n);
-    keel_escape(out->target, sizeof out->target, target.p, target.n);
-    snprintf(out->handler, sizeof out->handler, "%s",
-             x->step && x->step->handler ? x->step->handler->name : "-");
-}
-
-void http_follow_over(struct http_follow *follow, const struct http_exchange *x, uint64_t now_ns,
-                      uint64_t duration_ns)
-{
-    struct http_slow_request *slow = place_for(follow, now_ns, duration_ns);
-    if (!slow)
-        return;
-    *slow = (struct http_slow_request){.ended_ns = now_ns,
-                                       .duration_ns = duration_ns > 0 ? duration_ns : 1,
-                                       .bytes = x->head_sent + x->body_sent,
-                                       .status = x->status};
-    describe(slow, x);
-}
-
-static json_t *row_of(const struct http_slow_request *r)
-{
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:I}", "peer", r->peer, "site", r->site,
-                     "method", r->method, "target", r->target, "handler", r->handler, "seconds",
-                     (double)r->duration_ns / 1e9, "sent", (json_int_t)r->bytes);
-}
-
-json_t *http_follow_requests(const struct http_follow *follow, const struct http_host *host,
-                             uint64_t now_ns)
-{
-    json_t *running = json_array(), *slowest = json_array();
-    keel_list_for (node, &host->kept) {
-        const struct http_exchange *x = KEEL_CONTAINER(node, struct http_exchange, node);
-        struct http_slow_request r = {.duration_ns =
-                                          now_ns > x->began_ns ? now_ns - x->began_ns : 0,
-                                      .bytes = x->head_sent + x->body_sent};
-        describe(&r, x);
-        json_array_append_new(running, row_of(&r));
-        if (json_array_size(running) == ROWS_MAX)
-            break;
-    }
-    for (unsigned i = 0; i < HTTP_SLOW_REQUESTS; i++) {
-        const struct http_slow_request *slow = &follow->slow[i];
-        if (slow->duration_ns == 0 || now_ns - slow->ended_ns > HTTP_SLOW_TIME)
-            continue;
-        json_t *row = row_of(slow);
-        size_t at = 0; /* the slowest first */
-        while (at < json_array_size(slowest) &&
-               json_number_value(json_object_get(json_array_get(slowest, at), "seconds")) >
-                   (double)slow->duration_ns / 1e9)
-            at++;
-        json_object_set_new(row, "status", json_integer(slow->status));
-        json_object_set_new(row, "ago", json_real((double)(now_ns - slow->ended_ns) / 1e9));
-        json_array_insert_new(slowest, at, row);
-    }
-    return json_pack("{s:o, s:o}", "running", running, "slowest", slowest);
 }

@@ -129,7 +129,9 @@ static void go_on(struct http_connection *c)
 
 static int carry_response(struct http_exchange *x, struct http_response *response)
 {
-    respond(x->connection, &x->request.head, response);
+    struct http_connection *c = x->connection;
+    http_requests_send(&http_worker_of(c)->requests, x, response);
+    respond(c, &x->request.head, response);
     return 0;
 }
 
@@ -269,6 +271,7 @@ static void take_request(struct http_connection *c)
     c->wait = WAIT_IDLE; /* what comes next has a time of its own */
     switch (http_worker_answer(w, &response)) {
     case HTTP_DONE:
+        http_requests_send(&w->requests, x, &response);
         respond(c, &x->request.head, &response);
         break;
     case HTTP_LATER:
@@ -502,6 +505,12 @@ bool http_serve_evictable(struct keel_connection *connection)
     const struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
     return (c->h2 ? http_serve_h2_is_idle(c) : c->h1.state != HTTP_H1_BODY && !c->x) &&
            keel_stream_pending(&connection->stream) == 0;
+}
+
+uint64_t http_connection_unsent(void *connection, uint32_t stream)
+{
+    const struct http_connection *c = connection;
+    return c->h2 ? http_serve_h2_unsent(c, stream) : keel_stream_pending(&c->core.stream);
 }
 
 /* Of HTTP/1. */

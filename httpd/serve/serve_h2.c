@@ -238,6 +238,7 @@ void http_serve_h2_stop(struct http_connection *c)
 static int stream_response(struct http_exchange *x, struct http_response *response)
 {
     struct http_connection *c = x->connection;
+    http_requests_send(&worker_of(c)->requests, x, response);
     int err = http_h2_respond(&c->h2->core, x->stream, &x->request.head, response);
     end_turn(c);
     return err;
@@ -311,6 +312,7 @@ static void take_request(struct http_connection *c, uint32_t stream)
     x->stream = stream;
     switch (http_worker_answer(w, &response)) {
     case HTTP_DONE:
+        http_requests_send(&w->requests, x, &response);
         http_h2_respond(&c->h2->core, stream, &x->request.head, &response);
         break;
     case HTTP_LATER:
@@ -435,6 +437,11 @@ bool http_serve_h2_is_idle(const struct http_connection *c)
 unsigned http_serve_h2_requests(const struct http_connection *c)
 {
     return c->h2->requests;
+}
+
+uint64_t http_serve_h2_unsent(const struct http_connection *c, uint32_t stream)
+{
+    return http_h2_unsent(&c->h2->core, stream);
 }
 
 unsigned http_serve_h2_streams(const struct http_connection *c)

@@ -18,9 +18,11 @@ void http_serve_h2_deadline(struct http_connection *c);
 
 /* The worker drains: the client is told to go, and everything that it asked for is sent. */
 void http_serve_h2_drain(struct http_connection *c);
-/* What `connections` tells: how many requests were read, how many streams are open, what they do,
- * and of the oldest that a handler keeps the exchange; NULL: none. */
+/* What `connections` tells: how many requests were read, bytes of a stream's answer that have not
+ * left, how many streams are open, what they do, and of the oldest that a handler keeps the
+ * exchange; NULL: none. */
 unsigned http_serve_h2_requests(const struct http_connection *c);
+uint64_t http_serve_h2_unsent(const struct http_connection *c, uint32_t stream);
 unsigned http_serve_h2_streams(const struct http_connection *c);
 const char *http_serve_h2_state(const struct http_connection *c);
 const struct http_exchange *http_serve_h2_oldest(const struct http_connection *c);

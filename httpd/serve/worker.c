@@ -117,6 +117,7 @@ int http_worker_new(struct keel_instance *instance, struct http_worker **out,
     keel_timer_init(&w->turn, instance->loop, "http filters", on_turn);
     w->host.soon = soon;
     http_follow_init(&w->follow, instance->loop);
+    http_requests_init(&w->requests, http_connection_unsent);
     w->instance = instance;
     w->settings = instance->settings;
     w->offload = keel_offload_new(instance->loop, 0, 0);
@@ -150,6 +151,7 @@ void http_worker_free(struct http_worker *w)
         http_access_log_fini(&w->logs[i]);
     keel_free(w->logs);
     http_follow_fini(&w->follow);
+    http_requests_fini(&w->requests);
     http_figures_fini(&w->figures);
     keel_clients_fini(&w->connections);
     http_h2_shared_fini(&w->h2);
@@ -238,7 +240,7 @@ static void on_over(struct http_host *host, struct http_exchange *x)
     keel_metric_observe(&w->instance->metrics, HTTP_M_SECONDS, now - x->began_ns);
     if (site)
         keel_metric_observe(&site->metrics, HTTP_S_SECONDS, now - x->began_ns);
-    http_follow_over(&w->follow, x, now, now - x->began_ns);
+    http_requests_over(&w->requests, x, now);
     log_response(w, x, &x->request, &response, x->began_ns);
 }
 
@@ -415,8 +417,7 @@ static int run_requests(struct keel_instance *instance, json_t *args, json_t **r
                         struct keel_diag *diag)
 {
     const struct http_worker *w = instance->state;
-    *result = http_follow_requests(&w->follow, &w->host, keel_clock_monotonic());
-    return *result ? 0 : KEEL_ENOMEM;
+    return http_requests_list(&w->requests, &w->host, args, keel_clock_monotonic(), result, diag);
 }
 
 static int run_sites(struct keel_instance *instance, json_t *args, json_t **result,
@@ -433,7 +434,7 @@ static int run_sites(struct keel_instance *instance, json_t *args, json_t **resu
 const struct keel_command http_commands[] = {
     {"cache", "", "What the file cache holds", KEEL_COMMAND_ALL, run_cache},
     {"cache-flush", "", "Forget all cached files", KEEL_COMMAND_ALL, run_cache_flush},
-    {"requests", "", "Requests that handlers work on, and the slowest ones of the last minute",
+    {"requests", KEEL_ROWS_USAGE, "Requests under way, and the slowest ones of the last minute",
      KEEL_COMMAND_ALL, run_requests},
     {"sites", "", "What each site was asked, in all workers", KEEL_COMMAND_ONE, run_sites},
     {"trace", HTTP_TRACE_USAGE, "Follow requests and responses, live", KEEL_COMMAND_ALL, run_trace},

@@ -11,6 +11,7 @@
 #include "httpd/log/access.h"
 #include "httpd/serve/figures.h"
 #include "httpd/serve/follow.h"
+#include "httpd/serve/requests.h"
 #include "httpd/serve/settings.h"
 
 struct http_worker {
@@ -26,6 +27,7 @@ struct http_worker {
     struct http_access_log *logs; /* those of the settings, in their order */
     struct http_figures figures;
     struct http_follow follow;
+    struct http_requests requests;
     struct keel_clients connections; /* items NULL: nothing is limited */
     struct http_h2_shared h2;
 };

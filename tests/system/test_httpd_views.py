@@ -1,12 +1,13 @@
 """What an operator sees of httpd's connections and requests while real clients are at work: curl,
 openssl and nghttp, over HTTP/1.1, TLS and HTTP/2, at two workers."""
 import os
+import signal
 import socket
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import Daemon, Refused, directory, need_program, run, spawn, until
+from keel import Daemon, Refused, directory, module, need_program, run, spawn, until
 from tls import DAY, Authority, s_client
 
 CONF = '''
@@ -17,7 +18,7 @@ site "one.example" {
   key = "site.key"
 }
 '''
-SIZE = 64 << 20
+SIZE = 8 << 30  # sparse
 
 
 class Slow:
@@ -37,9 +38,13 @@ class Slow:
         return self
 
     def __exit__(self, *what):
+        self.end()
+
+    def end(self):
         for client in self.clients:
             client.kill()
             client.communicate()
+        self.clients.clear()
 
 
 def httpd(folder=None, conf=CONF, **options):
@@ -193,6 +198,59 @@ def certificates():
         until(lambda: daemon.metric('keel_files_refused_total') == 3, 'the file that is gone counted')
 
 
-run(('certificates, stapled responses and their metrics', certificates),
+def under_way():
+    """Large answers while they leave, bodies while they come, and what handlers work on, over
+    HTTP/1.1 and HTTP/2, plain and in TLS."""
+    folder = directory()
+    conf = 'module "script" { file = "%s" }\n' % module(folder, 'tests/support/script_module') + \
+        CONF.replace('\n}', '\n  location "/s/" { handler = "script" }\n}')
+    with httpd(folder, conf) as daemon, Slow() as slow:
+        plain, tls = address(daemon), address(daemon, True)
+        running = lambda *args: rows(daemon, 'requests', 'running', *args)
+        slow.curl('http://%s/big?plain' % plain, '-H', 'Host: one.example')
+        slow.curl('https://%s/big?h2' % tls, '--http2')
+        slow.start(need_program('nghttp'), '-n', '-w', '16', 'http://%s/big?nghttp' % plain)
+        until(lambda: running('target=/big?nghttp'), 'nghttp')
+        slow.clients[-1].send_signal(signal.SIGSTOP)
+        for http in ('--http1.1', '--http2-prior-knowledge'):
+            slow.start(need_program('curl'), '-sN', http, '-T', '-', '-X', 'POST',
+                       'http://%s/s/e?%s' % (plain, http))
+            slow.clients[-1].stdin.write(b'abc')
+            slow.clients[-1].stdin.flush()
+        until(lambda: len(running('state=body', 'received=3')) == 2, 'the bodies')
+        assert len(running()) == 5, running()
+        assert {r['target'].split('?')[1]: (r['protocol'], r['tls'], r['state'], r['handler'])
+                for r in running()} == {
+            'plain': ('HTTP/1.1', False, 'sending', 'file'),
+            'h2': ('HTTP/2', True, 'sending', 'file'),
+            'nghttp': ('HTTP/2', False, 'sending', 'file'),
+            '--http1.1': ('HTTP/1.1', False, 'body', 'script'),
+            '--http2-prior-knowledge': ('HTTP/2', False, 'body', 'script')}, running()
+        for row in running('state=sending'):
+            assert row['size'] == SIZE and 0 < row['sent'] < SIZE and row['status'] == 200, row
+            assert row['site'] == 'one.example' and row['method'] == 'GET' and row['seconds'] > 0, row
+            assert (row['stream'] or 0) % 2 == (row['protocol'] == 'HTTP/2'), row
+        assert len(running('handler=script')) == 2 and len(running('tls=yes')) == 1
+        assert len(running('client=127.0.0.0/8')) == 5 and not running('client=::1')
+        assert not running('seconds=3600..') and len(running('location=/s/')) == 2
+        for each in daemon.ctl('requests', 'limit=1'):
+            assert len(each['result']['running']) <= 1, each
+            if each['result']['more']:
+                break
+        times = [[r['seconds'] for r in each['result']['running']] for each in daemon.ctl('requests')]
+        assert all(t == sorted(t, reverse=True) for t in times), times
+        for wrong in ('nix=1', 'limit=x'):
+            try:
+                raise AssertionError(daemon.ctl('requests', wrong))
+            except Refused:
+                pass
+        slow.end()
+        until(lambda: not running(), 'the end of all')
+        ended = rows(daemon, 'requests', 'slowest', 'received=3')
+        assert [r['state'] for r in ended] == ['done', 'done'] and ended[0]['ago'] >= 0, ended
+
+
+run(('requests under way', under_way),
+    ('certificates, stapled responses and their metrics', certificates),
     ('connections of each kind', of_each_kind),
     ('connections by filters', chosen))

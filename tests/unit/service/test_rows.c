@@ -94,6 +94,23 @@ START_TEST(bounded)
 }
 END_TEST
 
+START_TEST(sorted)
+{
+    static const int given[] = {3, 9, 9, -1, 4}, wanted[] = {9, 9, 4, 3, -1};
+    struct keel_rows rows;
+    ck_assert_int_eq(keel_rows_init(&rows, NULL, NULL), 0);
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_int_eq(keel_rows_add(&rows, json_pack("{s:i s:i}", "n", given[i], "i", i), NULL),
+                         0);
+    ck_assert_int_eq(keel_rows_sort(&rows, "n", NULL), 0);
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(rows.list, i), "n")),
+                         wanted[i]);
+    ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(rows.list, 0), "i")), 1);
+    keel_rows_fini(&rows);
+}
+END_TEST
+
 Suite *rows_suite(void);
 
 Suite *rows_suite(void)
@@ -102,6 +119,7 @@ Suite *rows_suite(void)
     TCase *tests = tcase_create("rows");
     tcase_add_loop_test(tests, compared, 0, sizeof vectors / sizeof vectors[0]);
     tcase_add_test(tests, bounded);
+    tcase_add_test(tests, sorted);
     suite_add_tcase(suite, tests);
     return suite;
 }
