@@ -21,7 +21,11 @@ doc_examples_hello_module_la_SOURCES = doc/examples/hello_module.c
 doc_examples_hello_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
 doc_examples_websocket_module_la_SOURCES = doc/examples/websocket_module.c
 doc_examples_websocket_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
+# A filter: tests/system/test_httpd_filter.py loads it.
+noinst_LTLIBRARIES += doc/examples/footer_module.la
+doc_examples_footer_module_la_SOURCES = doc/examples/footer_module.c
+doc_examples_footer_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
 dist_examples_DATA = doc/examples/echod.c doc/examples/lease_module.c doc/examples/hello_module.c \
-	doc/examples/websocket_module.c
+	doc/examples/websocket_module.c doc/examples/footer_module.c
 dist_man_MANS += doc/keeld.8
 dist_doc_DATA += doc/configuration.md doc/core.md doc/dnsd-differences.md doc/echod.md doc/moving-to-dhcpd.md doc/operations.md

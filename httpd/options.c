@@ -84,6 +84,13 @@ static const struct keel_option location_rows[] = {
      .type = KEEL_OPT_STRING,
      .help = "Name of a module that answers, or passes requests on to the site's files."},
     {.name = "argument", .type = KEEL_OPT_STRING, .help = "What the handler makes of it."},
+    {.name = "filter",
+     .type = KEEL_OPT_STRING,
+     .flags = KEEL_OPT_LIST,
+     .help = "\"NAME ARGUMENT\": the filter of the module of this name, and what it makes of the "
+             "argument, if it takes one; \"MODULE:NAME\" of a module that has several. What the "
+             "location's handler or its files answer passes them in this order, and is compressed "
+             "behind them; see Filters above."},
     {.name = "max-body",
      .type = KEEL_OPT_SIZE,
      .min = 0,
@@ -459,7 +466,8 @@ const struct keel_option http_options[] = {
      .type = KEEL_OPT_SECTION,
      .flags = KEEL_OPT_TITLE | KEEL_OPT_MULTI,
      .sub = module_rows,
-     .help = "A handler in C, which locations name by the title. A change of the file is taken at "
+     .help = "A handler or filters in C, which locations name by the title. A change of the file "
+             "is taken at "
              "the next start or upgrade."},
     {.name = "types-file",
      .type = KEEL_OPT_PATH,

@@ -1,15 +1,16 @@
 #include "httpd/handlers/encode.h"
 
 #include "httpd/handlers/encoder.h"
-#include "httpd/request/filter.h"
+#include "httpd/wire/chars.h"
 
 /* Is the token in a list of a head's fields of this name? */
 static bool says(const struct http_response *response, struct keel_str name, struct keel_str token)
 {
-    struct keel_str rest = http_response_value(response, name), word;
-    while (rest.p && keel_str_split(&rest, ',', &word))
-        if (keel_str_equal_nocase(keel_str_trim(word), token))
-            return true;
+    struct keel_str rest = response->head, value, word;
+    while (http_response_field(&rest, name, &value))
+        while (http_list_next(&value, &word))
+            if (keel_str_equal_nocase(word, token))
+                return true;
     return false;
 }
 
@@ -47,15 +48,9 @@ static enum http_coding choose(const struct http_request *request)
     return best;
 }
 
-enum http_coding http_encode_choose(const struct http_request *request,
-                                    const struct http_response *response)
-{
-    return is_compressible(request, response) ? choose(request) : HTTP_IDENTITY;
-}
-
 /* A strong ETag is of these bytes alone (RFC 9110, 8.8.3): "x" becomes "x-gzip". */
-struct keel_str http_encode_etag(struct http_request *request, const struct http_response *response,
-                                 enum http_coding coding)
+static struct keel_str tag_line(struct http_request *request, const struct http_response *response,
+                                enum http_coding coding)
 {
     struct keel_str etag = http_response_value(response, KEEL_STR("etag"));
     if (!etag.p)
@@ -80,7 +75,7 @@ static int edit(struct http_request *request, struct http_response *response,
     const struct http_header_rules rules = {.items = items, .count = coded ? 2 : 0};
     bool varies = says(response, KEEL_STR("vary"), KEEL_STR("*")) ||
                   says(response, KEEL_STR("vary"), KEEL_STR("accept-encoding"));
-    struct keel_str etag = coded ? http_encode_etag(request, response, coding) : KEEL_STR("");
+    struct keel_str etag = coded ? tag_line(request, response, coding) : KEEL_STR("");
     const char *lines =
         etag.p ? keel_arena_printf(&request->arena, "%s%.*s%s%s%s",
                                    varies ? "" : "Vary: Accept-Encoding\r\n", (int)etag.n, etag.p,
@@ -89,19 +84,15 @@ static int edit(struct http_request *request, struct http_response *response,
                : NULL;
     if (!lines)
         return KEEL_ENOMEM;
-    struct keel_str head = http_head_edit(response->head, &rules, keel_str(lines), &request->arena);
-    if (!head.p)
-        return KEEL_ENOMEM;
-    response->head = head;
-    response->joined = false;
-    return 0;
+    return http_response_rules(response, request, &rules, keel_str(lines));
 }
 
+/* What a cache holds is compressed there, unless a filter before this one changes it. */
 static int on_head(struct http_exchange *x, void *settings, struct http_response *response,
                    int64_t *length, void **state)
 {
     struct http_request *request = &x->request;
-    if (!is_compressible(request, response))
+    if ((response->hold && !x->flow) || !is_compressible(request, response))
         return 0;
     enum http_coding coding = choose(request);
     if (*length >= 0 && ((uint64_t)*length < request->site->compress_min || *length == 0))
@@ -111,8 +102,6 @@ static int on_head(struct http_exchange *x, void *settings, struct http_response
     if (coding == HTTP_IDENTITY)
         return 0;
     *length = -1;
-    if (http_answer_is_bare(request, response->status))
-        return 0;
     *state = http_encoder_new(coding);
     return *state ? 1 : KEEL_ENOMEM;
 }
@@ -128,5 +117,6 @@ static void on_release(void *state)
     http_encoder_free(state);
 }
 
-const struct http_filter http_encode_filter = {HTTP_FILTER, .name = "compress", .head = on_head,
-                                               .body = on_body, .release = on_release};
+const struct http_filter http_encode_filter = {HTTP_FILTER,           .name = "compress",
+                                               .head = on_head,       .body = on_body,
+                                               .release = on_release, .exact = true};

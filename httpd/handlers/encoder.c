@@ -16,6 +16,7 @@
 
 struct http_encoder {
     enum http_coding coding;
+    bool started; /* with the first bytes: many answers end without any */
     z_stream gzip;
     BrotliEncoderState *brotli;
     ZSTD_CStream *zstd;
@@ -57,18 +58,14 @@ static bool start(struct http_encoder *e)
 struct http_encoder *http_encoder_new(enum http_coding coding)
 {
     struct http_encoder *e = keel_calloc(1, sizeof *e);
-    if (!e)
-        return NULL;
-    e->coding = coding;
-    if (start(e))
-        return e;
-    http_encoder_free(e);
-    return NULL;
+    if (e)
+        e->coding = coding;
+    return e;
 }
 
 void http_encoder_free(struct http_encoder *e)
 {
-    if (e->coding == HTTP_GZIP)
+    if (e->coding == HTTP_GZIP && e->started)
         deflateEnd(&e->gzip);
     if (e->brotli)
         BrotliEncoderDestroyInstance(e->brotli);
@@ -127,6 +124,9 @@ static int put_zstd(struct http_encoder *e, const void *bytes, size_t n, enum ht
 int http_encoder_put(struct http_encoder *e, const void *bytes, size_t n, enum http_piece piece,
                      struct keel_buf *out)
 {
+    if (!e->started && !start(e))
+        return KEEL_ENOMEM;
+    e->started = true;
     switch (e->coding) {
     case HTTP_GZIP:
         return put_gzip(e, bytes, n, piece, out);

@@ -1,10 +1,10 @@
 #include "httpd/handlers/file.h"
 
 #include "common/base/mem.h"
-#include "httpd/handlers/encode.h"
 #include "httpd/handlers/parts.h"
 #include "httpd/handlers/redirect.h"
 #include "httpd/request/condition.h"
+#include "httpd/request/filter.h"
 
 /* OPTIONS is answered for any path, and for "*" (RFC 9110, 9.3.7). */
 static void respond_to_method(struct http_request *request, struct http_response *response)
@@ -153,15 +153,90 @@ static enum http_verdict respond_entry(const struct asking *asking, struct http_
     return HTTP_DONE;
 }
 
-/* A 304 about what has that line of an ETag. False: no memory. */
-static bool respond_not_modified(struct http_request *request, const struct http_entry *entry,
-                                 struct keel_str line, struct http_response *response)
+/* --- files that filters change --- */
+
+/* A 304 about what has the validators of that head. KEEL_ENOMEM: no memory. */
+static int respond_not_modified(struct http_request *request, const struct http_entry *entry,
+                                const struct http_response *own, struct http_response *response)
 {
-    struct http_header_rule rule = {.op = HTTP_HEADER_REMOVE, .name = KEEL_STR("ETag")};
-    const struct http_header_rules rules = {.items = &rule, .count = 1};
-    *response = (struct http_response){
-        .status = 304, .head = http_head_edit(entry->head304, &rules, line, &request->arena)};
-    return response->head.p != NULL;
+    struct http_header_rule items[] = {
+        {.op = HTTP_HEADER_REMOVE, .name = KEEL_STR("ETag")},
+        {.op = HTTP_HEADER_REMOVE, .name = KEEL_STR("Last-Modified")},
+    };
+    bool dated = http_response_value(own, KEEL_STR("last-modified")).p != NULL;
+    const struct http_header_rules rules = {.items = items, .count = dated ? 1 : 2};
+    struct keel_str etag = http_response_value(own, KEEL_STR("etag"));
+    char *line = keel_arena_printf(&request->arena, "ETag: %.*s\r\n", (int)etag.n, etag.p);
+    *response = (struct http_response){.status = 304, .head = entry->head304};
+    return line ? http_response_rules(response, request, &rules, keel_str(etag.n > 0 ? line : ""))
+                : KEEL_ENOMEM;
+}
+
+/* The conditions of a request for what has that head. HTTP_NEXT: it is to be sent. */
+static enum http_verdict respond_validators(struct http_request *request,
+                                            const struct http_entry *entry,
+                                            const struct http_response *own,
+                                            struct http_response *response)
+{
+    struct keel_str etag = http_response_value(own, KEEL_STR("etag"));
+    bool dated = http_response_value(own, KEEL_STR("last-modified")).p != NULL;
+    switch (http_condition_check(&request->head, etag, dated ? entry->modified : HTTP_NO_DATE,
+                                 request->clock->second)) {
+    case HTTP_NOT_MODIFIED:
+        if (respond_not_modified(request, entry, own, response) != 0)
+            http_response_plain(response, request, 503, KEEL_STR(""));
+        return HTTP_DONE;
+    case HTTP_FAILED:
+        http_response_plain(response, request, 412, KEEL_STR(""));
+        return HTTP_DONE;
+    default:
+        return HTTP_NEXT;
+    }
+}
+
+/* The file through the filters of its location, when one of them wants its body: always the whole
+ * of it, because ranges are of what they make. Behind the head `own`. HTTP_NEXT: none does. */
+static enum http_verdict respond_filtered(const struct asking *asking, struct http_entry *entry,
+                                          struct http_response *own, struct http_response *response)
+{
+    struct http_request *request = asking->request;
+    struct http_exchange *x = asking->x;
+    int64_t length = (int64_t)entry->size;
+    http_entry_set_date(entry, request->clock);
+    int how = http_flow_ask(x, own, &length);
+    if (how == 0)
+        return HTTP_NEXT;
+    enum http_verdict verdict =
+        how > 0 ? respond_validators(request, entry, own, response) : HTTP_NEXT;
+    if (verdict == HTTP_NEXT && how > 0 && entry->fd < 0) {
+        *response = *own;
+        if (request->head.method == HTTP_GET)
+            set_body(response, entry, 0, entry->size);
+        return HTTP_DONE;
+    }
+    if (verdict == HTTP_NEXT && how > 0 && asking->cache->looks)
+        verdict = http_parts_respond_whole(x, asking->cache->looks, entry, own);
+    if (verdict == HTTP_NEXT) {
+        http_response_plain(response, request, 503, KEEL_STR(""));
+        verdict = HTTP_DONE;
+    }
+    if (verdict == HTTP_DONE)
+        http_flow_free(x); /* the filters are asked about this answer, too */
+    return verdict;
+}
+
+/* A file that a module's filter wants. */
+static enum http_verdict respond_changed(const struct asking *asking, struct http_entry *entry,
+                                         struct http_response *response)
+{
+    struct http_response own = {.status = 200,
+                                .head = entry->head,
+                                .hold = http_entry_hold,
+                                .release = http_entry_release,
+                                .owner = entry};
+    if (!asking->x || !asking->request->location->filters_files)
+        return HTTP_NEXT;
+    return respond_filtered(asking, entry, &own, response);
 }
 
 /* A file that is too large to be compressed in memory, for a client that takes a coding: compressed
@@ -176,23 +251,7 @@ static enum http_verdict respond_coded(const struct asking *asking, struct http_
         !request->location->filters || http_head_has(head, HTTP_FIELD_RANGE) ||
         !http_head_has(head, HTTP_FIELD_ACCEPT_ENCODING) || (head->major == 1 && head->minor == 0))
         return HTTP_NEXT;
-    enum http_coding coding = http_encode_choose(request, &own);
-    if (coding == HTTP_IDENTITY)
-        return HTTP_NEXT;
-    http_entry_set_date(entry, request->clock);
-    struct keel_str line = http_encode_etag(request, &own, coding);
-    if (line.n < sizeof "ETag: \"\"")
-        return HTTP_NEXT;
-    struct keel_str etag = {line.p + 6, line.n - 8};
-    switch (http_condition_check(head, etag, entry->modified, request->clock->second)) {
-    case HTTP_NOT_MODIFIED:
-        return respond_not_modified(request, entry, line, response) ? HTTP_DONE : HTTP_NEXT;
-    case HTTP_FAILED:
-        http_response_plain(response, request, 412, KEEL_STR(""));
-        return HTTP_DONE;
-    default:
-        return http_parts_respond_whole(asking->x, asking->cache->looks, entry, &own);
-    }
+    return respond_filtered(asking, entry, &own, response);
 }
 
 /* entry NULL: it cannot be had now. HTTP_DONE, or HTTP_LATER: the exchange ends by itself. */
@@ -201,10 +260,13 @@ static enum http_verdict respond_found(const struct asking *asking, struct http_
 {
     struct http_request *request = asking->request;
     if (entry && entry->kind != HTTP_RESOURCE_DIRECTORY && entry->status == 200) {
+        enum http_verdict verdict = respond_changed(asking, entry, response);
+        if (verdict != HTTP_NEXT)
+            return verdict;
         struct http_entry *best =
             entry->negotiated ? http_cache_negotiate(asking->cache, entry, request) : entry;
         if (best == entry && entry->negotiated && entry->fd >= 0) {
-            enum http_verdict verdict = respond_coded(asking, entry, response);
+            verdict = respond_coded(asking, entry, response);
             if (verdict != HTTP_NEXT)
                 return verdict;
         }

@@ -35,8 +35,8 @@ enum http_condition http_condition_check(const struct http_head *head, struct ke
     if (http_head_has(head, HTTP_FIELD_IF_NONE_MATCH)) {
         if (listed(head, HTTP_FIELD_IF_NONE_MATCH, etag, true))
             return read ? HTTP_NOT_MODIFIED : HTTP_FAILED;
-    } else if (read && date_of(head, HTTP_FIELD_IF_MODIFIED_SINCE, now, &date) &&
-               modified <= date) {
+    } else if (read && modified != HTTP_NO_DATE &&
+               date_of(head, HTTP_FIELD_IF_MODIFIED_SINCE, now, &date) && modified <= date) {
         return HTTP_NOT_MODIFIED;
     }
     return HTTP_PROCEED;

@@ -17,7 +17,10 @@ enum http_condition {
      HTTP_FIELD_BIT(HTTP_FIELD_IF_MODIFIED_SINCE) |                                                \
      HTTP_FIELD_BIT(HTTP_FIELD_IF_UNMODIFIED_SINCE))
 
-/* In the order of RFC 9110, 13.2.2. etag with its quotes, strong; times in seconds since 1970. */
+#define HTTP_NO_DATE INT64_MIN /* when it was modified is not known, or not told */
+
+/* In the order of RFC 9110, 13.2.2. etag with its quotes, strong, or empty: there is none; times in
+ * seconds since 1970. */
 enum http_condition http_condition_check(const struct http_head *head, struct keel_str etag,
                                          int64_t modified, int64_t now);
 /* May Range be followed (If-Range absent, or it names exactly this representation)? A date does so

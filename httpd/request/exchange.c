@@ -230,8 +230,14 @@ int http_exchange_next(struct http_exchange *x)
     x->step++;
     x->state = NULL;
     if (http_exchange_go(x, &response) == HTTP_DONE) {
-        http_exchange_close(x);
-        http_answer_whole(x, &response);
+        int how = http_filtered_whole(x, &response);
+        x->served = true; /* nobody keeps it */
+        if (how < 0)
+            http_exchange_give_up(x, 503, true);
+        else if (how == 0) {
+            http_exchange_close(x);
+            http_answer_whole(x, &response);
+        }
     }
     http_exchange_leave(x);
     return 0;

@@ -21,12 +21,12 @@ static void filter_piece(struct http_exchange *x, const void *bytes, size_t n,
     flow->taken += n;
     x->host->filtered += n;
     flow->unflushed = piece == HTTP_PIECE_MORE;
-    int err = http_flow_pass(flow, bytes, n, piece);
-    if (err == 0)
+    int err = KEEL_EINVAL;
+    if (http_flow_pass(flow, bytes, n, piece) == 0)
         err = http_answer_piece(x, keel_buf_bytes(&flow->out), keel_buf_size(&flow->out));
     if (err == KEEL_EAGAIN)
         flow->blocked = true;
-    else if (err == KEEL_ENOMEM || err == KEEL_EINVAL)
+    else if (err == KEEL_ENOMEM || err == KEEL_EINVAL) /* a filter failed, or put out too much */
         http_exchange_give_up(x, 503, true);
 }
 
@@ -63,7 +63,7 @@ void http_filtered_go_on(struct http_exchange *x)
     if (!x->over && keel_buf_size(pending) == 0 && flow->ending) {
         filter_piece(x, NULL, 0, HTTP_PIECE_END);
         if (!x->over)
-            http_answer_end(x, false, flow->trailers);
+            http_answer_end(x, x->length > 0 && !x->bare, flow->trailers);
     }
     if (x->over || flow->blocked)
         return;
@@ -122,8 +122,7 @@ void http_filtered_end(struct http_exchange *x, struct keel_str trailers)
 int http_filtered_whole(struct http_exchange *x, struct http_response *response)
 {
     int64_t length = http_flow_length(response);
-    if (!x->request.location->filters || response->hold || response->file_size > 0 ||
-        response->status < 200 || response->status > 299)
+    if (!x->request.location->filters)
         return 0;
     int err = http_flow_new(x, response, &length);
     if (err || !x->flow)
@@ -131,6 +130,8 @@ int http_filtered_whole(struct http_exchange *x, struct http_response *response)
     if (http_exchange_keep(x) != 0)
         return KEEL_ENOMEM;
     x->served = true;
+    if (response->close)
+        x->request.head.keep_alive = false;
     if (http_answer_head(x, response, length) == 0)
         http_exchange_write(x, response->body.p, response->body.n);
     http_exchange_end(x, KEEL_STR(""));

@@ -1,25 +1,20 @@
 #include "httpd/request/filter.h"
 
-#include "common/base/err.h"
+#include <stdio.h>
 
-struct keel_str http_response_value(const struct http_response *response, struct keel_str name)
-{
-    struct keel_str rest = response->head, line, field;
-    while (rest.p && keel_str_split(&rest, '\n', &line)) {
-        if (!keel_str_split(&line, ':', &field) || !line.p || !keel_str_equal_nocase(field, name))
-            continue;
-        if (line.n > 0 && line.p[line.n - 1] == '\r')
-            line.n--;
-        return keel_str_trim(line);
-    }
-    return (struct keel_str){NULL, 0};
-}
+#include "common/base/err.h"
 
 int64_t http_flow_length(const struct http_response *response)
 {
     uint64_t length;
     struct keel_str value = http_response_value(response, KEEL_STR("content-length"));
     return value.p && keel_parse_u64(value, INT64_MAX, &length) == 0 ? (int64_t)length : -1;
+}
+
+static void release(const struct http_filter *filter, void *state)
+{
+    if (filter->release)
+        filter->release(state);
 }
 
 static int add(struct http_exchange *x, const struct http_filter *filter, void *state)
@@ -32,7 +27,7 @@ static int add(struct http_exchange *x, const struct http_filter *filter, void *
         }
     }
     if (!x->flow || x->flow->count == HTTP_FILTERS_MAX) {
-        filter->release(state);
+        release(filter, state);
         return KEEL_ENOMEM;
     }
     x->flow->items[x->flow->count].filter = filter;
@@ -40,36 +35,86 @@ static int add(struct http_exchange *x, const struct http_filter *filter, void *
     return 0;
 }
 
-/* Content-Length is no longer true. */
-static int drop_length(struct http_exchange *x, struct http_response *response)
+/* May a filter have the body of such an answer? Parts of one would be filtered apart. */
+static bool is_whole(const struct http_response *response)
 {
-    struct http_header_rule rule = {.op = HTTP_HEADER_REMOVE, .name = KEEL_STR("Content-Length")};
-    const struct http_header_rules rules = {.items = &rule, .count = 1};
-    response->head = http_head_edit(response->head, &rules, KEEL_STR(""), &x->request.arena);
-    response->joined = false;
-    return response->head.p ? 0 : KEEL_ENOMEM;
+    unsigned status = response->status;
+    return response->file_size == 0 && status >= 200 && status != 204 && status != 205 &&
+           status != 206 && status != 304;
 }
 
-int http_flow_new(struct http_exchange *x, struct http_response *response, int64_t *length)
+/* Takes out what is no longer true: the length (it had `before` bytes), and where a filter is not
+ * exact what tells one body from another (RFC 9110, 8.8), and that parts of it can be had (14.3).
+ */
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof text - 1                                                                      \
+    }
+static int correct(struct http_exchange *x, struct http_response *response, int64_t before,
+                   bool exact)
+{
+    static const struct http_header_rule items[] = {
+        {.op = HTTP_HEADER_REMOVE, .name = NAME("Content-Length")},
+        {.op = HTTP_HEADER_REMOVE, .name = NAME("ETag")},
+        {.op = HTTP_HEADER_REMOVE, .name = NAME("Last-Modified")},
+        {.op = HTTP_HEADER_REMOVE, .name = NAME("Accept-Ranges")},
+        {.op = HTTP_HEADER_REMOVE, .name = NAME("Content-MD5")},
+        {.op = HTTP_HEADER_REMOVE, .name = NAME("Digest")},
+        {.op = HTTP_HEADER_REMOVE, .name = NAME("Repr-Digest")},
+        {.op = HTTP_HEADER_REMOVE, .name = NAME("Content-Digest")},
+    };
+    int64_t length = x->flow->promised;
+    unsigned from = length == before ? 1 : 0, to = exact ? 1 : sizeof items / sizeof *items;
+    const struct http_header_rules rules = {.items = (void *)(uintptr_t)(items + from),
+                                            .count = to - from};
+    char line[48] = "";
+    if (length != before && length >= 0)
+        snprintf(line, sizeof line, "Content-Length: %lld\r\n", (long long)length);
+    return http_response_rules(response, &x->request, &rules, keel_str(line));
+}
+
+int http_flow_ask(struct http_exchange *x, struct http_response *response, int64_t *length)
 {
     const struct http_filter_use *use = x->request.location->filters;
-    int64_t promised = *length;
+    int64_t before = *length;
+    bool whole = is_whole(response), exact = true;
     int result = 0;
     for (; use && use->filter && result >= 0; use++) {
         void *state = NULL;
         result = use->filter->head(x, use->settings, response, length, &state);
-        if (result == 1)
+        if (result != 1)
+            continue;
+        if (whole && use->filter->body) {
+            exact = exact && use->filter->exact;
             result = add(x, use->filter, state);
+        } else {
+            release(use->filter, state);
+        }
     }
-    if (result >= 0 && promised >= 0 && *length < 0)
-        result = drop_length(x, response);
-    if (x->flow && (result < 0 || http_answer_is_bare(&x->request, response->status)))
-        http_flow_free(x);
     if (x->flow) {
-        x->flow->counted = promised >= 0;
-        x->flow->length = promised >= 0 ? (uint64_t)promised : 0;
+        x->flow->promised = *length;
+        x->flow->counted = before >= 0;
+        x->flow->length = before >= 0 ? (uint64_t)before : 0;
+    } else {
+        *length = before;
     }
-    return result < 0 ? KEEL_ENOMEM : 0;
+    if (result >= 0 && x->flow && (!exact || *length != before))
+        result = correct(x, response, before, exact);
+    if (result < 0)
+        http_flow_free(x);
+    return result < 0 ? KEEL_ENOMEM : x->flow != NULL;
+}
+
+int http_flow_new(struct http_exchange *x, struct http_response *response, int64_t *length)
+{
+    int err = 0;
+    if (x->flow)
+        *length = x->flow->promised;
+    else
+        err = http_flow_ask(x, response, length);
+    if (x->flow && http_answer_is_bare(&x->request, response->status))
+        http_flow_free(x);
+    return err < 0 ? err : 0;
 }
 
 void http_flow_free(struct http_exchange *x)
@@ -80,7 +125,7 @@ void http_flow_free(struct http_exchange *x)
     x->flow = NULL;
     keel_list_remove(&flow->due);
     for (unsigned i = 0; i < flow->count; i++)
-        flow->items[i].filter->release(flow->items[i].state);
+        release(flow->items[i].filter, flow->items[i].state);
     keel_buf_fini(&flow->pending);
     keel_buf_fini(&flow->out);
     keel_buf_fini(&flow->next);
@@ -107,6 +152,8 @@ int http_flow_pass(struct http_flow *flow, const void *bytes, size_t n, enum htt
         flow->out = done;
         bytes = keel_buf_bytes(&flow->out);
         n = keel_buf_size(&flow->out);
+        if (n == 0 && piece == HTTP_PIECE_MORE)
+            break; /* it was held back */
     }
     return 0;
 }

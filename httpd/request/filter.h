@@ -7,7 +7,7 @@
 
 #include "httpd/request/handler.h"
 
-#define HTTP_FILTERS_MAX 4 /* that want the body of one answer */
+#define HTTP_FILTERS_MAX 8 /* of a location */
 
 struct http_flow {
     struct keel_list due; /* in host->due */
@@ -20,7 +20,8 @@ struct http_flow {
     struct keel_buf pending;   /* written, but not filtered yet */
     struct keel_buf out, next; /* of one piece, and of the filter before the last */
     struct keel_str trailers;
-    uint64_t length; /* that the handler has still to write, if it said so */
+    int64_t promised; /* the length of the body behind the filters, or -1 */
+    uint64_t length;  /* that the handler has still to write, if it said so */
     bool counted;
     size_t taken;   /* bytes in this turn */
     bool blocked;   /* the carrier wants no more for now */
@@ -34,13 +35,14 @@ static inline bool http_answer_is_bare(const struct http_request *request, unsig
 {
     return request->head.method == HTTP_HEAD || status == 204 || status == 304;
 }
-/* The value of the head's first field of that name; p NULL: none. Borrows. */
-struct keel_str http_response_value(const struct http_response *response, struct keel_str name);
 /* The length of the body as a whole response's head says, or -1. */
 int64_t http_flow_length(const struct http_response *response);
 
 /* Shows the head to the filters of x's location. Those that want the body make up x->flow; *length
- * is what the body will have then. 0 or KEEL_ENOMEM. */
+ * is what the body will have then. 1; 0: none does; or KEEL_ENOMEM. */
+int http_flow_ask(struct http_exchange *x, struct http_response *response, int64_t *length);
+/* The same where it was not done before, for an answer that is about to be sent: one without a body
+ * has no flow. 0 or KEEL_ENOMEM. */
 int http_flow_new(struct http_exchange *x, struct http_response *response, int64_t *length);
 /* There may be none. */
 void http_flow_free(struct http_exchange *x);

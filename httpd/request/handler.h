@@ -4,8 +4,8 @@
  *
  * A location is compiled to a chain of steps. A step answers at once (HTTP_DONE), passes the
  * request on (HTTP_NEXT), or keeps the exchange (HTTP_LATER) and answers when it can: it may read
- * the request's body, and send a whole response or one piece by piece. Everything happens on the
- * loop of one worker, which must never wait.
+ * the request's body, and send a whole response or one piece by piece. Filters change answers on
+ * their way out. Everything happens on the loop of one worker, which must never wait.
  */
 #ifndef HTTPD_REQUEST_HANDLER_H
 #define HTTPD_REQUEST_HANDLER_H
@@ -17,7 +17,7 @@
 #include "httpd/request/request.h"
 
 #define HTTP_ABI_MAJOR 1
-#define HTTP_ABI_MINOR 0
+#define HTTP_ABI_MINOR 1
 
 struct keel_access;
 struct keel_instance;
@@ -25,6 +25,7 @@ struct keel_loop;
 struct keel_offload;
 struct http_carrier; /* request/exchange.h */
 struct http_exchange;
+struct http_filter;
 struct http_flow; /* request/filter.h */
 
 enum http_verdict {
@@ -92,7 +93,8 @@ struct http_exchange {
     .size = sizeof(struct http_handler), .abi_major = HTTP_ABI_MAJOR, .abi_minor = HTTP_ABI_MINOR
 
 /* A static record; begins { HTTP_HANDLER, .name = "mine", ... }. A module exports it as
- * `http_module`. What may be NULL says so. */
+ * `http_module`. What may be NULL says so. The host reads no more than `size` bytes of it; a module
+ * of an older minor version lacks what came later, and works. */
 struct http_handler {
     uint32_t size;
     uint16_t abi_major, abi_minor;
@@ -121,6 +123,11 @@ struct http_handler {
      * returned 0. NULL only for handlers that never say HTTP_LATER. */
     void (*on_gone)(struct http_exchange *x);
     bool tunnels; /* it may call http_exchange_upgrade */
+
+    /* Version 1.1: */
+    /* The filters that the module brings: a list that ends with NULL; or NULL. With filters alone
+     * `respond` may be NULL. */
+    const struct http_filter *const *filters;
 };
 
 enum http_piece {
@@ -129,28 +136,49 @@ enum http_piece {
     HTTP_PIECE_END,
 };
 
-/* Changes answers of handlers on their way out: those that come piece by piece, and whole ones with
- * status 2xx that no cache holds (response->hold). Files have none but for those that are
- * compressed as they are sent. A static record; begins { HTTP_FILTER, .name = "mine", ... }.
- * Everything happens on the loop, in slices of at most 16 KiB: what a handler writes beyond that
- * waits for the next turn. */
 #define HTTP_FILTER                                                                                \
     .size = sizeof(struct http_filter), .abi_major = HTTP_ABI_MAJOR, .abi_minor = HTTP_ABI_MINOR
+
+/* Changes answers on their way out: their head, and their body as it comes, in slices of at most 16
+ * KiB a turn; what a handler writes beyond that waits. A static record; begins { HTTP_FILTER, .name
+ * = "mine", ... }; a module lists its filters in http_module.filters, and locations name them
+ * (option filter). They see what the location's handlers and files answer, with any status, in the
+ * order of the location; compression comes behind them. What stands before the handlers (limits,
+ * passwords, redirects to https), and what the core answers itself (a body that is too large), they
+ * do not see. */
 struct http_filter {
     uint32_t size;
     uint16_t abi_major, abi_minor;
     const char *name;
-    /* Sees the head before it is sent, and may put another one in its place (http_head_edit).
-     * length is that of the body, or -1; a filter that changes the body sets it to -1, and the core
-     * takes Content-Length out. 1: it wants the body, with *state; 0: it does not; KEEL_ENOMEM: the
-     * answer is 503. To a HEAD the head is made as to a GET, but nothing more comes. */
+    /* Sees the head before it is sent, and may edit it (http_response_value, http_response_rules).
+     * length is that of the body, or -1; a filter that changes it says so there, -1 when it does
+     * not know, and the core puts it into the head; other lengths must be kept to. 1: it wants the
+     * body, with *state; 0: it does not; KEEL_ENOMEM: the answer is 503. To a HEAD the head is made
+     * as to a GET, but nothing more comes. Texts of x->request do not outlive the call: what `body`
+     * needs of them is copied.
+     *
+     * Answers that are no whole representation (204, 205, 206, 304) and descriptors that a handler
+     * sends (response->file) have no body for it: 1 means 0 there. Files do: a file that is asked
+     * for by range, or under a condition, or that is kept compressed, is shown as the whole file
+     * first. Where a filter wants the body it is sent whole, and conditions are about what the
+     * head says then; where none does, they are asked again about what is sent instead. A 304 has
+     * the validators that the client is to see: they stay as they are. */
     int (*head)(struct http_exchange *x, void *settings, struct http_response *response,
                 int64_t *length, void **state);
     /* Appends to out what goes on. n may be 0 when it is to flush or to end. 0, or an error: the
-     * answer is broken off. */
+     * answer is broken off, and the client sees that. NULL: it edits heads alone. */
     int (*body)(void *state, const void *bytes, size_t n, enum http_piece piece,
                 struct keel_buf *out);
-    void (*release)(void *state); /* once, after head said 1 */
+    void (*release)(void *state); /* once, after head said 1. May be NULL */
+
+    /* Version 1.1: */
+    /* As that of handlers, with what stands behind the name in option filter. May be NULL. */
+    int (*configure)(struct keel_arena *arena, const char *argument, void **settings,
+                     struct keel_access *access, struct keel_diag *diag);
+    /* The head that it leaves is true of the body that it makes: of the same input and settings it
+     * always makes the same bytes, and it has given them an ETag of their own. Else the core takes
+     * out ETag, Last-Modified, Accept-Ranges and digests where it wants the body. */
+    bool exact;
 };
 /* One filter of a location, in the order of its list, which ends with filter NULL. */
 struct http_filter_use {

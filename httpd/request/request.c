@@ -242,17 +242,43 @@ void http_response_redirect(struct http_response *response, struct http_request 
         out_of_memory(response);
 }
 
+bool http_response_field(struct keel_str *rest, struct keel_str name, struct keel_str *value)
+{
+    struct keel_str line, field;
+    while (rest->p && keel_str_split(rest, '\n', &line)) {
+        if (!keel_str_split(&line, ':', &field) || !line.p || !keel_str_equal_nocase(field, name))
+            continue;
+        if (line.n > 0 && line.p[line.n - 1] == '\r')
+            line.n--;
+        *value = keel_str_trim(line);
+        return true;
+    }
+    return false;
+}
+
+struct keel_str http_response_value(const struct http_response *response, struct keel_str name)
+{
+    struct keel_str rest = response->head, value = {NULL, 0};
+    http_response_field(&rest, name, &value);
+    return value;
+}
+
+int http_response_rules(struct http_response *response, struct http_request *request,
+                        const struct http_header_rules *rules, struct keel_str lines)
+{
+    struct keel_str head = http_head_edit(response->head, rules, lines, &request->arena);
+    if (!head.p)
+        return KEEL_ENOMEM;
+    response->head = head;
+    response->joined = false;
+    return 0;
+}
+
 void http_response_edit(struct http_response *response, struct http_request *request)
 {
     const struct http_location *location = request->location;
-    if (!location || !location->edited)
-        return;
-    struct keel_str head =
-        http_head_edit(response->head, &location->headers, location->lines, &request->arena);
-    if (!head.p) { /* with nothing of it: a rule may be there to hide something */
+    /* with nothing of it when memory is out: a rule may be there to hide something */
+    if (location && location->edited &&
+        http_response_rules(response, request, &location->headers, location->lines) != 0)
         out_of_memory(response);
-        return;
-    }
-    response->head = head;
-    response->joined = false;
 }

@@ -84,6 +84,15 @@ int http_response_head(struct http_response *response, struct http_request *requ
  * and left out for HEAD. `extra` has its Content-Type. No error page stands for it. */
 void http_response_content(struct http_response *response, struct http_request *request,
                            unsigned status, struct keel_str extra, struct keel_str body);
+/* The value of the next field of that name in the lines of *rest, which is a response's head at
+ * first. False: there is none any more. */
+bool http_response_field(struct keel_str *rest, struct keel_str name, struct keel_str *value);
+/* The first value; p NULL: none. Borrows. */
+struct keel_str http_response_value(const struct http_response *response, struct keel_str name);
+/* Puts another head in the place of the response's: without the fields that the rules name, with
+ * `lines` (whole field lines, or empty) behind the others. 0 or KEEL_ENOMEM. */
+int http_response_rules(struct http_response *response, struct http_request *request,
+                        const struct http_header_rules *rules, struct keel_str lines);
 /* Does to the response's head what the rules of the request's location want, where that was not
  * done when it was made. Once, before it is sent. */
 void http_response_edit(struct http_response *response, struct http_request *request);

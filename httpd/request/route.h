@@ -69,6 +69,7 @@ struct http_location {
     void *handler_settings;
     const struct http_step *steps;         /* request/handler.h; NULL: only files */
     const struct http_filter_use *filters; /* likewise, of what handlers answer; NULL: none */
+    bool filters_files;                    /* and of what files are: a module has brought one */
 };
 
 /* Which links are followed below a root; none leads out of it. */

@@ -38,18 +38,29 @@ static void add(struct chain *chain, struct http_handlers *handlers,
         .handler = handler, .settings = settings, .number = number_of(handlers, handler)};
 }
 
-static const struct http_filter_use encode[] = {{.filter = &http_encode_filter}, {.filter = NULL}};
-
-/* What a cache holds is compressed there, and needs no step; a large file is kept, and passes the
- * filters as it is sent. */
-static void add_filters(struct chain *chain, struct http_handlers *handlers,
-                        const struct http_site *site, struct http_location *location)
+/* Those of modules are there; compression comes behind them. What a cache holds is compressed
+ * there, and needs no step for that; a large file is kept, and passes the filters as it is sent. */
+static int add_filters(struct keel_arena *arena, struct chain *chain,
+                       struct http_handlers *handlers, const struct http_site *site,
+                       struct http_location *location)
 {
-    if (site->coding_count == 0)
-        return;
-    location->filters = encode;
-    if (location->handler || location->respond || location->status)
+    unsigned count = 0;
+    while (location->filters && location->filters[count].filter)
+        count++;
+    location->filters_files = count > 0;
+    if (site->coding_count > 0) {
+        struct http_filter_use *all = keel_arena_calloc(arena, (count + 2) * sizeof *all);
+        if (!all)
+            return KEEL_ENOMEM;
+        for (unsigned i = 0; i < count; i++)
+            all[i] = location->filters[i];
+        all[count].filter = &http_encode_filter;
+        location->filters = all;
+    }
+    if (count > 0 ||
+        (location->filters && (location->handler || location->respond || location->status)))
         add(chain, handlers, &http_filtered_handler, NULL);
+    return 0;
 }
 
 static int build(struct keel_arena *arena, const struct http_site *site,
@@ -62,7 +73,8 @@ static int build(struct keel_arena *arena, const struct http_site *site,
         add(&chain, handlers, &http_limits_handler, location->access);
     if (location->auth)
         add(&chain, handlers, &http_auth_handler, location->auth);
-    add_filters(&chain, handlers, site, location);
+    if (add_filters(arena, &chain, handlers, site, location) != 0)
+        return KEEL_ENOMEM;
     if (location->handler)
         add(&chain, handlers, location->handler, location->handler_settings);
     if (location->respond)

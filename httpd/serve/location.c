@@ -197,8 +197,9 @@ static int read_location(struct http_settings *s, struct http_location *location
     if (!err && conf)
         err = read_status(arena, location, conf, diag);
     if (!err)
-        err = http_headers_read(s, location, &base->headers, keel_conf_str(conf, "handler"), conf,
-                                diag);
+        err = http_headers_read(s, location, &base->headers,
+                                keel_conf_str(conf, "handler") || keel_conf_count(conf, "filter"),
+                                conf, diag);
     if (!err)
         err = read_tries(arena, location, conf, diag);
     if (!err)

@@ -10,6 +10,7 @@
 #include "common/service/options.h"
 #include "httpd/handlers/file.h"
 #include "httpd/options.h"
+#include "httpd/request/exchange.h"
 #include "httpd/serve/metrics.h"
 #include "httpd/serve/serve.h"
 #include "httpd/serve/settings_tls.h"
@@ -102,6 +103,19 @@ void server_use_script(struct http_settings *s)
     steps[0].number = s->handlers.count;
     s->handlers.items[s->handlers.count++] = &http_module;
     s->sites.items[0].locations[0].steps = steps;
+}
+
+void server_use_filters(struct http_settings *s, const struct http_filter_use *filters)
+{
+    static struct http_step steps[4];
+    struct http_location *location = &s->sites.items[0].locations[0];
+    server_use_script(s);
+    steps[0] = (struct http_step){.handler = &http_filtered_handler, .number = s->handlers.count};
+    s->handlers.items[s->handlers.count++] = &http_filtered_handler;
+    memcpy(steps + 1, location->steps, 3 * sizeof *steps);
+    location->steps = steps;
+    location->filters = filters;
+    location->filters_files = true;
 }
 
 void server_stop(void)

@@ -28,6 +28,9 @@ void server_stop(void);
  */
 void server_use_script(struct http_settings *settings);
 
+/* The same, and its answers and the files pass the filters, a list that ends with filter NULL. */
+void server_use_filters(struct http_settings *settings, const struct http_filter_use *filters);
+
 /* The client's end of a new connection. */
 int client(void);
 /* Turns of the loop, a millisecond each at most. */

@@ -180,8 +180,10 @@ static void on_drained(struct http_exchange *x)
     struct script *script = x->state;
     if (script->what == 'b' || script->what == 'g')
         send_pieces(script);
-    else
+    else if (strchr("ti", script->what))
         http_exchange_resume(x);
+    else
+        keel_timer_start(&script->timer, KEEL_NS_PER_MS, 0);
 }
 
 static void on_gone(struct http_exchange *x)
@@ -190,10 +192,133 @@ static void on_gone(struct http_exchange *x)
     end_script(x->state);
 }
 
+/* --- its filters --- */
+
+struct change {
+    const char *what;
+    size_t taken;
+    struct keel_buf held;
+};
+unsigned script_changes;
+
+static int configure_change(struct keel_arena *arena, const char *argument, void **out,
+                            struct keel_access *access, struct keel_diag *diag)
+{
+    if (!argument || !strchr("udhfeslxn", *argument))
+        return keel_diag_set(diag, KEEL_EINVAL, "a change expected");
+    *out = keel_arena_strdup(arena, argument);
+    return *out ? 0 : KEEL_ENOMEM;
+}
+
+/* "a" becomes "a-x"; of a 304 it is that already. */
+static int change_etag(struct http_exchange *x, struct http_response *response)
+{
+    static struct http_header_rule item = {.op = HTTP_HEADER_REMOVE, .name = {"ETag", 4}};
+    const struct http_header_rules rules = {&item, 1};
+    struct keel_str etag = http_response_value(response, KEEL_STR("etag"));
+    if (etag.n < 2 || response->status == 304)
+        return 0;
+    const char *line =
+        keel_arena_printf(&x->request.arena, "ETag: %.*s-x\"\r\n", (int)etag.n - 1, etag.p);
+    return line ? http_response_rules(response, &x->request, &rules, keel_str(line)) : KEEL_ENOMEM;
+}
+
+static int head_of_change(struct http_exchange *x, void *arg, struct http_response *response,
+                          int64_t *length, void **state)
+{
+    struct keel_str type = http_response_value(response, KEEL_STR("content-type"));
+    const char *what = arg;
+    if (*what == 'n')
+        return KEEL_ENOMEM;
+    if ((type.p && !keel_str_begins(type, KEEL_STR("text/"))) ||
+        http_response_value(response, KEEL_STR("content-encoding")).p)
+        return 0;
+    if (!strchr("uhsl", *what))
+        *length = -1;
+    if (*what == 'x' && change_etag(x, response) != 0)
+        return KEEL_ENOMEM;
+    struct change *change = keel_calloc(1, sizeof *change);
+    if (!change)
+        return KEEL_ENOMEM;
+    change->what = what;
+    *state = change;
+    script_changes++;
+    return 1;
+}
+
+static int body_of_change(void *state, const void *bytes, size_t n, enum http_piece piece,
+                          struct keel_buf *out)
+{
+    struct change *change = state;
+    const uint8_t *p = bytes;
+    bool end = piece == HTTP_PIECE_END;
+    change->taken += n;
+    switch (*change->what) {
+    case 'h':
+        keel_buf_append(&change->held, p, n);
+        if (end)
+            keel_buf_append(out, keel_buf_bytes(&change->held), keel_buf_size(&change->held));
+        return change->held.failed;
+    case 'f':
+        keel_buf_append(out, p, n);
+        return change->taken > 100000 ? KEEL_ESYS : 0;
+    case 'u':
+    case 'd':
+        for (size_t i = 0; i < n; i++) {
+            char c = (char)keel_to_lower(p[i]);
+            keel_buf_append(out, &c, 1);
+            if (*change->what == 'd')
+                keel_buf_append(out, &c, 1);
+        }
+        return 0;
+    case 's': /* what it has by the first slice is missing in the end */
+        keel_buf_append(out, p, n > 0 && change->taken == n ? n - 1 : n);
+        return 0;
+    default:
+        keel_buf_append(out, p, n);
+        if (end && *change->what != 'e')
+            keel_buf_append(out, "!", 1);
+        return end && *change->what == 'e' ? KEEL_ESYS : 0;
+    }
+}
+
+static void release_change(void *state)
+{
+    struct change *change = state;
+    keel_buf_fini(&change->held);
+    keel_free(change);
+    script_changes--;
+}
+
+static int head_of_mark(struct http_exchange *x, void *arg, struct http_response *response,
+                        int64_t *length, void **state)
+{
+    const struct http_header_rules none = {NULL, 0};
+    return http_response_rules(response, &x->request, &none, KEEL_STR("X-Mark: yes\r\n"));
+}
+
+const struct http_filter script_change = {HTTP_FILTER,
+                                          .name = "change",
+                                          .head = head_of_change,
+                                          .body = body_of_change,
+                                          .release = release_change,
+                                          .configure = configure_change};
+const struct http_filter script_exact = {HTTP_FILTER,
+                                         .name = "exact",
+                                         .head = head_of_change,
+                                         .body = body_of_change,
+                                         .release = release_change,
+                                         .configure = configure_change,
+                                         .exact = true};
+const struct http_filter script_mark = {HTTP_FILTER, .name = "mark", .head = head_of_mark};
+static const struct http_filter *const filters[] = {&script_change, &script_exact, &script_mark,
+                                                    NULL};
+
 const struct http_handler http_module = {HTTP_HANDLER,
                                          .name = "script",
                                          .respond = respond,
                                          .on_content = on_content,
                                          .on_drained = on_drained,
                                          .on_gone = on_gone,
-                                         .tunnels = true};
+                                         .tunnels = true,
+                                         .filters = filters};

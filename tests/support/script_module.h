@@ -22,6 +22,17 @@
  *   0  status 204, and writes all the same */
 extern const struct http_handler http_module;
 
+/* Its filters. "change" makes of text, or of what has no type, by the first letter of its argument:
+ *   u  lower case, in as many bytes    d  the same, each byte twice
+ *   h  the same, but all at the end    x  itself and "!", with "-x" in the ETag
+ *   f  an error after 100,000 bytes    e  an error at the end
+ *   s  a byte less than it has said    l  a byte more
+ *   n  no memory for the head
+ * "exact" is the same, and vouches for the head; "mark" adds "X-Mark: yes" to it. */
+extern const struct http_filter script_change, script_exact, script_mark;
+/* Those that have not been released. */
+extern unsigned script_changes;
+
 /* Exchanges that it kept; of these ended by it, and gone. */
 extern unsigned script_started, script_ended, script_gone;
 #define PIECE 1000

@@ -55,6 +55,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_httpd_status.py \
 	tests/system/test_httpd_h2.py \
 	tests/system/test_httpd_handler.py \
+	tests/system/test_httpd_filter.py \
 	tests/system/test_httpd_files.py \
 	tests/system/test_httpd_routes.py \
 	tests/system/test_httpd_views.py \

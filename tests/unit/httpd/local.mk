@@ -21,6 +21,7 @@ tests_unit_httpd_test_httpd_SOURCES = \
 	tests/support/script_module.h \
 	tests/unit/httpd/test_exchange.c \
 	tests/unit/httpd/test_encode.c \
+	tests/unit/httpd/test_filter.c \
 	tests/unit/httpd/files.c \
 	tests/unit/httpd/files.h \
 	tests/unit/httpd/test_file.c \

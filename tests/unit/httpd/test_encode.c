@@ -8,7 +8,6 @@
 #include "common/base/mem.h"
 #include "httpd/handlers/encode.h"
 #include "httpd/handlers/encoder.h"
-#include "httpd/request/exchange.h"
 #include "tests/support/h2_client.h"
 #include "tests/support/http_server.h"
 #include "tests/support/script_module.h"
@@ -69,14 +68,8 @@ static void use_filter(struct http_settings *s)
 {
     static const struct http_filter_use filters[] = {{.filter = &http_encode_filter},
                                                      {.filter = NULL}};
-    static struct http_step steps[4];
-    server_use_script(s);
-    struct http_location *location = &s->sites.items[0].locations[0];
-    steps[0] = (struct http_step){.handler = &http_filtered_handler, .number = s->handlers.count};
-    s->handlers.items[s->handlers.count++] = &http_filtered_handler;
-    memcpy(steps + 1, location->steps, 3 * sizeof *steps);
-    location->steps = steps;
-    location->filters = filters;
+    server_use_filters(s, filters);
+    s->sites.items[0].locations[0].filters_files = false;
 }
 
 static void set_up(void)

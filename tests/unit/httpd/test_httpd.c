@@ -22,6 +22,7 @@ Suite *serve_suite(void);
 Suite *corpus_suite(void);
 Suite *exchange_suite(void);
 Suite *encode_suite(void);
+Suite *filter_suite(void);
 
 int main(void)
 {
@@ -48,6 +49,7 @@ int main(void)
         corpus_suite,
         exchange_suite,
         encode_suite,
+        filter_suite,
     };
     return unit_main(suites, sizeof suites / sizeof *suites);
 }
