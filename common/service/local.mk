@@ -35,6 +35,7 @@ common_libkeel_la_SOURCES += \
 	common/service/connections.c \
 	common/service/connections.h \
 	common/service/control.c \
+	common/service/control_ask.c \
 	common/service/control_request.c \
 	common/service/control_server.h \
 	common/service/crash.c \

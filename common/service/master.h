@@ -10,7 +10,8 @@
  *   tickets.c     the secrets of TLS session tickets
  *   renew.c       files that changed, certificates above all
  *   totals.c      counters that outlive their workers; metrics as text
- *   control.c     the control socket; control_request.c its requests, master_command.c the commands
+ *   control.c     the control socket; control_request.c its requests, master_command.c the commands,
+ *                 control_ask.c what the workers answer
  */
 #ifndef KEEL_SERVICE_MASTER_H
 #define KEEL_SERVICE_MASTER_H
@@ -247,7 +248,7 @@ void keel_totals_enter(struct keel_process *p);
 /* Tells those who read the board what serves, and since when. */
 void keel_totals_publish(struct keel_master *master);
 
-/* --- control.c, master_command.c --- */
+/* --- control.c, control_ask.c, master_command.c --- */
 /* Opens the socket; or takes the inherited one (-1: none), which is deaf until keel_control_listen:
  * as long as the old master serves, it answers. */
 int keel_control_start(struct keel_master *master, int inherited_fd, struct keel_diag *diag);
