@@ -49,6 +49,7 @@ dnsd_libdnsd_la_SOURCES = \
 	dnsd/answer/top.c dnsd/answer/top.h \
 	dnsd/transfer/axfr.c dnsd/transfer/axfr.h \
 	dnsd/transfer/fetch.c dnsd/transfer/fetch.h \
+	dnsd/transfer/fetch_records.c dnsd/transfer/fetch_records.h \
 	dnsd/transfer/ixfr.c dnsd/transfer/ixfr.h \
 	dnsd/transfer/notify.c dnsd/transfer/notify.h \
 	dnsd/transfer/refresh.c dnsd/transfer/refresh.h \

@@ -1,5 +1,5 @@
 """A virtual machine with the installed Debian kernel: its root is the host's file system, read
-only, and a command runs in it as root. Emulated, so it needs no rights and no hardware, and is slow.
+only, and a command runs in it as root. Emulated, so it needs no rights and no hardware; it is slow.
 
     run(['python3', 'x.py'], folder)    folder is /tmp/out in there, where what is written stays;
                                         /tmp, /run, /var/tmp and /mnt are memory
