@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WRITE_PER_TURN (1024 * 1024) /* bytes to one peer before the others' turn */
-#define FILE_SLICE (256 * 1024)      /* of these, by sendfile */
-#define FAST_AFTER (4 << 20)         /* of these in one go: the client is fast */
-#define FILE_READ (64 * 1024)        /* where sendfile cannot */
+#define WRITE_PER_TURN (512 * 1024) /* bytes to one peer before the others' turn */
+#define FILE_SLICE (256 * 1024)     /* of these, by sendfile */
+#define FAST_AFTER (4 << 20)        /* of these in one go: the client is fast */
+#define FILE_READ (64 * 1024)       /* where sendfile cannot */
 #define IOVECS 64
 
 void keel_stream_drop_output(struct keel_stream *s)
@@ -115,7 +115,7 @@ static int flush_plain(struct keel_stream *s)
             n = send_file(s, file);
         } else {
             struct iovec iov[IOVECS];
-            unsigned count = keel_queue_iovec(q, iov, IOVECS, &expected);
+            unsigned count = keel_queue_iovec(q, iov, IOVECS, WRITE_PER_TURN - sent, &expected);
             n = send_iovec(s, iov, count, q->size > expected);
         }
         if (n < 0)

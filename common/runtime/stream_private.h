@@ -52,9 +52,10 @@ int keel_queue_borrow(struct keel_stream_queue *q, const void *bytes, size_t siz
                       void (*release)(void *arg), void *arg);
 int keel_queue_file(struct keel_stream_queue *q, int file, uint64_t offset, uint64_t size,
                     void (*release)(void *arg), void *arg);
-/* The memory at the front, up to the first file range; returns the number of entries. */
+/* The memory at the front, up to the first file range, and `most` bytes of it at most; returns the
+ * number of entries. */
 unsigned keel_queue_iovec(const struct keel_stream_queue *q, struct iovec *iov, unsigned max,
-                          size_t *bytes);
+                          size_t most, size_t *bytes);
 /* The file range at the front; NULL when memory is. */
 struct keel_piece *keel_queue_front_file(const struct keel_stream_queue *q);
 /* n bytes of the front left. Calls release functions, which may append to the queue. */

@@ -210,13 +210,14 @@ int keel_queue_file(struct keel_stream_queue *q, int file, uint64_t offset, uint
 }
 
 unsigned keel_queue_iovec(const struct keel_stream_queue *q, struct iovec *iov, unsigned max,
-                          size_t *bytes)
+                          size_t most, size_t *bytes)
 {
     unsigned n = 0;
     *bytes = 0;
-    for (uint32_t i = q->first; i < q->end && n < max && q->pieces[i].bytes; i++) {
+    for (uint32_t i = q->first; i < q->end && n < max && *bytes < most && q->pieces[i].bytes; i++) {
+        size_t size = q->pieces[i].size, room = most - *bytes;
         iov[n].iov_base = (void *)(uintptr_t)q->pieces[i].bytes;
-        iov[n].iov_len = q->pieces[i].size;
+        iov[n].iov_len = size < room ? size : room;
         *bytes += iov[n].iov_len;
         n++;
     }

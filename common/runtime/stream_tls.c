@@ -304,15 +304,14 @@ static ssize_t next_plaintext(struct keel_stream *s, size_t most, size_t left,
     }
     struct iovec iov[64];
     size_t total, n = 0;
-    unsigned count = keel_queue_iovec(q, iov, 64, &total);
-    if (iov[0].iov_len >= most || count == 1) {
+    unsigned count = keel_queue_iovec(q, iov, 64, most, &total);
+    if (count == 1) {
         *bytes = iov[0].iov_base;
-        return (ssize_t)(iov[0].iov_len < most ? iov[0].iov_len : most);
+        return (ssize_t)total;
     }
-    for (unsigned i = 0; i < count && n < most; i++) {
-        size_t part = iov[i].iov_len < most - n ? iov[i].iov_len : most - n;
-        memcpy(buffer + n, iov[i].iov_base, part);
-        n += part;
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(buffer + n, iov[i].iov_base, iov[i].iov_len);
+        n += iov[i].iov_len;
     }
     *bytes = buffer;
     return (ssize_t)n;

@@ -30,12 +30,15 @@ def pin(pids, core):
 
 
 def memory(pid):
-    """Bytes of PSS of the process tree: what is shared counts once."""
+    """Bytes of PSS of the process tree, but for mapped files: what is shared counts once. A library's
+    pages are shared with whatever else runs on the machine, so that its part would come and go with
+    that: hundreds of KiB, which is nothing that a connection costs."""
     total = 0
     for child in tree(pid):
         try:
             with open('/proc/%d/smaps_rollup' % child) as f:
-                total += sum(int(line.split()[1]) * 1024 for line in f if line.startswith('Pss:'))
+                total += sum(int(line.split()[1]) * 1024 for line in f
+                             if line.startswith(('Pss_Anon:', 'Pss_Shmem:')))
         except (FileNotFoundError, ProcessLookupError):
             continue  # a helper that ended meanwhile
     return total

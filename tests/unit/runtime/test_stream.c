@@ -240,6 +240,34 @@ START_TEST(backpressure_on_writing)
 }
 END_TEST
 
+static uint8_t long_answer[6 << 20];
+
+static void answer_long(struct owner *owner)
+{
+    keel_stream_write_borrowed(&owner->s, long_answer, sizeof long_answer, release, &released);
+}
+
+/* However much the kernel would take: others have their turn. */
+START_TEST(a_long_answer_leaves_in_turns)
+{
+    static uint8_t got[sizeof long_answer];
+    const int room = 2 * (int)sizeof got;
+    size_t before = sizeof got;
+    fill(long_answer, sizeof long_answer, 5);
+    if (setsockopt(keel_stream_fd(&o.s), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)
+        return; /* for root only */
+    o.in_data = answer_long;
+    put("x", 1);
+    while (released == 0) {
+        keel_loop_turn(loop, KEEL_NS_PER_S);
+        ck_assert_uint_le(before - keel_stream_pending(&o.s), 512 * 1024);
+        before = keel_stream_pending(&o.s);
+    }
+    ck_assert_uint_eq(get(got, sizeof got), sizeof got);
+    ck_assert_mem_eq(got, long_answer, sizeof got);
+}
+END_TEST
+
 static void write_more(struct owner *owner)
 {
     static const uint8_t block[60000];
@@ -489,6 +517,7 @@ Suite *stream_suite(void)
     tcase_add_test(tc, split_at_every_byte);
     tcase_add_test(tc, any_mix_of_sizes_keeps_the_order);
     tcase_add_test(tc, the_input_limit_pauses);
+    tcase_add_test(tc, a_long_answer_leaves_in_turns);
     tcase_add_test(tc, paused_and_resumed_inside_on_data);
     tcase_add_test(tc, many_writes_one_send);
     tcase_add_test(tc, pipelined_answers_cost_no_memory);
