@@ -275,7 +275,10 @@ static const struct keel_option site_rows[] = {
      .flags = KEEL_OPT_LIST,
      .help =
          "\"STATUS FILE\": a file of at most 64 KiB below the root that is sent with this status, "
-         "400 to 599, instead of a line of text. It is read when the configuration is."},
+         "400 to 599, instead of a line of text. It is read when the configuration is, and "
+         "again when it changes, if the file system tells of that; a file that is gone or too "
+         "large "
+         "changes nothing but the log."},
     {.name = "access-log",
      .type = KEEL_OPT_SECTION,
      .sub = log_rows,

@@ -173,7 +173,7 @@ void http_response_plain(struct http_response *response, struct http_request *re
         : page ? page->type
                : KEEL_STR("text/plain; charset=utf-8"),
         bare ? none : KEEL_STR("\r\nContent-Length: "),
-        bare ? none : decimal(length, page ? page->body.n : line),
+        bare ? none : decimal(length, page ? page->body->n : line),
         KEEL_STR("\r\n"),
         extra,
         always_of(request),
@@ -192,7 +192,7 @@ void http_response_plain(struct http_response *response, struct http_request *re
     *response = (struct http_response){.status = status, .joined = !page};
     response->head = (struct keel_str){text.p, head - 2};
     if (request->head.method != HTTP_HEAD && !bare)
-        response->body = page ? page->body : (struct keel_str){text.p + head, line};
+        response->body = page ? *page->body : (struct keel_str){text.p + head, line};
 }
 
 int http_response_head(struct http_response *response, struct http_request *request,

@@ -310,7 +310,7 @@ bool http_site_compresses(const struct http_site *site, struct keel_str type)
 const struct http_error_page *http_site_error_page(const struct http_site *site, unsigned status)
 {
     for (unsigned i = 0; site && i < site->error_page_count; i++)
-        if (site->error_pages[i].status == status)
+        if (site->error_pages[i].status == status && site->error_pages[i].body->p)
             return &site->error_pages[i];
     return NULL;
 }

@@ -29,7 +29,8 @@ struct http_cache_rule {
 /* What is sent with an error instead of a line of text. */
 struct http_error_page {
     unsigned status;
-    struct keel_str type, body;
+    struct keel_str type;
+    const struct keel_str *body; /* of serve/pages.h: it changes with its file; p NULL: it is out */
 };
 
 struct http_auth;

@@ -129,14 +129,6 @@ int http_modules_read(struct keel_arena *arena, struct http_modules *modules,
 
 /* --- what locations ask for --- */
 
-static struct http_location *location_at(struct http_site *site, unsigned order)
-{
-    for (unsigned i = 0; i < site->location_count; i++)
-        if (site->locations[i].order == order)
-            return &site->locations[i];
-    return NULL;
-}
-
 static const struct http_module *find(const struct http_modules *modules, struct keel_str name)
 {
     for (unsigned i = 0; i < modules->count; i++)
@@ -247,13 +239,17 @@ int http_modules_bind(struct keel_arena *arena, const struct http_modules *modul
                       struct keel_access *access, struct keel_diag *diag)
 {
     unsigned order = 0;
+    struct http_location **list = keel_calloc(site->location_count + 1, sizeof *list);
+    int err = list ? 0 : keel_diag_memory(diag);
+    for (unsigned i = 0; i < site->location_count && list; i++)
+        list[site->locations[i].order] = &site->locations[i];
     keel_conf_for (section, conf, "location") {
-        struct http_location *location = location_at(site, order++);
-        int err = bind_handler(arena, modules, location, section, access, diag);
+        struct http_location *location = err ? NULL : list[order++];
+        if (!err)
+            err = bind_handler(arena, modules, location, section, access, diag);
         if (!err)
             err = bind_filters(arena, modules, location, section, access, diag);
-        if (err)
-            return err;
     }
-    return 0;
+    keel_free(list);
+    return err;
 }

@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/rand.h"
+#include "common/service/log.h"
 #include "httpd/wire/chars.h"
 #include "httpd/wire/mime.h"
 #include "httpd/serve/location.h"
@@ -44,9 +45,19 @@ static int copy_list(struct http_settings *s, const struct keel_conf *conf, cons
     return 0;
 }
 
-/* The page is read now: it must be there when there is nothing else left. */
+static bool has_error_page(const struct http_site *site, unsigned status)
+{
+    bool found = false;
+    for (unsigned i = 0; i < site->error_page_count; i++)
+        found = found || site->error_pages[i].status == status;
+    return found;
+}
+
+/* The page is read now: it must be there when there is nothing else left. Only a worker, which is
+ * not `first`, does without: it may start when the file is gone. */
 static int read_error_page(struct http_settings *s, struct http_site *site,
-                           const struct keel_conf *conf, unsigned i, struct keel_diag *diag)
+                           const struct keel_conf *conf, unsigned i, bool first,
+                           struct keel_diag *diag)
 {
     struct keel_str rest = keel_str(keel_conf_at(conf, "error-pages", i)->text), word;
     uint64_t status = 0;
@@ -54,31 +65,31 @@ static int read_error_page(struct http_settings *s, struct http_site *site,
         status < 400 || !rest.p || (rest = keel_str_trim(rest)).n == 0)
         return keel_conf_error_at(conf, "error-pages", i, diag,
                                   "\"STATUS FILE\" expected, with a status from 400 to 599");
-    if (http_site_error_page(site, (unsigned)status))
+    if (has_error_page(site, (unsigned)status))
         return keel_conf_error_at(conf, "error-pages", i, diag, "status %u stands there twice",
                                   (unsigned)status);
-    char *text =
-        keel_arena_printf(&s->arena, "%s/%.*s", site->root ? site->root : "", (int)rest.n, rest.p);
-    char *body = text ? keel_arena_alloc(&s->arena, HTTP_BODY_IN_MEMORY + 1) : NULL;
-    if (!body)
+    if (!site->root)
+        return keel_conf_error_at(conf, "error-pages", i, diag,
+                                  "the site has no root to find it in");
+    const char *text = keel_arena_printf(&s->arena, "%s/%.*s", site->root, (int)rest.n, rest.p);
+    const struct keel_str *body;
+    struct keel_diag why = {""};
+    int err = text ? http_pages_get(&s->pages, &s->arena, text, &body, &why) : KEEL_ENOMEM;
+    if (err == KEEL_ENOMEM)
         return no_memory(diag);
-    int fd = site->root ? open(text, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-    ssize_t n = fd >= 0 ? read(fd, body, HTTP_BODY_IN_MEMORY + 1) : -1;
-    int error = fd < 0 && !site->root ? ENOENT : errno;
-    if (fd >= 0)
-        close(fd);
-    if (n < 0 || n > HTTP_BODY_IN_MEMORY)
-        return keel_conf_error_at(conf, "error-pages", i, diag, "cannot read \"%s\": %s", text,
-                                  n < 0 ? strerror(error) : "it is larger than 64 KiB");
+    if (err && first)
+        return keel_conf_error_at(conf, "error-pages", i, diag, "%s", why.text);
+    if (err)
+        keel_error("http", "an error page is missing", "reason=%s", why.text);
     site->error_pages[site->error_page_count++] =
         (struct http_error_page){.status = (unsigned)status,
                                  .type = http_types_find(site->types, keel_str(text)),
-                                 .body = {body, (size_t)n}};
+                                 .body = body};
     return 0;
 }
 
 static int read_error_pages(struct http_settings *s, struct http_site *site,
-                            const struct keel_conf *conf, struct keel_diag *diag)
+                            const struct keel_conf *conf, bool first, struct keel_diag *diag)
 {
     unsigned count = keel_conf_count(conf, "error-pages");
     int err = 0;
@@ -86,7 +97,7 @@ static int read_error_pages(struct http_settings *s, struct http_site *site,
     if (!site->error_pages)
         return no_memory(diag);
     for (unsigned i = 0; i < count && !err; i++)
-        err = read_error_page(s, site, conf, i, diag);
+        err = read_error_page(s, site, conf, i, first, diag);
     return err;
 }
 
@@ -184,7 +195,7 @@ static int read_names(struct http_settings *s, struct http_site *site, const str
 }
 
 static int read_site(struct http_settings *s, const struct keel_conf *conf,
-                     struct keel_access *access, struct keel_diag *diag)
+                     struct keel_access *access, bool first, struct keel_diag *diag)
 {
     struct http_site *site = &s->sites.items[s->sites.count];
     site->id = s->sites.count++;
@@ -210,7 +221,7 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
     if (!err)
         err = http_types_read(s, site, conf, diag);
     if (!err)
-        err = read_error_pages(s, site, conf, diag);
+        err = read_error_pages(s, site, conf, first, diag);
     if (!err)
         err = http_rewrites_read(s, &site->rewrites, conf, diag);
     if (!err)
@@ -221,7 +232,7 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
 }
 
 static int read_sites(struct http_settings *s, const struct keel_conf *conf,
-                      struct keel_access *access, struct keel_diag *diag)
+                      struct keel_access *access, bool first, struct keel_diag *diag)
 {
     unsigned count = keel_conf_count(conf, "site");
     if (count == 0)
@@ -237,7 +248,7 @@ static int read_sites(struct http_settings *s, const struct keel_conf *conf,
     err = http_listen_read(s, conf, diag);
     keel_conf_for (section, conf, "site") {
         if (!err)
-            err = read_site(s, section, access, diag);
+            err = read_site(s, section, access, first, diag);
     }
     return err ? err : http_listen_finish(s, conf, diag);
 }
@@ -276,7 +287,7 @@ int http_settings_configure(const struct keel_conf *conf, void **settings,
     read_limits(s, conf);
     int err = http_modules_read(&s->arena, &s->modules, conf, diag);
     if (!err)
-        err = read_sites(s, conf, access, diag);
+        err = read_sites(s, conf, access, endpoints != NULL, diag);
     if (!err && http_chains_build(&s->arena, &s->sites, s->modules.count, &s->handlers) != 0)
         err = no_memory(diag);
     if (!err)
@@ -307,6 +318,7 @@ void http_settings_free(void *settings)
         keel_tls_context_free(s->tls[i]);
     http_sites_fini(&s->sites);
     http_users_files_free(s);
+    http_pages_fini(&s->pages);
     keel_arena_fini(&s->arena);
     keel_free(s);
 }

@@ -11,6 +11,7 @@
 #include "httpd/request/route.h"
 #include "httpd/serve/chain.h"
 #include "httpd/serve/modules.h"
+#include "httpd/serve/pages.h"
 
 /* An access log. */
 struct http_log_settings {
@@ -36,6 +37,7 @@ struct http_settings {
     unsigned limited;                /* locations with a request rate */
     unsigned https_port;             /* for redirects by https-only */
     struct keel_table users_files;   /* of struct http_users_file, by path */
+    struct http_pages pages;
     unsigned client_connections;     /* most of one client in a worker; 0: no limit */
     struct http_log_settings **logs; /* number 1 is the first; its file is log file 0 */
     unsigned log_count;

@@ -133,6 +133,7 @@ int http_worker_new(struct keel_instance *instance, struct http_worker **out,
     w->host.clock.refresh = refresh_clock;
     http_cache_init(&w->cache, &w->settings->cache, w->offload, w->files);
     http_cache_watch(&w->cache, instance->loop);
+    http_pages_watch(&((struct http_settings *)instance->settings)->pages, instance->loop);
     int err = fill(w, diag);
     if (err)
         http_worker_free(w);
@@ -146,6 +147,7 @@ void http_worker_free(struct http_worker *w)
     keel_offload_free(w->files);
     keel_offload_free(w->offload);
     keel_timer_stop(&w->turn);
+    http_pages_unwatch(&((struct http_settings *)w->instance->settings)->pages);
     http_chains_stop(&w->settings->handlers, &w->host);
     for (unsigned i = 0; w->logs && i < w->settings->log_count; i++)
         http_access_log_fini(&w->logs[i]);

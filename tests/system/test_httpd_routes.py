@@ -1,11 +1,13 @@
 """Which site answers where: addresses of sites, plain and TLS, over HTTP/1.1 and HTTP/2; rewrites
-with conditions on what was asked, how, and by whom."""
+with conditions on what was asked, how, and by whom; error pages that change."""
 import os
 import re
+import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from core import whole, worker_pids
 from keel import Daemon, directory, need_program, run, until
 from tls import Authority, s_client
 
@@ -178,7 +180,53 @@ def rewrites():
                         (version, tls, host, path, args, status, said)
 
 
+def error_pages():
+    """They are read again when they change, in workers that are there; one that is gone is kept."""
+    folder = directory()
+    conf = '''listen = "127.0.0.1:0"
+respawn-budget = 0
+site "a" { root = "www" error-pages = { "404 errors/404.html", "403 errors/403.html" } }
+site "b" { root = "www" error-pages = { "404 errors/404.html" } }
+'''
+    page = 'www/errors/404.html'
+    with Daemon('httpd', conf=conf, listen=None, folder=folder, workers=2, schedule='round-robin',
+                files={page: 'first\n', 'www/errors/403.html': 'no\n'}) as daemon:
+        whole(daemon, 2)
+        before = worker_pids(daemon)
+
+        def said(host='a'):
+            number = daemon.address('tcp')[1]
+            return subprocess.run([need_program('curl'), '-sS', '-m', '20', '-H', 'Host: ' + host,
+                                   'http://127.0.0.1:%d/x' % number], capture_output=True, text=True,
+                                  check=True).stdout
+        assert [said('a'), said('b')] == ['first\n'] * 2
+        daemon.write(page, 'second, and longer\n')
+        until(lambda: [said() for _ in range(4)] == ['second, and longer\n'] * 4, 'the new page')
+        assert said('b') == said('b') == 'second, and longer\n'
+        daemon.write('www/errors/new', 'third\n')
+        os.rename(folder + '/www/errors/new', folder + '/' + page)
+        until(lambda: [said() for _ in range(4)] == ['third\n'] * 4, 'the one that replaces it')
+        # too large, and gone: said, and nothing changes, but in workers that find nothing
+        daemon.write(page, 'x' * 70000)
+        until(lambda: daemon.log().count('it is larger than 64 KiB') >= 2, 'the complaint of both')
+        assert [said() for _ in range(4)] == ['third\n'] * 4 and worker_pids(daemon) == before
+        os.unlink(folder + '/' + page)
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: 'worker died' in daemon.log(), 'its death')
+        whole(daemon, 2)
+        until(lambda: 'an error page is missing' in daemon.log(), 'the complaint')
+        assert sorted({said() for _ in range(4)}) == ['404 Not Found\n', 'third\n']
+        daemon.write(page, 'fourth\n')
+        until(lambda: [said() for _ in range(4)] == ['fourth\n'] * 4, 'it is there again')
+        os.unlink(folder + '/' + page)
+        daemon.kill(1)
+        until(lambda: re.search(r'httpd.conf:3: site .*error-pages: cannot read', daemon.log()),
+              'the refusal')
+        assert said() == 'fourth\n'
+
+
 run(('sites at addresses', sites_at_addresses),
     ('clients with certificates, by address', clients_rules_by_address),
     ('another address after a reload', after_a_reload),
-    ('rewrites with conditions', rewrites))
+    ('rewrites with conditions', rewrites),
+    ('error pages that change', error_pages))

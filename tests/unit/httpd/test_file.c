@@ -466,7 +466,8 @@ END_TEST
 
 START_TEST(test_fields)
 {
-    static const struct http_error_page pages[] = {{404, {"text/html", 9}, {"<p>gone", 7}}};
+    static const struct keel_str gone = {"<p>gone", 7};
+    static const struct http_error_page pages[] = {{404, {"text/html", 9}, &gone}};
     struct http_location saved = locations[0];
     locations[0] = (struct http_location){.prefix = {"/", 1},
                                           .parent = HTTP_NO_LOCATION,
