@@ -43,7 +43,8 @@ static void sources_free(struct keel_balance *b)
 /* Connections that a worker has open or has on the way to it. */
 static uint64_t load_of(const struct keel_process *p)
 {
-    const struct keel_slot *slot = keel_segment_slot(&p->generation->master->board.segment, p->slot);
+    const struct keel_slot *slot =
+        keel_segment_slot(&p->generation->master->board.segment, p->slot);
     uint64_t received = keel_slot_get(&slot->received);
     return keel_slot_get(&slot->live) + (p->passed > received ? p->passed - received : 0);
 }

@@ -30,7 +30,8 @@ struct keel_core {
     struct keel_log_options log;
 };
 
-/* The core's rows, those of TLS when it has that, and then the protocol's, as one table (heap, returns new). NULL: no memory. */
+/* The core's rows, those of TLS when it has that, and then the protocol's, as one table (heap,
+ * returns new). NULL: no memory. */
 struct keel_option *keel_options_join(const struct keel_protocol *protocol);
 /* Reads the core's values; the tree must outlive *core. KEEL_ECONF with diag. */
 int keel_core_read(const struct keel_conf *conf, const struct keel_protocol *protocol,

@@ -73,15 +73,6 @@ static void respond_challenge(struct http_exchange *x, const struct http_auth *s
     http_response_plain(response, &x->request, 401, settings->challenge);
 }
 
-static void respond_busy(struct http_exchange *x, unsigned status, uint64_t wait_ns,
-                         struct http_response *response)
-{
-    char *field =
-        keel_arena_printf(&x->request.arena, "Retry-After: %llu\r\n",
-                          (unsigned long long)(wait_ns + KEEL_NS_PER_S - 1) / KEEL_NS_PER_S);
-    http_response_plain(response, &x->request, status, field ? keel_str(field) : KEEL_STR(""));
-}
-
 /* The user is who it says: may it come in here? Sets the user. */
 static bool is_allowed(struct http_exchange *x, const struct http_auth *settings,
                        struct keel_str user)
@@ -121,7 +112,7 @@ static void answer(struct waiter *waiter, const struct check *check, int err)
         return;
     }
     if (err)
-        respond_busy(x, 503, KEEL_NS_PER_S, &response);
+        http_response_retry(&response, &x->request, 503, KEEL_NS_PER_S);
     else if (response.status == 0)
         respond_challenge(x, waiter->settings, &response);
     http_exchange_respond(x, &response);
@@ -191,7 +182,7 @@ static enum http_verdict wait_for(struct http_exchange *x, struct check *check,
 {
     struct waiter *waiter = keel_arena_alloc(&x->request.arena, sizeof *waiter);
     if (!waiter) {
-        respond_busy(x, 503, KEEL_NS_PER_S, response);
+        http_response_retry(response, &x->request, 503, KEEL_NS_PER_S);
         return HTTP_DONE;
     }
     *waiter = (struct waiter){.x = x, .settings = settings, .user = user};
@@ -222,7 +213,7 @@ static enum http_verdict verify(struct http_exchange *x, struct auth *auth,
     }
     if (http_verified_digest(&auth->verified, file->number, file->version, user.p, password.p,
                              digest) != 0) {
-        respond_busy(x, 503, KEEL_NS_PER_S, response);
+        http_response_retry(response, &x->request, 503, KEEL_NS_PER_S);
         return HTTP_DONE;
     }
     if (http_verified_find(&auth->verified, digest, now_ns))
@@ -231,7 +222,7 @@ static enum http_verdict verify(struct http_exchange *x, struct auth *auth,
     if (!check) {
         if (!keel_clients_take(&auth->clients, x->peer, &attempts, now_ns, &wait_ns)) {
             keel_metric_add(metrics, HTTP_M_AUTH_LIMITED, 1);
-            respond_busy(x, 429, wait_ns, response);
+            http_response_retry(response, &x->request, 429, wait_ns);
             return HTTP_DONE;
         }
         keel_metric_add(metrics, HTTP_M_AUTH_CHECKS, 1);
@@ -239,7 +230,7 @@ static enum http_verdict verify(struct http_exchange *x, struct auth *auth,
     }
     if (check)
         return wait_for(x, check, settings, user, response);
-    respond_busy(x, 503, KEEL_NS_PER_S, response);
+    http_response_retry(response, &x->request, 503, KEEL_NS_PER_S);
     return HTTP_DONE;
 }
 

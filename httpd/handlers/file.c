@@ -1,5 +1,6 @@
 #include "httpd/handlers/file.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "httpd/handlers/parts.h"
 #include "httpd/handlers/redirect.h"
@@ -273,7 +274,7 @@ static enum http_verdict respond_found(const struct asking *asking, struct http_
         return respond_entry(asking, best, response);
     }
     if (!entry)
-        http_response_plain(response, request, 503, KEEL_STR("Retry-After: 1\r\n"));
+        http_response_retry(response, request, 503, KEEL_NS_PER_S);
     else if (entry->kind == HTTP_RESOURCE_DIRECTORY)
         respond_directory(request, response);
     else

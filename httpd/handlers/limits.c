@@ -1,6 +1,5 @@
 #include "httpd/handlers/limits.h"
 
-#include "common/base/clock.h"
 #include "common/service/module.h"
 #include "httpd/request/access.h"
 #include "httpd/serve/metrics.h"
@@ -40,10 +39,7 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *set
         keel_clients_take(state, x->peer, &access->rate, x->host->clock.now_ns, &wait_ns))
         return HTTP_NEXT;
     keel_metric_add(metrics, HTTP_M_LIMITED_REQUESTS, 1);
-    char *field =
-        keel_arena_printf(&x->request.arena, "Retry-After: %llu\r\n",
-                          (unsigned long long)(wait_ns + KEEL_NS_PER_S - 1) / KEEL_NS_PER_S);
-    http_response_plain(response, &x->request, 429, field ? keel_str(field) : KEEL_STR(""));
+    http_response_retry(response, &x->request, 429, wait_ns);
     return HTTP_DONE;
 }
 

@@ -1,5 +1,8 @@
 #include "httpd/request/request.h"
 
+#include <stdio.h>
+
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "httpd/wire/accept.h"
 #include "httpd/wire/chars.h"
@@ -193,6 +196,15 @@ void http_response_plain(struct http_response *response, struct http_request *re
     response->head = (struct keel_str){text.p, head - 2};
     if (request->head.method != HTTP_HEAD && !bare)
         response->body = page ? *page->body : (struct keel_str){text.p + head, line};
+}
+
+void http_response_retry(struct http_response *response, struct http_request *request,
+                         unsigned status, uint64_t wait_ns)
+{
+    char field[48];
+    uint64_t seconds = wait_ns / KEEL_NS_PER_S + (wait_ns % KEEL_NS_PER_S != 0);
+    snprintf(field, sizeof field, "Retry-After: %llu\r\n", (unsigned long long)seconds);
+    http_response_plain(response, request, status, keel_str(field));
 }
 
 int http_response_head(struct http_response *response, struct http_request *request,

@@ -76,6 +76,9 @@ bool http_request_asks_for(const struct http_request *request, const char *proto
  */
 void http_response_plain(struct http_response *response, struct http_request *request,
                          unsigned status, struct keel_str extra);
+/* The same for a client that may ask again after wait_ns: with Retry-After, in whole seconds. */
+void http_response_retry(struct http_response *response, struct http_request *request,
+                         unsigned status, uint64_t wait_ns);
 /* Builds the head of a response alone: length of the body to come, or -1: no Content-Length. 0 or
  * KEEL_ENOMEM. */
 int http_response_head(struct http_response *response, struct http_request *request,
