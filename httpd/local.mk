@@ -73,6 +73,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/serve/follow.c httpd/serve/follow.h \
 	httpd/serve/worker.c httpd/serve/worker.h \
 	httpd/serve/connection.h \
+	httpd/serve/describe.c httpd/serve/describe.h \
 	httpd/serve/serve_h2.c httpd/serve/serve_h2.h \
 	httpd/serve/requests.c httpd/serve/requests.h \
 	httpd/serve/serve.c httpd/serve/serve.h \

@@ -5,6 +5,7 @@
 #include "httpd/options.h"
 #include "httpd/serve/figures.h"
 #include "httpd/serve/metrics.h"
+#include "httpd/serve/describe.h"
 #include "httpd/serve/serve.h"
 #include "httpd/serve/settings_tls.h"
 #include "httpd/serve/worker.h"

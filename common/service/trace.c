@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-#define LINES_MAX (256u * 1024) /* bytes that wait in one session */
-#define LINE_MAX 1024
+#define LINES_MAX (256u * 1024)       /* bytes that wait in one session */
 #define PATIENCE (10 * KEEL_NS_PER_S) /* without a question, then the session ends */
 #define SWEEP KEEL_NS_PER_S
 #define NAME_MAX 64
@@ -70,7 +69,7 @@ const void *keel_trace_filter(const struct keel_trace_session *session)
 
 void keel_trace_line(struct keel_trace_session *session, const char *text)
 {
-    char time[KEEL_TIME_TEXT], line[LINE_MAX];
+    char time[KEEL_TIME_TEXT], line[KEEL_TRACE_LINE];
     struct keel_buf *lines = &session->lines;
     keel_escape(line, sizeof line, text, strlen(text));
     keel_time_text(time, keel_clock_realtime());

@@ -21,6 +21,7 @@
 #include <stddef.h>
 
 #define KEEL_TRACE_SESSIONS 8
+#define KEEL_TRACE_LINE 1024 /* bytes of a line's text that are kept */
 
 /* One line of the filter's arguments into filter (zeroed before the first). KEEL_EINVAL with diag.
  */

@@ -46,8 +46,6 @@ static inline struct http_worker *http_worker_of(const struct http_connection *c
 {
     return c->core.instance->state;
 }
-/* Of the answer under way (HTTP/2: on this stream), bytes that have not left. */
-uint64_t http_connection_unsent(void *connection, uint32_t stream);
 /* Bytes that the peer has taken: acknowledged ones, or, where there are no such, what the caller
  * knows. */
 static inline uint64_t http_taken_by(const struct keel_stream *s, uint64_t known)

@@ -421,8 +421,12 @@ static void on_deadline(struct keel_stream *s)
 /* The TLS handshake is done. */
 static void on_open(struct keel_stream *s)
 {
+    struct http_connection *c = http_connection_of(s);
+    struct http_worker *w = http_worker_of(c);
+    if (http_follow_on(&w->follow))
+        http_follow_secured(&w->follow, &c->core);
     if (keel_str_equal(keel_stream_alpn(s), KEEL_STR("h2")))
-        http_serve_h2_start(http_connection_of(s));
+        http_serve_h2_start(c);
 }
 
 static void on_close(struct keel_stream *s, enum keel_stream_end why)
@@ -430,11 +434,15 @@ static void on_close(struct keel_stream *s, enum keel_stream_end why)
     struct http_connection *c = http_connection_of(s);
     struct http_exchange *x = c->x;
     c->x = NULL;
+    struct http_worker *w = http_worker_of(c);
+    unsigned requests = c->h2 ? http_serve_h2_requests(c) : c->requests;
     if (x)
         http_exchange_gone(x);
     http_serve_h2_stop(c);
+    if (http_follow_on(&w->follow))
+        http_follow_closed(&w->follow, &c->core, why, requests);
     if (c->counted)
-        http_worker_disconnect(http_worker_of(c), &s->peer);
+        http_worker_disconnect(w, &s->peer);
 }
 
 const struct keel_stream_ops http_stream_ops = {
@@ -494,6 +502,8 @@ void http_serve_connect(struct keel_connection *connection)
 {
     struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
     struct http_worker *w = http_worker_of(c);
+    if (http_follow_on(&w->follow))
+        http_follow_opened(&w->follow, connection);
     if (http_worker_connect(w, &connection->stream.peer, &c->counted))
         wait_for(c, WAIT_HEAD, w->settings->header_timeout);
     else
@@ -505,43 +515,4 @@ bool http_serve_evictable(struct keel_connection *connection)
     const struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
     return (c->h2 ? http_serve_h2_is_idle(c) : c->h1.state != HTTP_H1_BODY && !c->x) &&
            keel_stream_pending(&connection->stream) == 0;
-}
-
-uint64_t http_connection_unsent(void *connection, uint32_t stream)
-{
-    const struct http_connection *c = connection;
-    return c->h2 ? http_serve_h2_unsent(c, stream) : keel_stream_pending(&c->core.stream);
-}
-
-/* Of HTTP/1. */
-static const char *state_of(const struct http_connection *c)
-{
-    static const char *const names[] = {
-        [WAIT_HEAD] = "head", [WAIT_TAKE] = "idle",     [WAIT_IDLE] = "idle",
-        [WAIT_BODY] = "body", [WAIT_LATER] = "handler", [WAIT_SEND] = "sending"};
-    if (c->h1.state == HTTP_H1_CLOSED)
-        return "closing";
-    if (c->h1.state == HTTP_H1_TUNNEL)
-        return "tunnel";
-    if (keel_stream_pending(&c->core.stream) > 0)
-        return "sending";
-    return names[c->wait];
-}
-
-void http_serve_describe(struct keel_connection *connection, json_t *row)
-{
-    const struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
-    char target[256] = "";
-    unsigned requests = c->h2 ? http_serve_h2_requests(c) : c->requests;
-    const struct http_exchange *x = c->h2 ? http_serve_h2_oldest(c) : c->x;
-    if (x) {
-        struct keel_str text = http_span_str(&x->request.head, x->request.head.target);
-        keel_escape(target, sizeof target, text.p, text.n);
-    }
-    json_object_set_new(row, "protocol", json_string(c->h2 ? "HTTP/2" : "HTTP/1"));
-    json_object_set_new(row, "state", json_string(c->h2 ? http_serve_h2_state(c) : state_of(c)));
-    json_object_set_new(row, "requests", json_integer((json_int_t)requests));
-    json_object_set_new(row, "streams",
-                        c->h2 ? json_integer(http_serve_h2_streams(c)) : json_null());
-    json_object_set_new(row, "target", target[0] ? json_string(target) : json_null());
 }

@@ -22,7 +22,4 @@ int http_serve_file(struct keel_instance *instance, const char *path, const char
 /* True while the connection is between two requests. */
 bool http_serve_evictable(struct keel_connection *connection);
 
-/* Protocol, state, and the target of the request that a handler keeps. */
-void http_serve_describe(struct keel_connection *connection, json_t *row);
-
 #endif

@@ -5,6 +5,7 @@
 #include "common/service/log.h"
 #include "httpd/handlers/status.h"
 #include "httpd/serve/connection.h"
+#include "httpd/serve/describe.h"
 #include "httpd/serve/metrics.h"
 
 const struct keel_metric http_metrics[] = {
@@ -117,7 +118,7 @@ int http_worker_new(struct keel_instance *instance, struct http_worker **out,
     keel_timer_init(&w->turn, instance->loop, "http filters", on_turn);
     w->host.soon = soon;
     http_follow_init(&w->follow, instance->loop);
-    http_requests_init(&w->requests, http_connection_unsent);
+    http_requests_init(&w->requests, http_serve_unsent);
     w->instance = instance;
     w->settings = instance->settings;
     w->offload = keel_offload_new(instance->loop, 0, 0);
@@ -203,6 +204,23 @@ static inline struct http_access_log *log_of(const struct http_worker *w,
     return number > 0 ? &w->logs[number - 1] : NULL;
 }
 
+/* A request was read and prepared, and somebody follows. */
+static void follow_request(struct http_worker *w, int prepared)
+{
+    w->follow.hits = w->cache.hits;
+    w->follow.misses = w->cache.misses;
+    w->x->step = NULL; /* nobody has answered it */
+    http_follow_asked(&w->follow, w->x, prepared);
+}
+
+/* Since then. */
+static const char *cache_state(const struct http_worker *w)
+{
+    return w->cache.hits != w->follow.hits       ? "hit"
+           : w->cache.misses != w->follow.misses ? "miss"
+                                                 : "-";
+}
+
 /* request NULL: what came could not be read as one. */
 static void tell_response(struct http_worker *w, const struct http_exchange *x,
                           const struct http_request *request, const struct http_response *response,
@@ -215,7 +233,7 @@ static void tell_response(struct http_worker *w, const struct http_exchange *x,
     if (followed || log->options.format->times_requests)
         record.duration_ns = keel_clock_monotonic() - began_ns;
     if (followed)
-        http_follow_tell(&w->follow, &record);
+        http_follow_answered(&w->follow, &record, x, x->kept ? "-" : cache_state(w));
     if (log)
         http_access_log_add(log, &record, w->host.clock.second);
 }
@@ -268,6 +286,8 @@ void http_worker_disconnect(struct http_worker *w, const struct keel_addr *peer)
 static enum http_verdict let_go(struct http_worker *w, struct http_exchange *x)
 {
     w->apart++;
+    if (http_follow_on(&w->follow))
+        http_follow_kept(&w->follow, x, cache_state(w));
     if (!x->over) {
         struct http_exchange *next = http_exchange_new(&w->host);
         if (next) {
@@ -312,6 +332,8 @@ enum http_verdict http_worker_answer(struct http_worker *w, struct http_response
     keel_metric_add(&w->instance->metrics, HTTP_M_REQUESTS, 1);
     const struct http_origin origin = {(unsigned)connection->core.endpoint->tag, x->tls, x->peer};
     int result = http_request_prepare(request, &w->settings->sites, &origin, &w->host.clock);
+    if (http_follow_on(&w->follow))
+        follow_request(w, result);
     if (result == -500)
         keel_warning("http", "rewrites of a path go on without end", "site=%s target=%.*s",
                      request->site->name.p, request->head.target.size,

@@ -1,13 +1,15 @@
 """What an operator sees of httpd's connections and requests while real clients are at work: curl,
 openssl and nghttp, over HTTP/1.1, TLS and HTTP/2, at two workers."""
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import Daemon, Refused, directory, module, need_program, run, spawn, until
+from keel import (Daemon, Follow, Refused, directory, module, need_program, output, run, spawn,
+                  until)
 from tls import DAY, Authority, s_client
 
 CONF = '''
@@ -250,7 +252,81 @@ def under_way():
         assert [r['state'] for r in ended] == ['done', 'done'] and ended[0]['ago'] >= 0, ended
 
 
-run(('requests under way', under_way),
+def traced():
+    """trace of one client: its connections and what leads to each answer, in order; sessions that
+    want less get less."""
+    folder = directory()
+    conf = 'module "script" { file = "%s" }\n' % module(folder, 'tests/support/script_module') + \
+        CONF.replace('\n}', '''
+  rewrite = { '^/old/(.*)$ /$1', '^/away$ https://other.example/ 302' }
+  location "/s/" { handler = "script" }
+}''')
+    with httpd(folder, conf) as daemon:
+        plain, tls = address(daemon), address(daemon, True)
+        follows = all_, fields, answers, site, bad = (
+            Follow(daemon, 'client=127.0.0.0/8', 'events=all'), Follow(daemon, 'events=fields'),
+            Follow(daemon, 'client=127.0.0.1'), Follow(daemon, 'site=one.example', 'events=all'),
+            Follow(daemon, 'status=4xx', 'events=all'))
+        other = Follow(daemon, 'client=192.0.2.0/24', 'events=all')
+
+        def curl(url, *options):
+            output([need_program('curl'), '-sk', '-o', '/dev/null', *options, url])
+
+        def all_there():
+            curl('http://%s/none' % plain, '-u', 'me:secret', '-H', 'Cookie: secret')
+            return all(f.lines for f in follows)
+        until(all_there, 'a line of each')
+        curl('http://%s/old/index.html' % plain)
+        curl('http://%s/index.html' % plain)
+        curl('https://one.example/away', '--connect-to', 'one.example::%s' % tls)
+        curl('http://%s/s/e' % plain, '-d', 'abc')
+        with socket.create_connection(daemon.address('tcp')) as s:
+            s.sendall(b'GET / HTTP/1.1\r\nHost : x\r\n\r\n')
+            assert s.recv(4096)
+        curl('http://%s/last' % plain)
+        last = lambda f: next((x.split()[2] for x in f.lines if '/last HTTP' in x and '->' in x), None)
+        until(lambda: all(last(f) for f in follows), 'the last answer')
+        until(lambda: any(x.split()[2:4] == [last(all_), 'closed'] for x in all_.lines), 'its end')
+        all_, fields, answers, site, bad = [[x.strip().split(' ', 1)[1] for x in f.end()]
+                                              for f in follows]
+        assert not other.end()
+
+        def steps(path, last='closed'):
+            """What the trace has of the connection on which this was asked."""
+            port = next(x.split()[1] for x in all_ if ' %s HTTP' % path in x)
+            mine = [x.split(' ', 2)[2] for x in all_ if x.split()[1] == port]
+            assert mine[0].startswith('connection to ') and mine[-1].startswith(last), mine
+            return mine[1:-1]
+        request, route, *_, answer = steps('/old/index.html')
+        assert request.startswith('request GET /old/index.html HTTP/1.1 host=127.0.0.1 fields=3 '), request
+        assert route == 'route site=one.example path=/index.html location=/ steps=file', route
+        assert answer.startswith('http one.example GET /old/index.html HTTP/1.1 -> 200 '), answer
+        assert steps('/index.html')[-1].split(' by ')[1].startswith('file, file cache '), all_
+        secured, request, route, answer = steps('/away')
+        assert re.fullmatch(r'tls TLSv1\.3 TLS_\w+ alpn=h2 name=one\.example \d+\.\d{6} s', secured), secured
+        assert 'HTTP/2.0 host=one.example' in request and request.endswith(' stream=1'), request
+        assert route.endswith(' path=/away moved with 302 to https://other.example/'), route
+        assert ' -> 302 ' in answer and ' by -, file cache -' in answer, answer
+        request, route, kept, answer = steps('/s/e')
+        assert ' body=3' in request and 'location=/s/ steps=script' in route, (request, route)
+        assert kept.startswith('kept by script, file cache -, ') and ' by script,' in answer, kept
+        assert any(' - - - ' in x and '-> 400 ' in x for x in all_), all_  # the malformed one
+        assert all(' -> ' in x for x in answers) and len(answers) >= 7, answers
+        assert all(' -> 4' in x for x in bad) and any('/none' in x for x in bad), bad
+        assert not any(x.split()[2] in ('connection', 'closed', 'tls') for x in site), site
+        assert any(x.split()[2] == 'route' for x in site), site
+        assert any('field User-Agent: curl/' in x for x in fields), fields
+        assert any('field Authorization: (hidden)' in x for x in fields), fields
+        assert any('field Cookie: (hidden)' in x for x in fields), fields
+        assert not any('secret' in x for x in fields + all_), fields
+        try:
+            raise AssertionError(daemon.ctl('trace', 'events=some'))
+        except Refused:
+            pass
+
+
+run(('a client is followed', traced),
+    ('requests under way', under_way),
     ('certificates, stapled responses and their metrics', certificates),
     ('connections of each kind', of_each_kind),
     ('connections by filters', chosen))
