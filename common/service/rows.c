@@ -95,8 +95,9 @@ static bool fits(const json_t *field, struct keel_str value)
     return json_is_number(field) && number_fits(json_number_value(field), value);
 }
 
-/* 1: it fits; 0: it does not. */
-static int judge(const struct keel_rows *rows, const json_t *row, struct keel_diag *diag)
+/* 1: it fits; 0: it does not. names: that it has the fields will do. */
+static int judge(const struct keel_rows *rows, const json_t *row, bool names,
+                 struct keel_diag *diag)
 {
     for (size_t i = 0; i < json_array_size(rows->args); i++) {
         const json_t *argument = json_array_get(rows->args, i);
@@ -109,17 +110,24 @@ static int judge(const struct keel_rows *rows, const json_t *row, struct keel_di
         const json_t *field = json_object_get(row, name);
         if (!field)
             return keel_diag_set(diag, KEEL_EINVAL, "there is no field \"%s\"", name);
-        if (!fits(field, value))
+        if (!names && !fits(field, value))
             return 0;
     }
     return 1;
+}
+
+int keel_rows_check(const struct keel_rows *rows, json_t *sample, struct keel_diag *diag)
+{
+    int verdict = sample ? judge(rows, sample, true, diag) : keel_diag_memory(diag);
+    json_decref(sample);
+    return verdict < 0 ? verdict : 0;
 }
 
 int keel_rows_add(struct keel_rows *rows, json_t *row, struct keel_diag *diag)
 {
     if (!row)
         return keel_diag_memory(diag);
-    int verdict = judge(rows, row, diag);
+    int verdict = judge(rows, row, false, diag);
     if (verdict == 1)
         return json_array_append_new(rows->list, row) == 0 ? 0 : keel_diag_memory(diag);
     json_decref(row);

@@ -43,6 +43,9 @@ static inline bool keel_rows_wants(struct keel_rows *rows, const struct keel_add
     rows->more = rows->more || json_array_size(rows->list) >= rows->limit;
     return !rows->more;
 }
+/* Takes a row like those that will come, with all their fields: a field that it lacks is an error
+ * though no row should come. As keel_rows_add. */
+int keel_rows_check(const struct keel_rows *rows, json_t *sample, struct keel_diag *diag);
 /* Takes the row, and adds it if it fits. 0, KEEL_ENOMEM (row NULL), or KEEL_EINVAL with diag: rows
  * have no such field. */
 int keel_rows_add(struct keel_rows *rows, json_t *row, struct keel_diag *diag);

@@ -237,6 +237,10 @@ int http_requests_list(const struct http_requests *requests, const struct http_h
     if (!err)
         err = keel_rows_init(&slowest, args, diag);
     if (!err)
+        err = keel_rows_check(
+            &running, row_of(&(struct http_request_text){.protocol = "-"}, "-", 0, 0, 0, 0, 0, 0),
+            diag);
+    if (!err)
         err = list_kept(&running, host, now_ns, diag);
     if (!err)
         err = list_sending(&running, requests, now_ns, diag);
