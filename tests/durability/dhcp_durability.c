@@ -10,6 +10,7 @@
  * does, and dies or suffers at the n-th call on the file. What clients know lives in memory that
  * outlives it.
  */
+#include "dhcpd/engine/state.h"
 #include "dhcpd/serve/durable.h"
 #include "tests/durability/cut_disk.h"
 #include "tests/support/dhcp_lab.h"
@@ -67,6 +68,8 @@ struct server {
     struct lab lab; /* its configuration and messages; the store is the one on disk */
     struct dhcp_durable durable;
     struct keel_prng prng;
+    bool one_failure; /* the disk refuses no more than once: what follows a failed commit works */
+    bool doubt;       /* else memory may be behind the store from then on */
 };
 
 static int check_record(void *arg, uint32_t address, const struct dhcp_lease *lease)
@@ -185,6 +188,28 @@ static unsigned somebody_else(struct server *s, const unsigned *who, unsigned co
     }
 }
 
+/* What the pools say of each address is what its record says; one that is over may not have been
+ * looked at yet. */
+static void check_pools(struct server *s)
+{
+    struct dhcp_engine *e = s->lab.engine;
+    const struct dhcp_subnet *subnet = dhcp_config_by_address(&s->lab.config, FIRST);
+    if (keel_store_read(s->durable.env) != 0)
+        return;
+    for (uint32_t a = FIRST; a < FIRST + ADDRESSES; a++) {
+        struct dhcp_lease lease;
+        int err = s->durable.store.get(&s->durable.store, a, &lease);
+        bool live = !err && lease.expires > dhcp_engine_now(e) &&
+                    (lease.state == DHCP_LEASE_ACTIVE || lease.state == DHCP_LEASE_DECLINED);
+        enum dhcp_slot_state slot = dhcp_pool_state(dhcp_engine_find_pool(e, subnet, a), a);
+        if (err == KEEL_ENOENT ? slot != DHCP_SLOT_FREE
+            : live             ? slot != DHCP_SLOT_BOUND
+                               : slot == DHCP_SLOT_FREE)
+            fault("the pool does not say what the store says", 0, a);
+    }
+    keel_store_read_end(s->durable.env);
+}
+
 static void serve_batch(struct server *s)
 {
     static uint8_t replies[BATCH][1500];
@@ -212,6 +237,9 @@ static void serve_batch(struct server *s)
     }
     bool durable = dhcp_durable_commit(&s->durable, s->lab.engine, decisions, count, false) >= 0;
     world->failed_commits += !durable;
+    s->doubt = s->doubt || (!durable && !s->one_failure);
+    if (!s->doubt)
+        check_pools(s);
     for (unsigned i = 0; i < count; i++) {
         if (decisions[i].sent && (durable || decisions[i].changes == 0))
             tell(who[i], &decisions[i], replies[i]);
@@ -232,6 +260,7 @@ static void run_child(const char *folder, const struct cut_plan *plan, uint64_t 
         _exit(1);
     keel_log_open(&quiet, NULL);
     keel_prng_seed(&s.prng, seed);
+    s.one_failure = plan->kind != CUT_FAIL || plan->failures == 1;
     lab_init(&s.lab);
     keel_fake_clock_init(&s.lab.clock, world->now * KEEL_NS_PER_S);
     cut_disk_start(plan, file, platter, seed);

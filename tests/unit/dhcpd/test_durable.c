@@ -195,6 +195,73 @@ START_TEST(test_walk)
 }
 END_TEST
 
+#define CLIENTS 5
+#define ADDRESSES 8
+
+/* The record by which the client is found; its address is 0: none. */
+static struct dhcp_lease best_of(const char *client)
+{
+    struct dhcp_client c = example.client;
+    struct dhcp_lease lease = {.address = 0};
+    uint32_t address;
+    c.identity.p = (const uint8_t *)client;
+    if (d.store.find(&d.store, &c, &address) == 0) {
+        ck_assert_int_eq(d.store.get(&d.store, address, &lease), 0);
+        ck_assert(dhcp_client_equal(&lease.client, &c));
+    }
+    return lease;
+}
+
+/* Any change of any address: it goes from client to client, is released, declined, deleted. */
+static void change_something(struct keel_prng *prng, char clients[][4], uint64_t now)
+{
+    struct dhcp_lease lease = example;
+    unsigned client = keel_prng_below(prng, CLIENTS);
+    lease.address = 1 + keel_prng_below(prng, ADDRESSES);
+    lease.granted = now;
+    lease.state = (enum dhcp_lease_state)(1 + keel_prng_below(prng, 4));
+    lease.client.identity.p = (const uint8_t *)clients[client];
+    if (lease.state == DHCP_LEASE_DECLINED)
+        lease.client.identity.n = 0;
+    if (keel_prng_below(prng, 8) == 0)
+        ck_assert_int_eq(d.store.del(&d.store, lease.address), 0);
+    else
+        ck_assert_int_eq(d.store.put(&d.store, &lease), 0);
+}
+
+/* Whatever a batch did that is lost: who was found before is found again, by no worse a record. */
+START_TEST(test_lost_batches)
+{
+    char clients[CLIENTS][4] = {"\1aa", "\1bb", "\1cc", "\1dd", "\1ee"};
+    struct keel_prng prng;
+    struct dhcp_lease before[CLIENTS];
+    keel_prng_seed(&prng, (uint64_t)_i);
+    for (unsigned round = 0; round < 60; round++) {
+        ck_assert_int_eq(dhcp_durable_begin(&d), 0);
+        for (unsigned c = 0; c < CLIENTS; c++) {
+            before[c] = best_of(clients[c]);
+            before[c].client.identity.p = NULL;
+        }
+        for (unsigned n = 1 + keel_prng_below(&prng, 6); n > 0; n--)
+            change_something(&prng, clients, round);
+        if (keel_prng_below(&prng, 2)) {
+            ck_assert_int_eq(dhcp_durable_end(&d), 0);
+            continue;
+        }
+        dhcp_durable_abort(&d);
+        ck_assert_int_eq(keel_store_read(d.env), 0);
+        for (unsigned c = 0; c < CLIENTS; c++) {
+            struct dhcp_lease after = best_of(clients[c]);
+            bool active = before[c].state == DHCP_LEASE_ACTIVE;
+            ck_assert(!before[c].address || after.address);
+            ck_assert(!active || after.state == DHCP_LEASE_ACTIVE);
+            ck_assert(after.state != before[c].state || after.granted >= before[c].granted);
+        }
+        keel_store_read_end(d.env);
+    }
+}
+END_TEST
+
 /* Memory runs out at each allocation of two changes: the batch has both or none, and who had what
  * before is found as before. */
 START_TEST(test_no_memory)
@@ -267,6 +334,7 @@ Suite *durable_suite(void)
     tcase_add_test(t, test_clients);
     tcase_add_test(t, test_old_table);
     tcase_add_test(t, test_walk);
+    tcase_add_loop_test(t, test_lost_batches, 0, 20);
     tcase_add_test(t, test_no_memory);
     tcase_add_test(t, test_lost_events);
     tcase_add_test(t, test_one_owner);
