@@ -58,6 +58,7 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/handlers/respond.c httpd/handlers/respond.h \
 	httpd/handlers/auth.c httpd/handlers/auth.h \
 	httpd/serve/settings_types.c httpd/serve/settings_types.h \
+	httpd/serve/settings_files.c httpd/serve/settings_files.h \
 	httpd/serve/pages.c httpd/serve/pages.h \
 	httpd/serve/settings_headers.c httpd/serve/settings_headers.h \
 	httpd/serve/settings_listen.c httpd/serve/settings_listen.h \

@@ -30,6 +30,16 @@
     }
 
 static const struct keel_option location_rows[] = {
+    {.name = "root",
+     .type = KEEL_OPT_PATH,
+     .help = "Another directory than the site's, below which the whole path of a request is looked "
+             "for: root \"/srv/b\" of \"/app/\" has /app/x in /srv/b/app/x. No link leads out."},
+    {.name = "alias",
+     .type = KEEL_OPT_PATH,
+     .help = "A directory that the location's path stands for: alias \"/srv/b\" of \"/app/\" has "
+             "/app/x in /srv/b/x. Names of try-files are below it, too."},
+    {.name = "index", .type = KEEL_OPT_STRING, .flags = KEEL_OPT_LIST, .help = "As the site's."},
+    {.name = "charset", .type = KEEL_OPT_STRING, .help = "As the site's."},
     {.name = "autoindex",
      .type = KEEL_OPT_BOOL,
      .def = "false",

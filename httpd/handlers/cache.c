@@ -101,7 +101,9 @@ static void add(struct http_cache *cache, struct http_entry *entry)
 
 static struct http_wanted wanted_of(const struct http_request *request)
 {
-    return (struct http_wanted){request->site, request->location, request->path, request->json};
+    const struct http_location *location = request->location;
+    return (struct http_wanted){location->files ? location->files : request->site, location,
+                                request->path, request->json};
 }
 
 /* Looks at what the request names. What it depends on is watched from before that. With *blocks

@@ -177,15 +177,40 @@ static void open_siblings(struct http_resource *resource, const struct http_site
     path[n] = '\0';
 }
 
+/* The folder that the location's path stands for, without a '/' behind it. */
+static void open_folder(struct http_resource *resource, const struct http_site *site,
+                        struct http_looking *looking)
+{
+    if (!open_and_stat(resource, site, "./", looking))
+        return;
+    close(resource->fd);
+    resource->fd = -1;
+    resource->kind = HTTP_RESOURCE_DIRECTORY;
+}
+
+/* The request's path below its root: where the location's path stands for a folder, what follows
+ * it. */
+static struct keel_str path_below(const struct http_wanted *wanted)
+{
+    size_t strip = wanted->location->strip;
+    if (strip > wanted->path.n) /* a plain location that stands in for it */
+        strip = 0;
+    return (struct keel_str){wanted->path.p + strip, wanted->path.n - strip};
+}
+
 /* Opens one file that may stand for the request's path. path has room for PATH_MAX bytes. */
 static void open_try(struct http_resource *resource, const struct http_wanted *wanted,
                      struct http_looking *looking, const struct http_try *try, char path[PATH_MAX])
 {
     const struct http_site *site = wanted->site;
-    struct keel_str own = try->path ? wanted->path : KEEL_STR("");
+    struct keel_str own = try->path ? path_below(wanted) : KEEL_STR("");
     size_t n = own.n + try->tail.n;
     resource->status = 404;
     resource->name = try->tail.n > 0 ? try->tail : wanted->path;
+    if (n == 0 && wanted->location->strip > 0 && try->path) {
+        open_folder(resource, wanted->site, looking);
+        return;
+    }
     if (n == 0 || n >= PATH_MAX - 1)
         return;
     memcpy(path, own.p, own.n);

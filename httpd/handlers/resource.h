@@ -32,7 +32,7 @@ struct http_resource {
 };
 /* What is asked for: of a request, or kept for a thread. */
 struct http_wanted {
-    const struct http_site *site;
+    const struct http_site *site; /* whose files these are: the request's, or its location's own */
     const struct http_location *location;
     struct keel_str path; /* decoded and normalised */
     bool json;            /* a listing as JSON */

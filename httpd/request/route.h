@@ -63,6 +63,9 @@ struct http_location {
     unsigned https_port;              /* without TLS a request is redirected there; 0: it is not */
     struct http_status *status;       /* handlers/status.h; likewise */
     struct http_auth *auth;           /* handlers/auth.h; NULL: nobody is asked for a password */
+    const struct http_site *files;    /* where its files are, when not where the site's are: a site
+                                         like    it, with a number of its own */
+    size_t strip;                     /* bytes of the path that stand for the folder of `files` */
     struct http_try *tries; /* which files may stand for a path, in order; none: its own */
     unsigned try_count;
     uint64_t max_body;                  /* of a request, for handlers that read it; 0: the site's */
@@ -135,12 +138,12 @@ struct http_host_name {
 struct http_sites {
     struct http_site *items;
     unsigned count;
-    unsigned fallback[HTTP_ENTRANCES]; /* by entrance, the site of hosts that have none */
-    struct http_expressions *expressions;    /* NULL: there are no rewrites */
-    struct keel_hash_key key;          /* random, set before the first name is added */
-    struct keel_table names;           /* of struct http_host_name */
-    struct keel_table wildcards;       /* likewise */
-    unsigned short deepest, lowest;    /* most and fewest labels of a wildcard's text */
+    unsigned fallback[HTTP_ENTRANCES];    /* by entrance, the site of hosts that have none */
+    struct http_expressions *expressions; /* NULL: there are no rewrites */
+    struct keel_hash_key key;             /* random, set before the first name is added */
+    struct keel_table names;              /* of struct http_host_name */
+    struct keel_table wildcards;          /* likewise */
+    unsigned short deepest, lowest;       /* most and fewest labels of a wildcard's text */
 };
 
 /* Adds a name of the site: "example.org", "*.example.org" (any name below example.org, but not

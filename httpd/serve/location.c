@@ -4,6 +4,7 @@
 #include "httpd/handlers/respond.h"
 #include "httpd/handlers/status.h"
 #include "httpd/serve/settings_access.h"
+#include "httpd/serve/settings_files.h"
 #include "httpd/serve/settings_headers.h"
 #include "httpd/wire/path.h"
 
@@ -228,6 +229,8 @@ int http_locations_read(struct http_settings *s, struct http_site *site,
         location->order = site->location_count++;
         if (!err)
             err = read_location(s, location, &base, section, access, diag);
+        if (!err)
+            err = http_location_files_read(s, site, location, section, access, diag);
         has_root = has_root || (!location->exact && location->prefix.n == 1);
     }
     if (!err && !has_root) {

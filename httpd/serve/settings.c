@@ -12,6 +12,7 @@
 #include "httpd/wire/mime.h"
 #include "httpd/serve/location.h"
 #include "httpd/serve/settings_access.h"
+#include "httpd/serve/settings_files.h"
 #include "httpd/serve/settings_listen.h"
 #include "httpd/serve/settings_log.h"
 #include "httpd/serve/settings_tls.h"
@@ -27,22 +28,6 @@ static struct keel_str copy(struct http_settings *s, const char *text)
 {
     size_t n = strlen(text);
     return (struct keel_str){keel_arena_strndup(&s->arena, text, n), n};
-}
-
-/* All values of a list of strings. 0 or KEEL_ENOMEM. */
-static int copy_list(struct http_settings *s, const struct keel_conf *conf, const char *name,
-                     struct keel_str **out, unsigned *count)
-{
-    *count = keel_conf_count(conf, name);
-    *out = keel_arena_calloc(&s->arena, (*count + 1) * sizeof **out);
-    if (!*out)
-        return KEEL_ENOMEM;
-    for (unsigned i = 0; i < *count; i++) {
-        (*out)[i] = copy(s, keel_conf_at(conf, name, i)->text);
-        if (!(*out)[i].p)
-            return KEEL_ENOMEM;
-    }
-    return 0;
 }
 
 static bool has_error_page(const struct http_site *site, unsigned status)
@@ -101,35 +86,11 @@ static int read_error_pages(struct http_settings *s, struct http_site *site,
     return err;
 }
 
-static int read_charset(struct http_settings *s, struct http_site *site,
-                        const struct keel_conf *conf, struct keel_diag *diag)
-{
-    struct keel_str charset = copy(s, keel_conf_str(conf, "charset"));
-    if (!charset.p)
-        return no_memory(diag);
-    if (charset.n > 40 || !http_is_all(charset, HTTP_CHAR_TOKEN))
-        return keel_conf_error(conf, "charset", diag, "a name expected");
-    site->charset = keel_str_equal_nocase(charset, KEEL_STR("utf-8")) ? NULL : charset.p;
-    return 0;
-}
-
-static int open_root(struct http_site *site, const struct keel_conf *conf,
-                     struct keel_access *access, struct keel_diag *diag)
-{
-    if (!site->root)
-        return 0;
-    site->root_fd = open(site->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (site->root_fd < 0)
-        return keel_conf_error(conf, "root", diag, "cannot open \"%s\": %s", site->root,
-                               strerror(errno));
-    return access ? keel_access_add(access, site->root, false) : 0;
-}
-
 static int read_compress(struct http_settings *s, struct http_site *site,
                          const struct keel_conf *conf, struct keel_diag *diag)
 {
-    if (copy_list(s, conf, "compress-types", &site->compress_types, &site->compress_type_count) !=
-        0)
+    if (http_list_read(s, conf, "compress-types", &site->compress_types,
+                       &site->compress_type_count) != 0)
         return no_memory(diag);
     site->compress_min = (uint64_t)keel_conf_int(conf, "compress-min");
     site->compress_max = (uint64_t)keel_conf_int(conf, "compress-max");
@@ -207,17 +168,9 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
     site->hidden = keel_conf_bool(conf, "hidden");
     site->max_body = http_max_body_read(conf);
     site->symlinks = (enum http_symlinks)keel_conf_int(conf, "symlinks");
-    if (keel_conf_str(conf, "root"))
-        site->root = keel_arena_strdup(&s->arena, keel_conf_str(conf, "root"));
-    if ((keel_conf_str(conf, "root") && !site->root) ||
-        copy_list(s, conf, "index", &site->index, &site->index_count) != 0)
-        return no_memory(diag);
-    for (unsigned i = 0; i < site->index_count; i++)
-        if (site->index[i].n == 0 || memchr(site->index[i].p, '/', site->index[i].n))
-            return keel_conf_error_at(conf, "index", i, diag, "a file name without \"/\" expected");
-    err = read_compress(s, site, conf, diag);
+    err = http_files_read(s, site, conf, access, diag);
     if (!err)
-        err = read_charset(s, site, conf, diag);
+        err = read_compress(s, site, conf, diag);
     if (!err)
         err = http_types_read(s, site, conf, diag);
     if (!err)
@@ -228,7 +181,7 @@ static int read_site(struct http_settings *s, const struct keel_conf *conf,
         err = http_locations_read(s, site, conf, access, diag);
     if (!err)
         err = http_modules_bind(&s->arena, &s->modules, site, conf, access, diag);
-    return err ? err : open_root(site, conf, access, diag);
+    return err;
 }
 
 static int read_sites(struct http_settings *s, const struct keel_conf *conf,
@@ -245,6 +198,7 @@ static int read_sites(struct http_settings *s, const struct keel_conf *conf,
     s->sites.items = keel_arena_calloc(&s->arena, count * sizeof *s->sites.items);
     if (!s->sites.items)
         return no_memory(diag);
+    s->file_ids = count;
     err = http_listen_read(s, conf, diag);
     keel_conf_for (section, conf, "site") {
         if (!err)
@@ -314,6 +268,7 @@ void http_settings_free(void *settings)
     for (unsigned i = 0; i < s->sites.count; i++)
         if (s->sites.items[i].root_fd >= 0)
             close(s->sites.items[i].root_fd);
+    http_files_free(s);
     for (unsigned i = 0; i < HTTP_ENTRANCES; i++)
         keel_tls_context_free(s->tls[i]);
     http_sites_fini(&s->sites);

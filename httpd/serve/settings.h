@@ -34,10 +34,12 @@ struct http_settings {
     bool http2;           /* spoken to those who ask for it */
     uint32_t max_streams; /* of an HTTP/2 connection at once */
     struct http_cache_limits cache;
-    unsigned limited;                /* locations with a request rate */
-    unsigned https_port;             /* for redirects by https-only */
-    struct keel_table users_files;   /* of struct http_users_file, by path */
+    unsigned limited;              /* locations with a request rate */
+    unsigned https_port;           /* for redirects by https-only */
+    struct keel_table users_files; /* of struct http_users_file, by path */
     struct http_pages pages;
+    struct http_own_root *own_roots; /* of locations */
+    unsigned file_ids;               /* the next number for files of a location; above all sites' */
     unsigned client_connections;     /* most of one client in a worker; 0: no limit */
     struct http_log_settings **logs; /* number 1 is the first; its file is log file 0 */
     unsigned log_count;

@@ -1,5 +1,6 @@
 """Which site answers where: addresses of sites, plain and TLS, over HTTP/1.1 and HTTP/2; rewrites
-with conditions on what was asked, how, and by whom; error pages that change."""
+with conditions on what was asked, how, and by whom; error pages that change;
+folders of locations."""
 import os
 import re
 import signal
@@ -225,8 +226,65 @@ site "b" { root = "www" error-pages = { "404 errors/404.html" } }
         assert said() == 'fourth\n'
 
 
+def folders():
+    """Locations with a folder of their own: the whole path below it, or what follows its own."""
+    folder = directory()
+    conf = '''listen = "127.0.0.1:0"
+site "a" {
+  root = "www"
+  location "/root/"  { root = "other" }
+  location "/alias"  { alias = "other" index = "i.html" charset = "iso-8859-1" autoindex = true }
+  location "/slash/" { alias = "other/root" }
+  location "/app/"   { alias = "other" try-files = { "$path", "/i.html" } }
+  location "= /icon" { root = "other" try-files = "/root/icon.txt" }
+  location "/index/" { index = "x.txt" }
+}
+'''
+    files = {'www/index.html': 'www', 'www/root/x.txt': 'no', 'www/alias/x.txt': 'no', 'www/index/x.txt': 'x',
+             'www/secret.txt': 'secret', 'other/root/x.txt': 'root', 'other/root/icon.txt': 'icon',
+             'other/x.txt': 'alias', 'other/i.html': 'index', 'other/root/index.html': 'start',
+             'other/dir/y': '', 'secret.txt': 'secret', 'other/.hidden': 'secret'}
+    with Daemon('httpd', conf=conf, listen=None, folder=folder, files=files) as daemon:
+        os.symlink('../secret.txt', folder + '/other/out')
+        os.symlink('x.txt', folder + '/other/in')
+
+        def ask_for(path):
+            ended = subprocess.run(
+                [need_program('curl'), '-sS', '--path-as-is', '-m', '20', '-w',
+                 '\n%{http_code}|%header{location}|%header{content-type}',
+                 'http://127.0.0.1:%d%s' % (daemon.address('tcp')[1], path)],
+                capture_output=True, text=True, check=True)
+            body, _, rest = ended.stdout.rpartition('\n')
+            status, location, kind = rest.split('|')
+            return int(status), location or kind, body
+        for path, wanted in (
+                ('/', 'www'), ('/root/x.txt', 'root'), ('/root/', 'start'), ('/alias/x.txt', 'alias'),
+                ('/alias/', 'index'), ('/alias/in', 'alias'), ('/slash/x.txt', 'root'),
+                ('/slash/', 'start'), ('/app/x.txt', 'alias'), ('/app/a/b', 'index'), ('/icon', 'icon'),
+                ('/index/', 'x'), ('/root/icon.txt', 'icon')):
+            status, _, body = ask_for(path)
+            assert (status, body) == (200, wanted), (path, status, body)
+        for path in ('/alias/../secret.txt/', '/alias/..%2fsecret.txt', '/alias/out', '/alias/.hidden',
+                     '/aliasx.txt', '/alias./x.txt', '/slash/../x.txt', '/x.txt', '/alias/secret.txt',
+                     '/root/secret.txt', '/slash/%2e%2e/%2e%2e/secret.txt', '/slashx.txt'):
+            assert ask_for(path)[0] in (400, 403, 404), (path, ask_for(path))
+        assert ask_for('/alias')[:2] == (301, '/alias/'), ask_for('/alias')
+        assert ask_for('/alias/dir')[:2] == (301, '/alias/dir/')
+        status, kind, body = ask_for('/alias/dir/')
+        assert status == 200 and '/alias/dir/' in body and 'href="./y"' in body, body
+        assert ask_for('/alias/x.txt')[1] == 'text/plain; charset=iso-8859-1'
+        assert ask_for('/root/x.txt')[1] == 'text/plain; charset=utf-8'
+        # and what changes is seen
+        daemon.write('other/x.txt', 'changed')
+        until(lambda: ask_for('/alias/x.txt')[2] == 'changed', 'the change')
+        assert ask_for('/app/x.txt')[2] == 'changed'
+        os.rename(folder + '/other/root/icon.txt', folder + '/other/new.txt')
+        assert ask_for('/alias/new.txt')[2] == 'icon'
+
+
 run(('sites at addresses', sites_at_addresses),
     ('clients with certificates, by address', clients_rules_by_address),
     ('another address after a reload', after_a_reload),
     ('rewrites with conditions', rewrites),
-    ('error pages that change', error_pages))
+    ('error pages that change', error_pages),
+    ('folders of locations', folders))

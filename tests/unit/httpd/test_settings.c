@@ -72,6 +72,19 @@ static const struct {
     {SITE("location \"/a/.\" { }"), "no path has \".\" or \"..\""},
     {SITE("location \"= /x\" { }\nlocation \"/x\" { }\nlocation \"=/x\" { }"),
      "httpd.conf:5: site \"a\": location \"=/x\": line 3 has this path"},
+    /* folders of locations */
+    {LOCATION("root = \"/nonexistent\""),
+     "httpd.conf:4: site \"a\": location \"/x\": root: cannot open \"/nonexistent\": No such file"},
+    {LOCATION("alias = \"/dev/null\""), "alias: cannot open \"/dev/null\": Not a directory"},
+    {LOCATION("root = \"/\"\nalias = \"/\""),
+     "httpd.conf:5: site \"a\": location \"/x\": alias: root stands there, too"},
+    {SITE("location \"= /x\" { alias = \"/\" }"), "alias: a single path has no folder"},
+    {LOCATION("redirect = \"301 /\" root = \"/\""), "root: no file is served here"},
+    {LOCATION("respond = \"200\" index = \"x\""), "index: no file is served here"},
+    {LOCATION("index = \"a/b\""), "index: a file name without \"/\" expected"},
+    {LOCATION("charset = \"a b\""), "charset: a name expected"},
+    {SITE("root = \"/nonexistent\""), "httpd.conf:3: site \"a\": root: cannot open"},
+    {SITE("error-pages = \"404 x\""), "error-pages: the site has no root to find it in"},
     /* rewrites */
     {SITE("rewrite = \"/x\""), "httpd.conf:3: site \"a\": rewrite: \"EXPRESSION TARGET\" expected"},
     {SITE("rewrite = \"\""), "\"EXPRESSION TARGET\" expected"},
@@ -207,7 +220,8 @@ static const char everything[] =
            "rewrite = { '/(a|b)+ /$1?x=y last', '/c https://c/ 301' }\n"
            "location \"/x\" { redirect = \"301 /z\" deny = { \"::1\" } satisfy = any rewrite = "
            "'/x/z /y' } }\n"
-           "site \"d\" { default = true }\n";
+           "site \"d\" { default = true root = \"/\" location \"/f/\" { alias = \"/\" index = "
+           "\"x\" charset = \"latin1\" } }\n";
 
 START_TEST(test_accepted)
 {
