@@ -14,20 +14,27 @@ static bool says(const struct http_response *response, struct keel_str name, str
     return false;
 }
 
-/* May the answer be sent in a coding at all, to a client that takes it? */
-static bool is_compressible(const struct http_request *request,
-                            const struct http_response *response)
+/* Is the answer one of those that are sent in a coding to clients that take one, or a part of such,
+ * or 304 in its place? Then caches must know (RFC 9110, 12.5.5, 15.3.7, 15.4.5). */
+static bool is_negotiated(const struct http_request *request, const struct http_response *response)
 {
     char type[64];
     struct keel_str value = http_response_value(response, KEEL_STR("content-type"));
     size_t n = value.n < sizeof type ? value.n : sizeof type;
     for (size_t i = 0; i < n; i++)
         type[i] = (char)keel_to_lower((unsigned char)value.p[i]);
-    return response->status != 204 && response->status != 206 && response->status != 304 && n > 0 &&
-           http_site_compresses(request->site, (struct keel_str){type, n}) &&
+    bool fits = n > 0 ? http_site_compresses(request->site, (struct keel_str){type, n})
+                      : response->status == 304;
+    return fits && response->status != 204 && response->status != 205 &&
            !http_response_value(response, KEEL_STR("content-encoding")).p &&
-           !http_response_value(response, KEEL_STR("content-range")).p &&
            !says(response, KEEL_STR("cache-control"), KEEL_STR("no-transform"));
+}
+
+/* May this one be sent in a coding? A part of it cannot. */
+static bool is_compressible(const struct http_response *response)
+{
+    return response->status != 206 && response->status != 304 && response->file_size == 0 &&
+           !http_response_value(response, KEEL_STR("content-range")).p;
 }
 
 /* The coding that the client likes best; of those that it likes as well, the site's first. */
@@ -92,9 +99,9 @@ static int on_head(struct http_exchange *x, void *settings, struct http_response
                    int64_t *length, void **state)
 {
     struct http_request *request = &x->request;
-    if ((response->hold && !x->flow) || !is_compressible(request, response))
+    if ((response->hold && !x->flow) || !is_negotiated(request, response))
         return 0;
-    enum http_coding coding = choose(request);
+    enum http_coding coding = is_compressible(response) ? choose(request) : HTTP_IDENTITY;
     if (*length >= 0 && ((uint64_t)*length < request->site->compress_min || *length == 0))
         coding = HTTP_IDENTITY;
     if (edit(request, response, coding) != 0)

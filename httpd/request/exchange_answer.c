@@ -7,6 +7,11 @@
 int http_answer_whole(struct http_exchange *x, struct http_response *response)
 {
     http_response_edit(response, &x->request);
+    if (http_answer_is_bare(&x->request, response->status)) {
+        response->body = (struct keel_str){NULL, 0};
+        response->file_size = 0;
+        response->joined = false;
+    }
     x->status = (uint16_t)response->status;
     x->head_sent = response->head.n + 2;
     x->body_sent = response->body.n + response->file_size;

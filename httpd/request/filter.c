@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/err.h"
+#include "httpd/request/condition.h"
 
 int64_t http_flow_length(const struct http_response *response)
 {
@@ -43,30 +44,29 @@ static bool is_whole(const struct http_response *response)
            status != 206 && status != 304;
 }
 
-/* Takes out what is no longer true: the length (it had `before` bytes), and where a filter is not
- * exact what tells one body from another (RFC 9110, 8.8), and that parts of it can be had (14.3).
- */
 #define NAME(text)                                                                                 \
     {                                                                                              \
         text, sizeof text - 1                                                                      \
     }
+#define WITHOUT(text)                                                                              \
+    {                                                                                              \
+        .op = HTTP_HEADER_REMOVE, .name = NAME(text)                                               \
+    }
+
+/* Takes out what is no longer true: the length (it had `before` bytes), digests, and where a filter
+ * is not exact what tells one body from another (RFC 9110, 8.8), and that parts of it can be had
+ * (14.3). */
 static int correct(struct http_exchange *x, struct http_response *response, int64_t before,
                    bool exact)
 {
-    static const struct http_header_rule items[] = {
-        {.op = HTTP_HEADER_REMOVE, .name = NAME("Content-Length")},
-        {.op = HTTP_HEADER_REMOVE, .name = NAME("ETag")},
-        {.op = HTTP_HEADER_REMOVE, .name = NAME("Last-Modified")},
-        {.op = HTTP_HEADER_REMOVE, .name = NAME("Accept-Ranges")},
-        {.op = HTTP_HEADER_REMOVE, .name = NAME("Content-MD5")},
-        {.op = HTTP_HEADER_REMOVE, .name = NAME("Digest")},
-        {.op = HTTP_HEADER_REMOVE, .name = NAME("Repr-Digest")},
-        {.op = HTTP_HEADER_REMOVE, .name = NAME("Content-Digest")},
+    static struct http_header_rule items[] = {
+        WITHOUT("Content-Length"), WITHOUT("Content-MD5"),    WITHOUT("Digest"),
+        WITHOUT("Repr-Digest"),    WITHOUT("Content-Digest"), /* so far of all filters */
+        WITHOUT("ETag"),           WITHOUT("Last-Modified"),  WITHOUT("Accept-Ranges"),
     };
     int64_t length = x->flow->promised;
-    unsigned from = length == before ? 1 : 0, to = exact ? 1 : sizeof items / sizeof *items;
-    const struct http_header_rules rules = {.items = (void *)(uintptr_t)(items + from),
-                                            .count = to - from};
+    unsigned from = length == before ? 1 : 0, to = exact ? 5 : sizeof items / sizeof *items;
+    const struct http_header_rules rules = {.items = items + from, .count = to - from};
     char line[48] = "";
     if (length != before && length >= 0)
         snprintf(line, sizeof line, "Content-Length: %lld\r\n", (long long)length);
@@ -98,11 +98,46 @@ int http_flow_ask(struct http_exchange *x, struct http_response *response, int64
     } else {
         *length = before;
     }
-    if (result >= 0 && x->flow && (!exact || *length != before))
+    if (result >= 0 && x->flow)
         result = correct(x, response, before, exact);
     if (result < 0)
         http_flow_free(x);
     return result < 0 ? KEEL_ENOMEM : x->flow != NULL;
+}
+
+/* Has the client what the filters make, by the tag that they gave it? The handler could not know:
+ * it has compared with its own. */
+static bool is_known(const struct http_exchange *x, const struct http_response *response)
+{
+    const struct http_head *head = &x->request.head;
+    if (response->status != 200 || !http_head_has(head, HTTP_FIELD_IF_NONE_MATCH))
+        return false;
+    struct keel_str etag = http_response_value(response, KEEL_STR("ETag"));
+    if (keel_str_begins(etag, KEEL_STR("W/")))
+        etag = (struct keel_str){etag.p + 2, etag.n - 2};
+    return etag.n > 0 && http_condition_check(head, etag, HTTP_NO_DATE, 0) == HTTP_NOT_MODIFIED;
+}
+
+/* Makes a 304 of a head (RFC 9110, 15.4.5). */
+static int make_not_modified(struct http_exchange *x, struct http_response *response)
+{
+    static struct http_header_rule items[] = {
+        WITHOUT("Content-Length"),
+        WITHOUT("Content-Type"),
+        WITHOUT("Content-Encoding"),
+        WITHOUT("Accept-Ranges"),
+    };
+    const struct http_header_rules rules = {.items = items, .count = sizeof items / sizeof *items};
+    struct keel_str fields = response->head, line;
+    keel_str_split(&fields, '\n', &line);
+    const char *head = keel_arena_printf(&x->request.arena, "HTTP/1.1 304 Not Modified\r\n%.*s",
+                                         (int)fields.n, fields.p ? fields.p : "");
+    if (!head)
+        return KEEL_ENOMEM;
+    response->status = 304;
+    response->head = keel_str(head);
+    response->body = (struct keel_str){NULL, 0};
+    return http_response_rules(response, &x->request, &rules, KEEL_STR(""));
 }
 
 int http_flow_new(struct http_exchange *x, struct http_response *response, int64_t *length)
@@ -112,7 +147,11 @@ int http_flow_new(struct http_exchange *x, struct http_response *response, int64
         *length = x->flow->promised;
     else
         err = http_flow_ask(x, response, length);
-    if (x->flow && http_answer_is_bare(&x->request, response->status))
+    if (err >= 0 && x->flow && is_known(x, response)) {
+        err = make_not_modified(x, response);
+        *length = -1;
+    }
+    if (x->flow && (err < 0 || http_answer_is_bare(&x->request, response->status)))
         http_flow_free(x);
     return err < 0 ? err : 0;
 }

@@ -30,11 +30,6 @@ struct http_flow {
     bool ending;    /* nothing more is written */
 };
 
-/* Has no body, whatever is written? */
-static inline bool http_answer_is_bare(const struct http_request *request, unsigned status)
-{
-    return request->head.method == HTTP_HEAD || status == 204 || status == 304;
-}
 /* The length of the body as a whole response's head says, or -1. */
 int64_t http_flow_length(const struct http_response *response);
 

@@ -239,7 +239,7 @@ void http_response_content(struct http_response *response, struct http_request *
 {
     if (http_response_head(response, request, status, extra, (int64_t)body.n) != 0)
         out_of_memory(response);
-    else if (request->head.method != HTTP_HEAD && body.p)
+    else if (!http_answer_is_bare(request, status) && body.p)
         response->body = body;
 }
 

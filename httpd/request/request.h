@@ -53,6 +53,12 @@ struct http_response {
     void *owner;
 };
 
+/* Has an answer to it no body, whatever the handler gives? */
+static inline bool http_answer_is_bare(const struct http_request *request, unsigned status)
+{
+    return request->head.method == HTTP_HEAD || status == 204 || status == 304;
+}
+
 void http_request_init(struct http_request *request);
 void http_request_fini(struct http_request *request);
 /* How a request came. */
@@ -84,7 +90,7 @@ void http_response_retry(struct http_response *response, struct http_request *re
 int http_response_head(struct http_response *response, struct http_request *request,
                        unsigned status, struct keel_str extra, int64_t length);
 /* Builds a response with that body, which is borrowed (NULL: none is sent, but n bytes are counted)
- * and left out for HEAD. `extra` has its Content-Type. No error page stands for it. */
+ * and left out where there is none. `extra` has its Content-Type. No error page stands for it. */
 void http_response_content(struct http_response *response, struct http_request *request,
                            unsigned status, struct keel_str extra, struct keel_str body);
 /* The value of the next field of that name in the lines of *rest, which is a response's head at

@@ -44,6 +44,45 @@ static void finish_script(struct script *script, struct keel_str trailers)
     }
 }
 
+/* The answer that the query tells: a status, "+" and field lines, in which "+" is a blank, "'" a
+ * quote and ";" ends a line. The body is the alphabet. */
+static void answer_by_query(struct script *script)
+{
+    struct http_exchange *x = script->x;
+    struct keel_str query = x->request.query, word = KEEL_STR("200");
+    static const char body[] = "abcdefghijklmnopqrstuvwxyz";
+    struct http_response response;
+    struct keel_buf lines = {0};
+    uint64_t status = 200;
+    keel_str_split(&query, '+', &word);
+    keel_parse_u64(word, 599, &status);
+    for (size_t i = 0; i < query.n; i++) {
+        const char c = query.p[i];
+        keel_buf_append(&lines,
+                        c == '+'    ? " "
+                        : c == '\'' ? "\""
+                        : c == ';'  ? "\r\n"
+                                    : &c,
+                        c == ';' ? 2 : 1);
+    }
+    if (query.n > 0)
+        keel_buf_append(&lines, "\r\n", 2);
+    struct keel_str fields = {(char *)keel_buf_bytes(&lines), keel_buf_size(&lines)};
+    int err;
+    if (script->what == 'w') {
+        http_response_content(&response, &x->request, (unsigned)status, fields,
+                              (struct keel_str){body, sizeof body - 1});
+        err = http_exchange_respond(x, &response);
+        script_ended += err == 0;
+        if (err == 0)
+            end_script(script);
+    } else if (http_exchange_begin(x, (unsigned)status, fields, sizeof body - 1) == 0 &&
+               (err = http_exchange_write(x, body, sizeof body - 1)) != KEEL_EOF) {
+        finish_script(script, KEEL_STR(""));
+    }
+    keel_buf_fini(&lines);
+}
+
 /* As much as is wanted of PIECES pieces. */
 static void send_pieces(struct script *script)
 {
@@ -115,7 +154,7 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
     struct keel_str path = x->request.path;
     const char *slash = memrchr(path.p, '/', path.n);
     char what = slash + 1 < path.p + path.n ? slash[1] : 'n';
-    if (!strchr("lxeprsckbiautvyg0", what))
+    if (!strchr("lxeprsckbiautvyg0hw", what))
         return HTTP_NEXT;
     struct script *script = keel_calloc(1, sizeof *script);
     if (!script) {
@@ -131,6 +170,8 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
         what = script->what = 's';
     if (what == 's')
         send_body(script);
+    else if (what == 'h' || what == 'w')
+        answer_by_query(script);
     else if (what == 'e' || what == 'p' || what == 'r')
         http_exchange_read(x, 0);
     if (what == 'i' || what == 'y')
@@ -180,7 +221,7 @@ static void on_drained(struct http_exchange *x)
     struct script *script = x->state;
     if (script->what == 'b' || script->what == 'g')
         send_pieces(script);
-    else if (strchr("ti", script->what))
+    else if (strchr("tiy", script->what))
         http_exchange_resume(x);
     else
         keel_timer_start(&script->timer, KEEL_NS_PER_MS, 0);

@@ -19,7 +19,9 @@
  *   t  a tunnel that echoes, until "stop"
  *   v  events: as c, as text/event-stream          g  a MiB, as b, as text
  *   y  as i, as text/event-stream
- *   0  status 204, and writes all the same */
+ *   0  status 204, and writes all the same
+ *   h  the alphabet, with status and fields of the query: "/h?200+ETag:+'a';Vary:+*"
+ *   w  the same as a whole answer */
 extern const struct http_handler http_module;
 
 /* Its filters. "change" makes of text, or of what has no type, by the first letter of its argument:

@@ -16,18 +16,20 @@ listen = { "127.0.0.1:0" }
 module "script" { file = "%s" }
 site "localhost" {
   root     = "www"
-  compress = { "br", "zstd", "gzip" }
+  compress = { "br", "zstd", "gzip" } %s
   location "/s/"     { handler = "script" }
   location "/fixed/" { respond = "200 %s" }
 }
 '''
+ALPHABET = b'abcdefghijklmnopqrstuvwxyz'
 FIXED = 'some words that are said again and again ' * 40
 LARGE = ''.join('%d * %d = %d;\n' % (i, i, i * i) for i in range(20000))
 
 
-def httpd():
+def httpd(more=''):
     folder = directory()
-    return Daemon('httpd', conf=CONF % (module(folder, 'tests/support/script_module'), FIXED),
+    script = module(folder, 'tests/support/script_module')
+    return Daemon('httpd', conf=CONF % (script, more, FIXED),
                   listen=None, folder=folder, workers=1, files={
                       'www/s/n': 'hello\n', 'www/large.js': LARGE, 'www/huge.js': 'x' * 1200000})
 
@@ -97,6 +99,51 @@ def large_files():
         assert curl(daemon, '/large.js', '--compressed')[1] == LARGE.encode()
 
 
+TEXT = '200+Content-Type:+text/plain'
+HEADS = (  # what the handler says, fields of the request, status, coded, lines, what is not there
+    (TEXT, (), 200, True, ('vary: accept-encoding',), 'content-length'),
+    ('206+Content-Type:+text/plain;Content-Range:+bytes+0-25/99', (), 206, False,
+     ('vary: accept-encoding', 'content-range: bytes 0-25/99'), None),
+    ('204+X-A:+b', (), 204, False, ('x-a: b',), 'content-'),
+    ("304+ETag:+'a'", (), 304, False, ('etag: "a"', 'vary: accept-encoding'), None),
+    (TEXT + ';Cache-Control:+no-transform', (), 200, False, ('content-length: 26',), 'vary'),
+    (TEXT + ';Content-Encoding:+identity', (), 200, False, ('content-length: 26',), 'vary'),
+    (TEXT + ";ETag:+'a'", (), 200, True, (), 'etag: "a"'),
+    (TEXT + ";ETag:+W/'a'", (), 200, True, ('etag: w/"a"',), None),
+    (TEXT + ";ETag:+'a'", ('If-None-Match: "a-%s"',), 304, False, ('vary: accept-encoding',),
+     'content-'),
+    (TEXT + ";ETag:+'a'", ('If-None-Match: "a"',), 200, True, (), 'etag: "a"'),
+    (TEXT + ';Vary:+*', (), 200, True, ('vary: *',), 'vary: accept-encoding'),
+)
+
+
+def heads():
+    """Parts, tags, and what is not to be touched; a HEAD is told what a GET is."""
+    with httpd('compress-min = 0') as daemon:
+        for http2 in (False, True):
+            for number, (answer, fields, status, coded, lines, lacks) in enumerate(HEADS):
+                for what in 'hw':
+                    name = ('br', 'zstd', 'gzip')[number % 3]
+                    path = '/s/%s?%s' % (what, answer)
+                    args = ['--compressed', '-H', 'Accept-Encoding: ' + name]
+                    for field in fields:
+                        args += ['-H', field.replace('%s', name)]
+                    head, body = curl(daemon, path, *args, http2=http2)
+                    case = (http2, path, head)
+                    assert head.split(' ')[1] == str(status), case
+                    assert ('content-encoding: ' + name in head) == coded, case
+                    assert all(line in head.split('\r\n') for line in lines), case
+                    assert not lacks or lacks not in head, case
+                    assert body == (b'' if status in (204, 304) else ALPHABET), (case, body)
+                    again, body = curl(daemon, path, '-I', *args, http2=http2)
+                    assert not body and fields_of(again) == fields_of(head), (case, again)
+
+
+def fields_of(head):
+    return sorted(line for line in head.split('\r\n')
+                  if not line.startswith(('date:', 'transfer-encoding:')))
+
+
 def tag_of(head):
     return [line[6:] for line in head.split('\r\n') if line.startswith('etag: ')][0]
 
@@ -158,5 +205,5 @@ def many():
         until(lambda: curl(daemon, '/s/n')[1] == b'hello\n', 'it serves on')
 
 
-run(('each coding', codings), ('large files', large_files),
+run(('each coding', codings), ('heads', heads), ('large files', large_files),
     ('events arrive as they happen', events), ('many at once', many))

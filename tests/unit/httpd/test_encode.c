@@ -172,6 +172,94 @@ START_TEST(test_whole)
 }
 END_TEST
 
+/* What a coding changes in a head, by what the handler said and the client asks for. */
+START_TEST(test_heads)
+{
+#define TEXT "200+Content-Type:+text/plain"
+#define GZIP "Accept-Encoding: gzip\r\n"
+    static const struct {
+        const char *answer, *more;
+        unsigned status;
+        bool coded;
+        const char *has, *lacks; /* NULL: nothing */
+    } rows[] = {
+        {TEXT, GZIP, 200, true, "Vary: Accept-Encoding\r\n", "Content-Length"},
+        {TEXT, "", 200, false, "Vary: Accept-Encoding\r\n", NULL},
+        {TEXT, "Accept-Encoding: gzip;q=0\r\n", 200, false, "Vary: Accept-Encoding\r\n", NULL},
+        {"404+Content-Type:+text/html", GZIP, 404, true, "Vary: Accept-Encoding\r\n", NULL},
+        {"200+Content-Type:+image/png", GZIP, 200, false, "Content-Length: 26\r\n", "Vary"},
+        {"200+X-A:+b", GZIP, 200, false, "X-A: b\r\n", "Vary"},
+        /* parts, and none */
+        {"206+Content-Type:+text/plain;Content-Range:+bytes+0-25/99;ETag:+'a'", GZIP, 206, false,
+         "ETag: \"a\"\r\nVary: Accept-Encoding\r\n", NULL},
+        {"206+Content-Type:+text/plain;Content-Range:+bytes+0-25/99", GZIP, 206, false,
+         "Content-Length: 26\r\n", "Content-Encoding"},
+        {"204+Content-Type:+text/plain", GZIP, 204, false, NULL, "Vary"},
+        {"304+ETag:+'a'", GZIP, 304, false, "ETag: \"a\"\r\nVary: Accept-Encoding\r\n", NULL},
+        {"304+Vary:+accept-encoding", GZIP, 304, false, "Vary: accept-encoding\r\n",
+         "Vary: Accept-Encoding"},
+        {"416+Content-Type:+text/plain;Content-Range:+bytes+*/26", GZIP, 416, false,
+         "Content-Range: bytes */26\r\n", NULL},
+        /* what is not to be touched */
+        {TEXT ";Cache-Control:+no-transform", GZIP, 200, false, "Content-Length: 26\r\n", "Vary"},
+        {TEXT ";Cache-Control:+public;Cache-Control:+max-age=1,+No-Transform", GZIP, 200, false,
+         "Content-Length: 26\r\n", "Vary"},
+        {TEXT ";Content-Encoding:+x", GZIP, 200, false, "Content-Encoding: x\r\n", "Vary"},
+        {TEXT ";Content-Encoding:+gzip;ETag:+'a'", GZIP, 200, false, "ETag: \"a\"\r\n", "Vary"},
+        /* tags */
+        {TEXT ";ETag:+'a'", GZIP, 200, true, "ETag: \"a-gzip\"\r\n", "\"a\""},
+        {TEXT ";ETag:+'a'", "", 200, false, "ETag: \"a\"\r\n", NULL},
+        {TEXT ";ETag:+W/'a'", GZIP, 200, true, "ETag: W/\"a\"\r\n", NULL},
+        {TEXT ";ETag:+'a'", GZIP "If-None-Match: \"a-gzip\"\r\n", 304, false,
+         "ETag: \"a-gzip\"\r\n", "Content-"},
+        {TEXT ";ETag:+'a'", GZIP "If-None-Match: \"x\", W/\"a-gzip\"\r\n", 304, false,
+         "Vary: Accept-Encoding\r\n", "Content-"},
+        {TEXT ";ETag:+W/'a'", GZIP "If-None-Match: W/\"a\"\r\n", 304, false, "ETag: W/\"a\"\r\n",
+         "Content-"},
+        {TEXT ";ETag:+'a'", GZIP "If-None-Match: \"a\"\r\n", 200, true, "\"a-gzip\"", NULL},
+        {TEXT ";ETag:+'a'", GZIP "If-None-Match: \"a-br\"\r\n", 200, true, "\"a-gzip\"", NULL},
+        {"404+Content-Type:+text/plain;ETag:+'a'", GZIP "If-None-Match: \"a-gzip\"\r\n", 404, true,
+         NULL, NULL},
+        /* other fields */
+        {TEXT ";Vary:+Accept-Language", GZIP, 200, true, "Vary: Accept-Language\r\n", NULL},
+        {TEXT ";Vary:+Accept-Language", GZIP, 200, true, "Vary: Accept-Encoding\r\n", NULL},
+        {TEXT ";Vary:+*", GZIP, 200, true, "Vary: *\r\n", "Vary: Accept-Encoding"},
+        {TEXT ";Vary:+Cookie;Vary:+accept-encoding", GZIP, 200, true, "accept-encoding\r\n",
+         "Vary: Accept-Encoding"},
+        {TEXT ";Accept-Ranges:+bytes", GZIP, 200, true, NULL, "Accept-Ranges"},
+        {TEXT ";Content-Digest:+x;Repr-Digest:+y", GZIP, 200, true, NULL, "Digest"},
+        {TEXT ";Content-Digest:+x;Repr-Digest:+y", "", 200, false, "Repr-Digest: y\r\n", NULL},
+    };
+    for (size_t i = 0; i < 4 * sizeof rows / sizeof *rows; i++) {
+        size_t row = i / 4;
+        bool get = i % 2;
+        char text[512], status[16], plain[64], coded[256], *fields;
+        snprintf(text, sizeof text, "%s /%c?%s HTTP/1.1\r\nHost: a\r\n%s\r\n", get ? "GET" : "HEAD",
+                 i % 4 > 1 ? 'h' : 'w', rows[row].answer, rows[row].more);
+        int fd = client();
+        exchange(fd, text);
+        close(fd);
+        snprintf(status, sizeof status, "HTTP/1.1 %u ", rows[row].status);
+        char *body = strstr(received, "\r\n\r\n");
+        ck_assert_msg(body && strncmp(received, status, 13) == 0, "%s%s", text, received);
+        body += 4;
+        fields = strndup(received, (size_t)(body - received));
+        ck_assert_msg(!rows[row].has || strstr(fields, rows[row].has), "%s%s", text, received);
+        ck_assert_msg(!rows[row].lacks || !strstr(fields, rows[row].lacks), "%s%s", text, received);
+        if (rows[row].coded)
+            ck_assert_msg(count(fields, "Content-Encoding: gzip\r\n") == 1 &&
+                              !strstr(fields, "Content-Length"),
+                          "%s%s", text, received);
+        bool empty = !get || rows[row].status == 304 || rows[row].status == 204;
+        size_t n = empty || !rows[row].coded ? strlen(body) : unchunk(body, coded);
+        if (!empty && rows[row].coded)
+            n = decode(HTTP_GZIP, coded, n, plain, sizeof plain);
+        ck_assert_msg(n == (empty ? 0 : 26), "%s%s", text, received);
+        free(fields);
+    }
+}
+END_TEST
+
 START_TEST(test_gone)
 {
     static const char text[] = "GET /g HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br\r\n\r\n";
@@ -369,6 +457,7 @@ Suite *encode_suite(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_stream);
     tcase_add_test(t, test_whole);
+    tcase_add_test(t, test_heads);
     tcase_add_test(t, test_gone);
     tcase_add_test(t, test_no_memory);
     suite_add_tcase(s, t);
