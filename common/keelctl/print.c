@@ -65,6 +65,18 @@ static bool all_scalar(const json_t *array)
     return true;
 }
 
+static bool all_members_scalar(const json_t *object)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)object, key, v)
+    {
+        if (!is_scalar(v))
+            return false;
+    }
+    return true;
+}
+
 static bool all_objects(const json_t *array)
 {
     for (size_t i = 0; i < json_array_size(array); i++) {
@@ -74,11 +86,15 @@ static bool all_objects(const json_t *array)
     return json_array_size(array) > 0;
 }
 
-/* To three places, which is enough for the eye. */
+/* To three places, which is enough for the eye; of small ones to two digits that count, down to a
+ * millionth. */
 static void put_real(double v, struct keel_buf *out)
 {
     char text[352]; /* a double has up to 309 digits before the point */
-    int n = snprintf(text, sizeof text, "%.3f", v);
+    int places = 3;
+    for (double size = v < 0 ? -v : v; places < 6 && size > 0 && size < 0.01; size *= 10)
+        places++;
+    int n = snprintf(text, sizeof text, "%.*f", places, v);
     while (n > 0 && text[n - 1] == '0')
         n--;
     if (n > 0 && text[n - 1] == '.')
@@ -210,6 +226,8 @@ static void put_cell(const struct column *c, const json_t *v, bool head, bool la
     } else if (!last) {
         pad(out, missing);
     }
+    while (last && out->end > out->start && out->data[out->end - 1] == ' ')
+        out->end--; /* before an empty value */
     keel_buf_puts(out, last ? "\n" : "  ");
 }
 
@@ -225,8 +243,41 @@ static void drop_empty(struct table *t, const struct page *page)
         t->count = kept;
 }
 
-static void put_table(const json_t *rows, unsigned indent, const struct page *page)
+/* What stands in an object in a row becomes columns of the table; under a longer name where the row
+ * has that already. Returns new. */
+static json_t *flatten_row(const json_t *row)
 {
+    json_t *flat = json_object(), *v, *inner;
+    const char *key, *name;
+    json_object_foreach((json_t *)row, key, v)
+    {
+        if (!json_is_object(v) || !all_members_scalar(v)) {
+            json_object_set(flat, key, v);
+            continue;
+        }
+        json_object_foreach(v, name, inner)
+        {
+            struct keel_buf longer = {0};
+            keel_buf_printf(&longer, "%s.%s", key, name);
+            const char *text = keel_buf_text(&longer);
+            json_object_set(flat, json_object_get(row, name) && text ? text : name, inner);
+            keel_buf_fini(&longer);
+        }
+    }
+    return flat;
+}
+
+static json_t *flatten(const json_t *rows)
+{
+    json_t *flat = json_array();
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        json_array_append_new(flat, flatten_row(json_array_get(rows, i)));
+    return flat;
+}
+
+static void put_table(const json_t *given, unsigned indent, const struct page *page)
+{
+    json_t *rows = flatten(given);
     struct table t = {.count = 0};
     struct keel_buf *out = page->out;
     struct keel_buf cell = {0};
@@ -249,6 +300,7 @@ static void put_table(const json_t *rows, unsigned indent, const struct page *pa
             put_cell(&t.columns[c], v, i == 0, c + 1 == t.count, out);
         }
     }
+    json_decref(rows);
 }
 
 /* --- what every worker said ------------------------------------------------------------------ */
@@ -267,16 +319,7 @@ static bool is_workers(const json_t *v)
 
 static bool is_flat(const json_t *object)
 {
-    const char *key;
-    json_t *v;
-    if (!json_is_object(object) || json_object_get(object, "text"))
-        return false;
-    json_object_foreach((json_t *)object, key, v)
-    {
-        if (!is_scalar(v))
-            return false;
-    }
-    return true;
+    return json_is_object(object) && !json_object_get(object, "text") && all_members_scalar(object);
 }
 
 static int add_row(json_t *rows, json_t *worker, json_t *values)
@@ -331,7 +374,7 @@ static bool is_sections(const json_t *object)
 }
 
 /* What all workers have under one name: their lists in one, or (name NULL) their scalars. */
-static json_t *merge_section(const json_t *workers, const char *name)
+static json_t *merge_section(const json_t *workers, const char *name, const struct page *page)
 {
     json_t *rows = json_array(), *v;
     for (size_t i = 0; i < json_array_size(workers); i++) {
@@ -343,7 +386,7 @@ static json_t *merge_section(const json_t *workers, const char *name)
             add_row(rows, worker, json_array_get(list, k));
         json_object_foreach(name ? NULL : result, key, v)
         {
-            if (is_scalar(v))
+            if (is_scalar(v) && !is_detail(page, key))
                 json_object_set(row, key, v);
         }
         if (json_object_size(row) > 0)
@@ -375,7 +418,7 @@ static bool put_sections(const json_t *workers, unsigned indent, const struct pa
         if (!is_sections(json_object_get(json_array_get(workers, i), "result")))
             return false;
     }
-    put_section(NULL, merge_section(workers, NULL), indent, &inner);
+    put_section(NULL, merge_section(workers, NULL, &inner), indent, &inner);
     json_object_foreach((json_t *)first, key, v)
     {
         if (!json_is_array(v) || is_hint(key, v))
@@ -383,7 +426,7 @@ static bool put_sections(const json_t *workers, unsigned indent, const struct pa
         pad(page->out, indent);
         put_text(key, false, page->out);
         keel_buf_puts(page->out, ":\n");
-        put_section(key, merge_section(workers, key), indent + 2, &inner);
+        put_section(key, merge_section(workers, key, &inner), indent + 2, &inner);
     }
     return true;
 }
@@ -436,7 +479,7 @@ static void put_object(const json_t *object, unsigned indent, const struct page 
     json_t *v;
     json_object_foreach((json_t *)object, key, v)
     {
-        if (is_hint(key, v))
+        if (is_hint(key, v) || is_detail(&inner, key))
             continue;
         pad(out, indent);
         put_text(key, false, out);

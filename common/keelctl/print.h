@@ -10,8 +10,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Appends; 0 or the buffer's error. A list "detail" in an object names fields that tables in it
- * leave out unless they are to be wide. */
+/* Appends; 0 or the buffer's error. A list "detail" in an object names fields of it, and of tables
+ * in it, that are left out unless it is to be wide. */
 int keelctl_print(const json_t *result, bool wide, struct keel_buf *out);
 /* Untrusted text on one line. */
 void keelctl_print_text(const char *text, struct keel_buf *out);

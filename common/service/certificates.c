@@ -113,6 +113,10 @@ static int compare(const void *a, const void *b)
     return (p > q) - (p < q);
 }
 
+static const char *const detail[] = {"names",        "subject",    "issuer",      "serial",
+                                     "sha256",       "not_before", "staple_file", "staple_fault",
+                                     "staple_until", NULL};
+
 int keel_certificates_list(const json_t *list, json_t *args, uint64_t realtime_ns, json_t **result,
                            struct keel_diag *diag)
 {
@@ -131,9 +135,7 @@ int keel_certificates_list(const json_t *list, json_t *args, uint64_t realtime_n
     for (size_t i = 0; i < count && !err && keel_rows_wants(&rows, NULL); i++)
         err = keel_rows_add(&rows, show(sorted[i], now), diag);
     if (!err)
-        *result = json_pack("{s:O, s:b, s:[s, s, s, s, s, s, s, s, s]}", "certificates", rows.list,
-                            "more", rows.more, "detail", "names", "subject", "issuer", "serial",
-                            "sha256", "not_before", "staple_file", "staple_fault", "staple_until");
+        *result = keel_rows_end(&rows, json_pack("{s:O}", "certificates", rows.list), detail);
     keel_free(sorted);
     keel_rows_fini(&rows);
     return err;

@@ -77,6 +77,10 @@ static int visit(void *arg, struct keel_connection *c)
     return l->err || l->rows.more;
 }
 
+static const char *const detail[] = {"listener",    "tls_version", "tls_cipher", "tls_resumed",
+                                     "server_name", "rtt_ms",      "received",   "sent",
+                                     "unsent",      NULL};
+
 int keel_connections_list(struct keel_host *host, struct keel_loop *loop, json_t *args,
                           json_t **result, struct keel_diag *diag)
 {
@@ -85,10 +89,10 @@ int keel_connections_list(struct keel_host *host, struct keel_loop *loop, json_t
     if (!l.err)
         keel_instance_each_connection(keel_host_instance(host), visit, &l);
     if (!l.err)
-        *result = json_pack("{s:i, s:O, s:b, s:[s, s, s, s, s, s, s, s, s]}", "open",
-                            (int)keel_host_connections(host), "connections", l.rows.list, "more",
-                            l.rows.more, "detail", "listener", "tls_version", "tls_cipher",
-                            "tls_resumed", "server_name", "rtt_ms", "received", "sent", "unsent");
+        *result = keel_rows_end(&l.rows,
+                                json_pack("{s:i, s:O}", "open", (int)keel_host_connections(host),
+                                          "connections", l.rows.list),
+                                detail);
     keel_rows_fini(&l.rows);
     return l.err;
 }

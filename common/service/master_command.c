@@ -229,20 +229,20 @@ static const struct {
     const char *name, *usage, *help;
     command_fn run;
 } commands[] = {
-    {"help", "", "the commands", command_help},
-    {"status", "", "what runs, where, since when", command_status},
-    {"workers", "", "one line for each worker", command_workers},
-    {"generations", "", "configurations that serve or still finish", command_generations},
-    {"reload", "", "read the configuration again; undone if it is wrong", command_reload},
-    {"upgrade", "", "let the binary that is installed now take over", command_upgrade},
-    {"stop", "[now]", "finish what is under way (or not), then end", command_stop},
-    {"log-level", "[LEVEL]", "show or set: error warning notice info debug", command_log_level},
-    {"ticket-rotate", "[forget]", "a new key of TLS session tickets; forget: drop the old ones",
+    {"help", "", "The commands", command_help},
+    {"status", "", "What runs, where, since when", command_status},
+    {"workers", "", "One line for each worker", command_workers},
+    {"generations", "", "Configurations that serve or still finish", command_generations},
+    {"reload", "", "Read the configuration again; undone if it is wrong", command_reload},
+    {"upgrade", "", "Let the binary that is installed now take over", command_upgrade},
+    {"stop", "[now]", "Finish what is under way (or not), then end", command_stop},
+    {"log-level", "[LEVEL]", "Show or set: error warning notice info debug", command_log_level},
+    {"ticket-rotate", "[forget]", "A new key of TLS session tickets; forget: drop the old ones",
      command_ticket_rotate},
-    {"metrics", "[prometheus|openmetrics]", "all metrics as text", command_metrics},
-    {"lag", "", "what takes the workers' time, callback by callback", ask_all},
+    {"metrics", "[prometheus|openmetrics]", "All metrics as text", command_metrics},
+    {"lag", "", "What takes the workers' time, callback by callback", ask_all},
     {"certificates", "[FIELD=VALUE]", "TLS certificates and what is stapled to them", ask_one},
-    {"connections", KEEL_CONNECTIONS_USAGE, "open connections", ask_all},
+    {"connections", KEEL_CONNECTIONS_USAGE, "Open connections", ask_all},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -251,13 +251,13 @@ static void command_help(struct keel_control_client *client,
 {
     json_t *list = json_array();
     for (size_t i = 0; i < COMMANDS; i++)
-        json_array_append_new(list, json_pack("{s:s s:s s:s}", "name", commands[i].name, "usage",
-                                              commands[i].usage, "help", commands[i].help));
+        json_array_append_new(list, json_pack("{s:s s:s s:s}", "name", commands[i].name, "help",
+                                              commands[i].help, "usage", commands[i].usage));
     const struct keel_command *c = keel_control_master(client)->protocol->commands;
     for (; c && c->name; c++)
         json_array_append_new(list,
-                              json_pack("{s:s s:s s:s}", "name", c->name, "usage",
-                                        c->usage ? c->usage : "", "help", c->help ? c->help : ""));
+                              json_pack("{s:s s:s s:s}", "name", c->name, "help",
+                                        c->help ? c->help : "", "usage", c->usage ? c->usage : ""));
     keel_control_ok(client, list);
 }
 

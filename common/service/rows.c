@@ -134,6 +134,18 @@ int keel_rows_add(struct keel_rows *rows, json_t *row, struct keel_diag *diag)
     return verdict;
 }
 
+json_t *keel_rows_end(const struct keel_rows *rows, json_t *result, const char *const *fields)
+{
+    json_t *detail = json_array();
+    for (; *fields; fields++)
+        json_array_append_new(detail, json_string(*fields));
+    if (!rows->more)
+        json_array_append_new(detail, json_string("more"));
+    json_object_set_new(result, "more", json_boolean(rows->more));
+    json_object_set_new(result, "detail", detail);
+    return result;
+}
+
 struct sorted {
     double number;
     size_t order; /* among equal ones */

@@ -49,6 +49,9 @@ int keel_rows_check(const struct keel_rows *rows, json_t *sample, struct keel_di
 /* Takes the row, and adds it if it fits. 0, KEEL_ENOMEM (row NULL), or KEEL_EINVAL with diag: rows
  * have no such field. */
 int keel_rows_add(struct keel_rows *rows, json_t *row, struct keel_diag *diag);
+/* Ends a result: adds "more", and "detail": what tables leave out (fields: their names, NULL at the
+ * end), with "more" when there is no more. Takes result and returns it; NULL stays NULL. */
+json_t *keel_rows_end(const struct keel_rows *rows, json_t *result, const char *const *fields);
 /* The rows in falling order of a field of numbers. 0 or KEEL_ENOMEM. */
 int keel_rows_sort(struct keel_rows *rows, const char *field, struct keel_diag *diag);
 

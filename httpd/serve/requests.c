@@ -229,6 +229,9 @@ static int list_slowest(struct keel_rows *rows, const struct http_requests *requ
     return err;
 }
 
+static const char *const detail[] = {"protocol", "received", "size", "location",
+                                     "tls",      "stream",   NULL};
+
 int http_requests_list(const struct http_requests *requests, const struct http_host *host,
                        json_t *args, uint64_t now_ns, json_t **result, struct keel_diag *diag)
 {
@@ -251,9 +254,9 @@ int http_requests_list(const struct http_requests *requests, const struct http_h
     if (!err)
         err = keel_rows_sort(&slowest, "seconds", diag);
     if (!err)
-        *result = json_pack("{s:O, s:O, s:b, s:[s, s, s, s, s, s]}", "running", running.list,
-                            "slowest", slowest.list, "more", running.more, "detail", "protocol",
-                            "received", "size", "location", "tls", "stream");
+        *result = keel_rows_end(
+            &running, json_pack("{s:O, s:O}", "running", running.list, "slowest", slowest.list),
+            detail);
     keel_rows_fini(&running);
     keel_rows_fini(&slowest);
     return err;

@@ -105,8 +105,8 @@ def results_for_the_eye():
                                             'all': [{'a': w, 'b': 'x'}]}} for w in (0, 1)],
             texts=[{'worker': 0, 'result': 'fine'}, {'worker': 1, 'result': {'text': 'a\nb'}}]) as fake:
         fake.shows('table', 'name     n  tls\na        1  -\nbcd   1000  yes\n')
-        fake.shows('object', 'pid: 12\non: no\nload: 0.25\nage: 0\nup: 3\nlist: 1, x\nnone: -\n'
-                   'inner:\n  deep:\n    er: 1\nrows:\n  a  b\n  x  {"c":1}\nempty: none\n')
+        fake.shows('object', 'pid: 12\non: no\nload: 0.25\nage: 0.000065\nup: 3\nlist: 1, x\nnone: -\n'
+                   'inner:\n  deep:\n    er: 1\nrows:\n  a  c\n  x  1\nempty: none\n')
         fake.shows('text', 'a_total 5\nb 3\n')
         fake.shows('word', 'fine\n')
         fake.shows('null', 'done\n')
