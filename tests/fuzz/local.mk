@@ -39,7 +39,8 @@ tests_fuzz_fuzz_http_h2_LDADD = httpd/libhttpd.la $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_http_conn
 tests_fuzz_fuzz_http_conn_SOURCES = tests/fuzz/fuzz_http_conn.c tests/support/http_server.c \
 	tests/support/http_server.h tests/support/script_module.c tests/support/script_module.h \
-	tests/support/h2_client.c tests/support/h2_client.h $(FUZZ_MAIN)
+	tests/support/h2_client.c tests/support/h2_client.h \
+	tests/support/virtual_time.c tests/support/virtual_time.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_conn_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_http_conn_LDADD = httpd/libhttpd.la $(FUZZ_LIBS) $(NGHTTP2_LIBS)
 
