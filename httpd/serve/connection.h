@@ -9,6 +9,9 @@
 #include "httpd/serve/worker.h"
 
 #define HTTP_LINGER (2 * KEEL_NS_PER_S) /* for a peer to take our last words */
+/* The same for one that still sends a body: it may look at the answer only when all is sent, and a
+ * reset before that would take the answer away. */
+#define HTTP_LINGER_BODY (15 * KEEL_NS_PER_S)
 
 /* What a connection waits for: what its deadline means. */
 enum http_wait {

@@ -20,8 +20,9 @@ static void wait_for(struct http_connection *c, enum http_wait wait, uint64_t ns
 
 static void finish(struct http_connection *c)
 {
+    bool sending = c->h1.state == HTTP_H1_BODY && !c->eof;
     http_h1_close(&c->h1);
-    keel_stream_finish(&c->core.stream, HTTP_LINGER);
+    keel_stream_finish(&c->core.stream, sending ? HTTP_LINGER_BODY : HTTP_LINGER);
 }
 
 /* Queues the response. KEEL_EAGAIN: above the high watermark; other errors: the stream closes. */
