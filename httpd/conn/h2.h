@@ -52,10 +52,13 @@ struct http_h2 {
     struct http_h2_stream *block; /* of the head under way; NULL: dropped (a trailer section) */
     bool broken;                  /* memory is out, or the session failed */
     bool ending;                  /* GOAWAY is queued, or left, and nothing follows it */
+    bool pinged;                  /* a ping is under way behind answers to unread bodies */
     uint8_t drain;
     uint32_t open;            /* streams */
     uint32_t sending;         /* of these, with some of a response that waits to leave */
     uint64_t sent;            /* bytes of bodies that left */
+    size_t held;              /* of bodies of requests, not wanted yet */
+    size_t owed;              /* of these, what the connection's window was not opened for */
     struct keel_list streams; /* open ones, oldest first */
     struct keel_list wants;   /* streams that wait for a part of a file */
     struct keel_list drained; /* streams whose handler may write again */
@@ -81,8 +84,8 @@ enum http_h2_event http_h2_read(struct http_h2 *h2, uint64_t now_ns, struct http
                                 unsigned *status);
 /* Queues a response; holds its owner until the end of it left, copies a body that has none. Does
  * nothing when the stream is gone. The window of a request body that is too long for `discard`, or
- * that waits for a 100, is not opened any more: the client ends it, or its time does. 0 or
- * KEEL_ENOMEM (the connection fails). */
+ * that waits for a 100, is not opened any more: the client ends it, or the stream is reset (RFC
+ * 9113, 8.1) when the client has seen the answer. 0 or KEEL_ENOMEM (the connection fails). */
 int http_h2_respond(struct http_h2 *h2, uint32_t stream, const struct http_head *head,
                     const struct http_response *response);
 /* A handler keeps the exchange of the stream: it is told of the request's body, and when the stream

@@ -15,6 +15,9 @@
 #include "common/base/err.h"
 #include "httpd/conn/h2.h"
 
+/* Of bodies of requests, in all streams together, that no handler wants yet: what comes beyond that
+ * keeps the connection's window shut, too. */
+#define HTTP_H2_INPUT_MAX (512 * 1024)
 /* Of what a handler wrote, and waits for the client's window. */
 #define HTTP_H2_OUTPUT_HIGH (256 * 1024)
 #define HTTP_H2_OUTPUT_LOW (64 * 1024)
@@ -30,6 +33,7 @@ struct http_h2_stream {
     bool answered;          /* its end left */
     bool unwanted;          /* the rest of the request's body: its window is not opened any more */
     bool reset_after;       /* it took too long: reset behind the answer */
+    uint8_t rest;           /* enum http_h2_rest */
     bool ended;             /* the request is complete */
     bool feeding;           /* http_h2_feed runs */
     bool piecewise;         /* the response is written by a handler, to `output` */
@@ -57,13 +61,23 @@ struct http_h2_stream {
     bool lost; /* it could not */
 };
 
+/* What becomes of the rest of a request's body that is unwanted, once the answer has left. A client
+ * must not lose the answer by the reset (RFC 9113, 8.1), but curl 7.88 does when it finds both at
+ * once: so the reset follows when the answer to a ping shows that the client has seen all. */
+enum http_h2_rest {
+    HTTP_H2_REST_COMES,
+    HTTP_H2_REST_WAITS, /* for the next ping */
+    HTTP_H2_REST_ASKED, /* the ping is under way */
+};
+
 enum { /* http_h2.drain */
        DRAIN_NOT,
        DRAIN_TOLD, /* GOAWAY for no stream in particular, and a ping behind it */
        DRAIN_LAST, /* GOAWAY with the last stream */
 };
-/* The contents of the ping. */
+/* The contents of the pings. */
 #define HTTP_H2_DRAIN_PING "draining"
+#define HTTP_H2_REST_PING "answered"
 
 /* --- h2_stream.c --- */
 
@@ -81,6 +95,10 @@ int http_h2_take_content(struct http_h2_stream *stream, const uint8_t *bytes, si
 void http_h2_request_ended(struct http_h2_stream *stream);
 /* The request's body did not end in time: what is sent is the last that the stream hears. */
 void http_h2_expire_body(struct http_h2_stream *stream);
+/* Something was found out about it: if it is answered, and its rest unwanted, it is reset soon. */
+void http_h2_end_rest(struct http_h2_stream *stream);
+/* The client answered the ping. */
+void http_h2_rest_asked(struct http_h2 *h2);
 /* Is the rest of a request's body, of which nobody reads anything, worth the wait? */
 bool http_h2_is_unwanted(const struct http_h2_stream *stream, const struct http_head *head);
 

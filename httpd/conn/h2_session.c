@@ -64,10 +64,19 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
         if (stream->x)
             return http_h2_take_content(stream, bytes, size);
         stream->unwanted = stream->unwanted || stream->taken > h2->shared->limits.discard;
+        http_h2_end_rest(stream);
     }
     int err = stream && !stream->unwanted ? nghttp2_session_consume(session, id, size)
                                           : nghttp2_session_consume_connection(session, size);
     return nghttp2_is_fatal(err) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+static void take_ping_answer(struct http_h2 *h2, const uint8_t *contents)
+{
+    if (h2->drain == DRAIN_TOLD && memcmp(contents, HTTP_H2_DRAIN_PING, 8) == 0)
+        http_h2_drain(h2);
+    else if (h2->pinged && memcmp(contents, HTTP_H2_REST_PING, 8) == 0)
+        http_h2_rest_asked(h2);
 }
 
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
@@ -88,9 +97,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         }
         return 0;
     case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) && h2->drain == DRAIN_TOLD &&
-            memcmp(frame->ping.opaque_data, HTTP_H2_DRAIN_PING, 8) == 0)
-            http_h2_drain(h2);
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            take_ping_answer(h2, frame->ping.opaque_data);
         return 0;
     default:
         return 0;
@@ -121,6 +129,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     http_h2_stream_release(stream);
     if (stream->reset_after)
         http_h2_expire_body(stream);
+    else
+        http_h2_end_rest(stream);
     return 0;
 }
 

@@ -30,6 +30,22 @@ void http_h2_stream_release(struct http_h2_stream *stream)
         function(stream->owner);
 }
 
+/* n bytes that were held go to the handler, or nowhere. */
+static void unhold(struct http_h2 *h2, size_t n)
+{
+    size_t back = n < h2->owed ? n : h2->owed;
+    h2->held -= n;
+    h2->owed -= back;
+    if (back > 0 && !h2->broken)
+        h2->broken = nghttp2_is_fatal(nghttp2_session_consume_connection(h2->session, back));
+}
+
+static void drop_input(struct http_h2_stream *stream)
+{
+    unhold(stream->h2, keel_buf_size(&stream->input));
+    keel_buf_fini(&stream->input);
+}
+
 void http_h2_stream_free(struct http_h2_stream *stream)
 {
     struct http_h2 *h2 = stream->h2;
@@ -38,7 +54,7 @@ void http_h2_stream_free(struct http_h2_stream *stream)
     if (x)
         http_exchange_gone(x);
     http_h2_stream_release(stream);
-    keel_buf_fini(&stream->input);
+    drop_input(stream);
     keel_buf_fini(&stream->output);
     keel_free(stream->trailers);
     http_h2_fields_release(stream->fields);
@@ -78,6 +94,38 @@ void http_h2_expire_body(struct http_h2_stream *stream)
                                   NGHTTP2_NO_ERROR); /* RFC 9113, 8.1 */
 }
 
+static void ping(struct http_h2 *h2)
+{
+    h2->pinged = true;
+    nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, (const uint8_t *)HTTP_H2_REST_PING);
+}
+
+void http_h2_end_rest(struct http_h2_stream *stream)
+{
+    if (!stream->unwanted || !stream->answered || stream->ended ||
+        stream->rest != HTTP_H2_REST_COMES)
+        return;
+    stream->rest = stream->h2->pinged ? HTTP_H2_REST_WAITS : HTTP_H2_REST_ASKED;
+    if (!stream->h2->pinged)
+        ping(stream->h2);
+}
+
+void http_h2_rest_asked(struct http_h2 *h2)
+{
+    bool more = false;
+    h2->pinged = false;
+    keel_list_for_safe (node, &h2->bodies) {
+        struct http_h2_stream *stream = KEEL_CONTAINER(node, struct http_h2_stream, body);
+        if (stream->rest == HTTP_H2_REST_ASKED)
+            http_h2_expire_body(stream);
+        more = more || stream->rest == HTTP_H2_REST_WAITS;
+        if (stream->rest == HTTP_H2_REST_WAITS)
+            stream->rest = HTTP_H2_REST_ASKED;
+    }
+    if (more)
+        ping(h2);
+}
+
 void http_h2_request_ended(struct http_h2_stream *stream)
 {
     stream->ended = true;
@@ -94,7 +142,7 @@ static void renew_body(struct http_h2_stream *stream, uint64_t now_ns)
     keel_list_push_back(&stream->h2->bodies, &stream->body);
 }
 
-/* The client may send as many bytes of the body more. */
+/* The client may send as many bytes of the body more on this stream. */
 static int open_window(struct http_h2_stream *stream, size_t n)
 {
     int err = nghttp2_session_consume_stream(stream->h2->session, stream->id, n);
@@ -104,14 +152,19 @@ static int open_window(struct http_h2_stream *stream, size_t n)
 int http_h2_take_content(struct http_h2_stream *stream, const uint8_t *bytes, size_t n)
 {
     struct http_h2 *h2 = stream->h2;
-    if (nghttp2_is_fatal(nghttp2_session_consume_connection(h2->session, n)))
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    bool told = http_exchange_wants(stream->x) && keel_buf_size(&stream->input) == 0;
+    bool held = !told && keel_buf_append(&stream->input, bytes, n) == 0;
     renew_body(stream, h2->frames.now_ns);
-    if (!http_exchange_wants(stream->x) || keel_buf_size(&stream->input) > 0) {
-        if (keel_buf_append(&stream->input, bytes, n) != 0)
-            http_exchange_fail(stream->x, 503);
+    h2->held += held ? n : 0;
+    /* a stream that waits must not stop the others, but they have a bound together */
+    if (held && h2->held > HTTP_H2_INPUT_MAX)
+        h2->owed += n;
+    else if (nghttp2_is_fatal(nghttp2_session_consume_connection(h2->session, n)))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (!told && !held)
+        http_exchange_fail(stream->x, 503);
+    if (!told)
         return 0;
-    }
     http_exchange_content(stream->x, bytes, n);
     return open_window(stream, n);
 }
@@ -151,6 +204,7 @@ void http_h2_feed(struct http_h2 *h2, uint32_t id)
         struct keel_buf all = stream->input; /* what comes meanwhile goes behind it */
         size_t n = keel_buf_size(&all);
         stream->input = (struct keel_buf){.data = NULL};
+        unhold(h2, n);
         http_exchange_content(stream->x, keel_buf_bytes(&all), n);
         open_window(stream, n);
         keel_buf_fini(&all);
@@ -182,7 +236,8 @@ void http_h2_keep(struct http_h2 *h2, uint32_t id, struct http_exchange *x)
         stream->taken = 0;
         if (!stream->unwanted)
             open_window(stream, keel_buf_size(&stream->input));
-        keel_buf_fini(&stream->input);
+        drop_input(stream);
+        http_h2_end_rest(stream);
     }
     stream->x = x;
 }

@@ -273,7 +273,10 @@ static void stream_read(struct http_exchange *x, bool proceed)
     struct http_connection *c = x->connection;
     if (proceed)
         http_h2_proceed(&c->h2->core, x->stream);
+    bool busy = c->busy;
+    c->busy = true; /* what leaves may end the stream that is fed */
     http_h2_feed(&c->h2->core, x->stream);
+    c->busy = busy;
     end_turn(c);
 }
 
@@ -288,6 +291,7 @@ static void stream_over(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
     http_h2_keep(&c->h2->core, x->stream, NULL);
+    end_turn(c); /* windows were opened */
 }
 
 static const struct http_carrier carrier = {

@@ -153,7 +153,7 @@ static enum http_verdict respond(struct http_exchange *x, void *state, void *arg
     struct keel_str path = x->request.path;
     const char *slash = memrchr(path.p, '/', path.n);
     char what = slash + 1 < path.p + path.n ? slash[1] : 'n';
-    if (!strchr("lxeprsckbiautvyg0hw", what))
+    if (!strchr("lxeprsckbiautvyg0hwz", what))
         return HTTP_NEXT;
     struct script *script = keel_calloc(1, sizeof *script);
     if (!script) {

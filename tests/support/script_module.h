@@ -21,7 +21,7 @@
  *   y  as i, as text/event-stream
  *   0  status 204, and writes all the same
  *   h  the alphabet, with status and fields of the query: "/h?200+ETag:+'a';Vary:+*"
- *   w  the same as a whole answer */
+ *   w  the same as a whole answer           z  does nothing, ever */
 extern const struct http_handler http_module;
 
 /* Its filters. "change" makes of text, or of what has no type, by the first letter of its argument:

@@ -62,6 +62,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_httpd_watch.py \
 	tests/system/test_httpd_tls.py \
 	tests/system/test_httpd_tls_scan.py \
+	tests/system/test_httpd_unread.py \
 	tests/system/test_httpd_websocket.py \
 	tests/system/test_install.py \
 	tests/system/test_keel.py \

@@ -368,6 +368,67 @@ START_TEST(test_h2_tunnel)
 }
 END_TEST
 
+/* Nobody reads what these send, for as long as the handler thinks. */
+START_TEST(test_h2_unread)
+{
+    struct h2_client h2;
+    int fd = h2_start(&h2);
+    talk(&h2, fd);
+    /* the rest is worth the wait: the window opens when the answer is there */
+    struct h2_answer *later = h2_client_ask(&h2, "POST", "/l", NULL, upload, 66000);
+    struct h2_answer *refused = h2_client_ask(&h2, "POST", "/l", NULL, upload, sizeof upload);
+    talk(&h2, fd);
+    ck_assert(later->status == 200 && later->ended && later->closed && later->error == 0);
+    ck_assert(refused->status == 200 && refused->ended && refused->closed && refused->error == 0);
+    ck_assert_int_eq(nghttp2_session_get_outbound_queue_size(h2.session), 0);
+    /* many at once: the others go on, until there is too much of it */
+    struct h2_answer *thinking[20];
+    for (unsigned i = 0; i < 6; i++)
+        thinking[i] = h2_client_ask(&h2, "POST", "/z", NULL, upload, 65535);
+    struct h2_answer *echo = h2_client_ask(&h2, "POST", "/e", NULL, "12345", 5);
+    talk(&h2, fd);
+    ck_assert(echo->ended && strcmp(echo->text, "12345|") == 0);
+    ck_assert_int_gt(nghttp2_session_get_remote_window_size(h2.session), 30000);
+    for (unsigned i = 6; i < 20; i++)
+        thinking[i] = h2_client_ask(&h2, "POST", "/z", NULL, upload, 65535);
+    struct h2_answer *get = h2_client_ask(&h2, "GET", "/n", NULL, NULL, 0);
+    talk(&h2, fd);
+    ck_assert(get->ended && strcmp(get->text, "hello") == 0);
+    ck_assert_int_eq(nghttp2_session_get_remote_window_size(h2.session), 0);
+    for (unsigned i = 0; i < 20; i++)
+        nghttp2_submit_rst_stream(h2.session, 0, thinking[i]->id, NGHTTP2_CANCEL);
+    talk(&h2, fd);
+    ck_assert_uint_eq(script_gone, 20);
+    ck_assert_int_gt(nghttp2_session_get_remote_window_size(h2.session), 30000);
+    echo = h2_client_ask(&h2, "POST", "/i", NULL, upload, sizeof upload);
+    talk(&h2, fd);
+    ck_assert(echo->ended && echo->size == sizeof upload);
+    ck_assert(!closed);
+    h2_client_fini(&h2);
+    close(fd);
+    turns(2);
+}
+END_TEST
+
+/* What a handler let wait turns out to be too long when it goes on; the answer ends the stream in
+ * the middle of that. */
+START_TEST(test_h2_too_much_later)
+{
+#define SIXTY "012345678901234567890123456789012345678901234567890123456789"
+    static const char frames[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+                                 "\0\0\x9\1\4\0\0\0\1\x83\x86\4\2/p\1\1a" /* POST /p */
+                                 "\0\0\x3c\0\0\0\0\0\1" SIXTY "\0\0\x3c\0\1\0\0\0\1" SIXTY;
+    int fd = client();
+    send_text(fd, frames, sizeof frames - 1);
+    answer(fd);
+    ck_assert_uint_eq(script_started, 1);
+    ck_assert_uint_eq(script_gone, 1);
+    ck_assert(!closed);
+    close(fd);
+    turns(2);
+}
+END_TEST
+
 /* A client that sends, or takes, but hardly: it is ended after about the time of a window. */
 START_TEST(test_slow)
 {
@@ -432,6 +493,8 @@ Suite *exchange_suite(void)
     tcase_add_test(t, test_streaming_large);
     tcase_add_test(t, test_abort);
     tcase_add_test(t, test_h2);
+    tcase_add_test(t, test_h2_unread);
+    tcase_add_test(t, test_h2_too_much_later);
     tcase_add_test(t, test_tunnel);
     tcase_add_test(t, test_h2_tunnel);
     tcase_add_test(t, test_slow);
