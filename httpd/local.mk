@@ -78,7 +78,8 @@ httpd_libhttpd_la_SOURCES = \
 	httpd/serve/serve_h2.c httpd/serve/serve_h2.h \
 	httpd/serve/requests.c httpd/serve/requests.h \
 	httpd/serve/serve.c httpd/serve/serve.h \
-	httpd/options.c httpd/options.h
+	httpd/options.c httpd/options.h \
+	httpd/protocol.c httpd/protocol.h
 httpd_libhttpd_la_LIBADD = common/libkeel.la $(NGHTTP2_LIBS) $(ZLIB_LIBS) $(BROTLI_LIBS) \
 	$(ZSTD_LIBS) $(PCRE2_LIBS) $(CRYPT_LIBS)
 

@@ -455,7 +455,6 @@ const struct keel_stream_ops http_stream_ops = {
     .on_drained = on_drained,
     .on_deadline = on_deadline,
 };
-const size_t http_connection_size = sizeof(struct http_connection);
 
 /* --- the instance --- */
 

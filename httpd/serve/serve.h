@@ -7,7 +7,6 @@
 #include "common/service/module.h"
 
 extern const struct keel_stream_ops http_stream_ops;
-extern const size_t http_connection_size;
 
 int http_serve_start(struct keel_instance *instance, struct keel_diag *diag);
 /* Idle connections get a short while for a last request, which is answered with close. */

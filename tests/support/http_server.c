@@ -9,11 +9,9 @@
 #include "common/base/mem.h"
 #include "common/service/options.h"
 #include "httpd/handlers/file.h"
-#include "httpd/options.h"
+#include "httpd/protocol.h"
 #include "httpd/request/exchange.h"
 #include "httpd/serve/metrics.h"
-#include "httpd/serve/serve.h"
-#include "httpd/serve/settings_tls.h"
 #include "httpd/serve/worker.h"
 #include "tests/support/script_module.h"
 
@@ -26,14 +24,13 @@ char received[RECEIVED_MAX];
 size_t received_size;
 bool closed;
 
-static struct keel_protocol httpd; /* as main.c has it */
 static struct keel_endpoints endpoints;
 
 int configure(const char *text, struct keel_diag *diag)
 {
     struct keel_conf *conf = NULL;
     const struct keel_conf_source source = {.file = "httpd.conf", .text = text};
-    struct keel_option *rows = keel_options_join(&httpd);
+    struct keel_option *rows = keel_options_join(&http_protocol);
     int err = keel_conf_load(rows, &source, &conf, diag);
     if (!err)
         err = http_settings_configure(conf, &settings, &endpoints, NULL, diag);
@@ -63,18 +60,6 @@ void server_start(const char *format, void (*prepare)(struct http_settings *sett
     struct keel_diag diag = {""};
     struct keel_buf text = {0};
     const char *mark = strstr(format, "%s");
-    httpd = (struct keel_protocol){KEEL_PROTOCOL,
-                                   .name = "httpd",
-                                   .options = http_options,
-                                   .metrics = http_metrics,
-                                   .tls = http_settings_tls,
-                                   .start = http_serve_start,
-                                   .drain = http_serve_drain,
-                                   .stop = http_serve_stop,
-                                   .connection_size = http_connection_size,
-                                   .stream = &http_stream_ops,
-                                   .on_connect = http_serve_connect,
-                                   .evictable = http_serve_evictable};
     keel_buf_append(&text, format, mark ? (size_t)(mark - format) : strlen(format));
     if (mark)
         keel_buf_printf(&text, "%s%s", folder, mark + 2);
@@ -85,7 +70,7 @@ void server_start(const char *format, void (*prepare)(struct http_settings *sett
     KEEL_ASSERT(keel_metrics_new_private(http_metrics, &metrics) == 0, "metrics");
     loop = keel_loop_new();
     struct keel_host_options options = {.loop = loop,
-                                        .protocol = &httpd,
+                                        .protocol = &http_protocol,
                                         .settings = settings,
                                         .endpoints = endpoints.items,
                                         .endpoint_count = endpoints.count,
