@@ -42,7 +42,9 @@ static int write_lease(struct dhcp_engine *e, const struct dhcp_lease *lease)
     struct dhcp_store *store = e->env.store;
     int err = store->put(store, lease);
     struct dhcp_pool *pool = pool_of(e, lease->address);
-    if (err || !pool)
+    if (!err && !pool)
+        return dhcp_engine_note_outside(e, lease->address);
+    if (err)
         return err;
     dhcp_pool_bind(pool, lease->address, lease->expires);
     if (is_over(e, lease))

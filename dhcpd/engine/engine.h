@@ -96,7 +96,7 @@ void dhcp_engine_tick(struct dhcp_engine *engine);
 /* Leases have expired that nobody was told of yet. */
 bool dhcp_engine_unsettled(const struct dhcp_engine *engine);
 /* Tells of them, as far as there is room for events. A batch of the store must be open: they are
- * marked there. all: looks also at reservations outside of the pools; for a timer. 0 or an error of
+ * marked there. all: looks also at leases outside of the pools; for a timer. 0 or an error of
  * the store; when the batch is not committed, the addresses of the events are to be resynced. */
 int dhcp_engine_settle(struct dhcp_engine *engine, bool all);
 /* After a batch that was not committed: brings memory back in step with the store for an address

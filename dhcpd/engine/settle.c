@@ -1,6 +1,7 @@
 #include "dhcpd/engine/state.h"
 
-/* Reservations outside of the pools looked at in one sweep: no reaper sees those. */
+/* Reservations outside of the pools looked at in one sweep, and as many leases outside of both: no
+ * reaper sees those. */
 #define SWEEP_BUDGET 64
 
 /* The lease of an address, when it is over and nobody was told; else KEEL_ENOENT. */
@@ -61,6 +62,31 @@ static int sweep(struct dhcp_engine *e)
     return 0;
 }
 
+/* Leases of addresses that no pool or reservation has any more; those that are over leave the list.
+ */
+static int sweep_outside(struct dhcp_engine *e)
+{
+    for (unsigned budget = SWEEP_BUDGET;
+         budget > 0 && e->sweep_outside < e->outside_count && has_room(e); budget--) {
+        uint32_t *address = &e->outside[e->sweep_outside];
+        struct dhcp_lease lease;
+        int err = e->env.store->get(e->env.store, *address, &lease);
+        bool goes_on =
+            !err && lease.state == DHCP_LEASE_ACTIVE && lease.expires > dhcp_engine_now(e);
+        if (!goes_on)
+            err = settle_one(e, *address);
+        if (err)
+            return err;
+        if (goes_on)
+            e->sweep_outside++;
+        else
+            *address = e->outside[--e->outside_count];
+    }
+    if (e->sweep_outside >= e->outside_count)
+        e->sweep_outside = 0;
+    return 0;
+}
+
 bool dhcp_engine_unsettled(const struct dhcp_engine *e)
 {
     return e->reaped_count > 0;
@@ -80,5 +106,7 @@ int dhcp_engine_settle(struct dhcp_engine *e, bool all)
     }
     e->reaped_count -= done;
     memmove(e->reaped, e->reaped + done, e->reaped_count * sizeof *e->reaped);
-    return err || !all ? err : sweep(e);
+    if (!err && all)
+        err = sweep(e);
+    return err || !all ? err : sweep_outside(e);
 }

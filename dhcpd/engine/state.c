@@ -26,6 +26,22 @@ static void fill_pool(struct dhcp_engine *e, struct dhcp_pool *pool, const struc
         dhcp_pool_expire(pool, lease->address, now);
 }
 
+int dhcp_engine_note_outside(struct dhcp_engine *e, uint32_t address)
+{
+    if (!e->env.events)
+        return 0;
+    if (e->outside_count == e->outside_room) {
+        size_t room = e->outside_room ? 2 * e->outside_room : 64;
+        uint32_t *outside = keel_realloc(e->outside, room * sizeof *outside);
+        if (!outside)
+            return KEEL_ENOMEM;
+        e->outside = outside;
+        e->outside_room = room;
+    }
+    e->outside[e->outside_count++] = address;
+    return 0;
+}
+
 /* One record of the store into the pools. */
 static int fill(void *arg, uint32_t address, const struct dhcp_lease *lease)
 {
@@ -43,7 +59,9 @@ static int fill(void *arg, uint32_t address, const struct dhcp_lease *lease)
         fill_pool(e, pool, lease);
     else if (pool)
         dhcp_pool_bind(pool, address, DHCP_POOL_FOR_EVER);
-    return 0;
+    return !pool && lease && lease->state == DHCP_LEASE_ACTIVE
+               ? dhcp_engine_note_outside(e, address)
+               : 0;
 }
 
 static int init_pools(struct dhcp_engine *e)
@@ -130,6 +148,7 @@ void dhcp_engine_free(struct dhcp_engine *e)
         dhcp_pool_fini(&e->pools[i]);
     dhcp_offers_fini(&e->offers);
     dhcp_limits_fini(&e->limits);
+    keel_free(e->outside);
     keel_free(e->pools);
     keel_free(e->first_pool);
     keel_free(e->pool_counters);
@@ -245,6 +264,8 @@ void dhcp_engine_resync(struct dhcp_engine *e, uint32_t address)
     int err = e->env.store->get(e->env.store, address, &lease);
     if (err == 0)
         dhcp_quota_note(e, &lease); /* it may have been passed over as over, and forgotten */
+    if (!pool && err == 0 && lease.state == DHCP_LEASE_ACTIVE)
+        dhcp_engine_note_outside(e, address); /* without memory its end is told after a restart */
     if (!pool)
         return;
     if (err == 0)

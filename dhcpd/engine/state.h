@@ -28,6 +28,10 @@ struct dhcp_engine {
     uint32_t reaped[DHCP_REAPED_MAX];
     unsigned reaped_count;
     unsigned sweep_subnet, sweep_reservation; /* where the next sweep goes on */
+    /* Addresses that have a lease and may be in no pool and no reservation: of an older
+     * configuration, or given by hand. Somebody waits to hear of their end. */
+    uint32_t *outside;
+    size_t outside_count, outside_room, sweep_outside;
 };
 
 static inline uint64_t dhcp_engine_now(const struct dhcp_engine *e)
@@ -37,6 +41,8 @@ static inline uint64_t dhcp_engine_now(const struct dhcp_engine *e)
 /* The pool that holds an address of this subnet; NULL: none does. */
 struct dhcp_pool *dhcp_engine_find_pool(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
                                         uint32_t address);
+/* The address of a lease that only a sweep of `outside` finds when it is over. 0 or KEEL_ENOMEM. */
+int dhcp_engine_note_outside(struct dhcp_engine *e, uint32_t address);
 /* Counts what came of a message of a client of this subnet. */
 void dhcp_engine_count(struct dhcp_engine *e, const struct dhcp_subnet *subnet,
                        const struct dhcp_decision *decision);

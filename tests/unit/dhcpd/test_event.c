@@ -1,4 +1,4 @@
-#include "dhcpd/engine/event.h"
+#include "dhcpd/engine/edit.h"
 #include "tests/support/dhcp_lab.h"
 #include "tests/unit/dhcpd/suites.h"
 
@@ -149,6 +149,38 @@ START_TEST(test_resync)
 }
 END_TEST
 
+/* A reservation that was taken out of the configuration while its lease went on, and a lease that
+ * was given by hand where no pool is; a lost batch in between. */
+START_TEST(test_outside_of_everything)
+{
+    uint32_t c = lab_lease(&lab, 7), other;
+    ck_assert_uint_eq(c, IP(192, 0, 2, 7));
+    ((struct dhcp_subnet *)dhcp_config_by_address(&lab.config, c))->reservation_count = 0;
+    ck_assert_int_eq(lab_restart(&lab), 0);
+    const uint8_t identity[8] = {0, 1, 2, 0, 0, 0, 0, 8};
+    struct dhcp_lease lease = {.address = c + 1,
+                               .state = DHCP_LEASE_ACTIVE,
+                               .expires = LAB_START + 7000,
+                               .client = {.identity = {identity, sizeof identity}}};
+    lab.events.count = 0;
+    ck_assert_int_eq(dhcp_engine_add_lease(lab.engine, &lease, &other), 0);
+    struct memory_store before = lab.store;
+    settle(0);
+    lab_wait(&lab, 3620);
+    settle(1);
+    expect(0, DHCP_EVENT_EXPIRED, c, 7);
+    lab.store = before;
+    dhcp_engine_resync(lab.engine, c);
+    settle(1);
+    expect(0, DHCP_EVENT_EXPIRED, c, 7);
+    settle(0);
+    lab_wait(&lab, 3620);
+    settle(1);
+    expect(0, DHCP_EVENT_EXPIRED, c + 1, 8);
+    settle(0);
+}
+END_TEST
+
 /* Who declines an address that it was only offered is not the one who had it before. */
 START_TEST(test_declined_by_another)
 {
@@ -186,6 +218,7 @@ Suite *event_suite(void)
     tcase_add_test(tc, test_taken_over);
     tcase_add_test(tc, test_exchange);
     tcase_add_test(tc, test_resync);
+    tcase_add_test(tc, test_outside_of_everything);
     tcase_add_test(tc, test_declined_by_another);
     tcase_add_test(tc, test_nobody_listens);
     suite_add_tcase(s, tc);
