@@ -88,8 +88,8 @@ int http_request_prepare(struct http_request *request, const struct http_sites *
     keel_arena_reset(&request->arena);
     request->clock = clock;
     request->user = request->client_subject = KEEL_STR("");
-    request->location = NULL;
     request->site = http_route_site(sites, http_span_str(head, head->host), origin->entrance);
+    request->location = request->site->base;
     request->query = http_span_str(head, head->query);
     request->path = http_span_str(head, head->path);
     if (request->path.n > 0 && !http_path_is_normal(request->path)) {

@@ -119,6 +119,8 @@ struct http_site {
     enum http_symlinks symlinks;
     enum http_clients clients;
     struct http_rewrites rewrites; /* tried before a location is looked for */
+    const struct http_location *base; /* its own rules, for answers before a location is known;
+                                         NULL: it has none */
     struct http_location
         *locations;          /* by http_locations_compile: prefixes in the order of bytes, */
     unsigned location_count; /* the exact ones in the same order behind them */

@@ -215,20 +215,22 @@ int http_locations_read(struct http_settings *s, struct http_site *site,
     static const struct http_location nothing;
     unsigned count = keel_conf_count(conf, "location");
     const struct http_location *twice;
-    struct http_location base = {.prefix = KEEL_STR("/")};
+    struct http_location *base = keel_arena_calloc(&s->arena, sizeof *base);
     bool has_root = false;
-    base.https_port = keel_conf_bool(conf, "https-only") ? s->https_port : 0;
     site->locations = keel_arena_calloc(&s->arena, (count + 1) * sizeof *site->locations);
-    if (!site->locations)
+    if (!site->locations || !base)
         return no_memory(diag);
-    int err = http_access_read(s, &base, &nothing, conf, access, diag);
+    site->base = base;
+    base->prefix = KEEL_STR("/");
+    base->https_port = keel_conf_bool(conf, "https-only") ? s->https_port : 0;
+    int err = http_access_read(s, base, &nothing, conf, access, diag);
     if (!err)
-        err = http_header_rules_read(s, &base.headers, &nothing.headers, conf, diag);
+        err = http_headers_read_site(s, base, conf, diag);
     keel_conf_for (section, conf, "location") {
         struct http_location *location = &site->locations[site->location_count];
         location->order = site->location_count++;
         if (!err)
-            err = read_location(s, location, &base, section, access, diag);
+            err = read_location(s, location, base, section, access, diag);
         if (!err)
             err = http_location_files_read(s, site, location, section, access, diag);
         has_root = has_root || (!location->exact && location->prefix.n == 1);
@@ -236,7 +238,7 @@ int http_locations_read(struct http_settings *s, struct http_site *site,
     if (!err && !has_root) {
         struct http_location *root = &site->locations[site->location_count];
         root->order = site->location_count++;
-        err = read_location(s, root, &base, NULL, access, diag);
+        err = read_location(s, root, base, NULL, access, diag);
     }
     if (err || http_locations_compile(site, &twice) == 0)
         return err;

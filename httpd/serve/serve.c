@@ -80,9 +80,7 @@ static void respond_bad(struct http_connection *c, unsigned status)
 {
     struct http_response response;
     struct http_worker *w = http_worker_of(c);
-    w->x->peer = &c->core.stream.peer;
-    w->x->tls = keel_stream_is_tls(&c->core.stream);
-    http_worker_answer_bad(w, status, &response);
+    http_worker_answer_bad(w, c, status, &response);
     respond(c, &w->x->request.head, &response);
 }
 

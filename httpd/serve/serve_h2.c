@@ -331,7 +331,7 @@ static void take_bad(struct http_connection *c, uint32_t stream, unsigned status
 {
     struct http_worker *w = worker_of(c);
     struct http_response response;
-    http_worker_answer_bad(w, status, &response);
+    http_worker_answer_bad(w, c, status, &response);
     http_h2_respond(&c->h2->core, stream, &w->x->request.head, &response);
 }
 

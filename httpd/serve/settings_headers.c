@@ -38,9 +38,11 @@ static int read_own(struct http_settings *s, struct http_header_rules *rules,
     return 0;
 }
 
-int http_header_rules_read(struct http_settings *s, struct http_header_rules *rules,
-                           const struct http_header_rules *base, const struct keel_conf *conf,
-                           struct keel_diag *diag)
+/* The rules of a section behind those of `base` (the site's), of which those go whose field the
+ * section names too. */
+static int read_rules(struct http_settings *s, struct http_header_rules *rules,
+                      const struct http_header_rules *base, const struct keel_conf *conf,
+                      struct keel_diag *diag)
 {
     unsigned count = keel_conf_count(conf, "headers");
     *rules = (struct http_header_rules){
@@ -57,18 +59,10 @@ int http_header_rules_read(struct http_settings *s, struct http_header_rules *ru
     return err;
 }
 
-int http_headers_read(struct http_settings *s, struct http_location *location,
-                      const struct http_header_rules *base, bool edit, const struct keel_conf *conf,
-                      struct keel_diag *diag)
+/* Makes texts of the rules. control: a value of Cache-Control, or NULL. */
+static int make_lines(struct http_settings *s, struct http_location *location, bool edit,
+                      const char *control, struct keel_diag *diag)
 {
-    const char *control = keel_conf_str(conf, "cache-control");
-    if (control && (*control == '\0' || !http_is_all(keel_str(control), HTTP_CHAR_VALUE)))
-        return keel_conf_error(conf, "cache-control", diag, "a field value expected");
-    int err = http_header_rules_read(s, &location->headers, base, conf, diag);
-    if (!err)
-        err = http_cache_rules_read(s, location, conf, diag);
-    if (err)
-        return err;
     location->edited =
         location->headers.count > 0 && (edit || http_header_rules_edit(&location->headers));
     struct keel_str lines = http_header_rules_lines(&location->headers, &s->arena);
@@ -83,4 +77,27 @@ int http_headers_read(struct http_settings *s, struct http_location *location,
     location->fields = keel_str(fields);
     location->always = (struct keel_str){fields, location->edited ? 0 : lines.n};
     return 0;
+}
+
+int http_headers_read_site(struct http_settings *s, struct http_location *base,
+                           const struct keel_conf *conf, struct keel_diag *diag)
+{
+    static const struct http_header_rules none;
+    int err = read_rules(s, &base->headers, &none, conf, diag);
+    return err ? err : make_lines(s, base, false, NULL, diag);
+}
+
+int http_headers_read(struct http_settings *s, struct http_location *location,
+                      const struct http_header_rules *base, bool edit, const struct keel_conf *conf,
+                      struct keel_diag *diag)
+{
+    const char *control = keel_conf_str(conf, "cache-control");
+    if (control && (*control == '\0' || !http_is_all(keel_str(control), HTTP_CHAR_VALUE)))
+        return keel_conf_error(conf, "cache-control", diag, "a field value expected");
+    int err = read_rules(s, &location->headers, base, conf, diag);
+    if (!err)
+        err = http_cache_rules_read(s, location, conf, diag);
+    if (err)
+        return err;
+    return make_lines(s, location, edit, control, diag);
 }

@@ -355,18 +355,33 @@ enum http_verdict http_worker_answer(struct http_worker *w, struct http_response
     return HTTP_DONE;
 }
 
-void http_worker_answer_bad(struct http_worker *w, unsigned status, struct http_response *response)
+/* Whose client it is, as far as that is known without a request. */
+static const struct http_site *site_of(const struct http_worker *w, const struct http_connection *c)
 {
-    struct http_request *request = &w->x->request;
+    const struct http_sites *sites = &w->settings->sites;
+    int tag = keel_stream_tls_tag(&c->core.stream);
+    if (tag >= 0 && (unsigned)tag < sites->count)
+        return &sites->items[tag];
+    return http_route_site(sites, KEEL_STR(""), (unsigned)c->core.endpoint->tag);
+}
+
+void http_worker_answer_bad(struct http_worker *w, const struct http_connection *c, unsigned status,
+                            struct http_response *response)
+{
+    struct http_exchange *x = w->x;
+    struct http_request *request = &x->request;
     *response = (struct http_response){0};
     keel_arena_reset(&request->arena);
+    x->peer = &c->core.stream.peer;
+    x->tls = keel_stream_is_tls(&c->core.stream);
     request->clock = &w->host.clock;
-    request->site = NULL;
-    request->location = NULL;
+    request->site = site_of(w, c);
+    request->location = request->site->base;
     request->head.keep_alive = false;
     http_response_plain(response, request, status, KEEL_STR(""));
+    http_response_edit(response, request);
     count_response(w, NULL, response);
-    log_response(w, w->x, NULL, response, w->host.clock.now_ns);
+    log_response(w, x, NULL, response, w->host.clock.now_ns);
 }
 
 uint64_t http_worker_least_taken(const struct http_worker *w)

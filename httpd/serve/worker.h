@@ -14,6 +14,8 @@
 #include "httpd/serve/requests.h"
 #include "httpd/serve/settings.h"
 
+struct http_connection;
+
 struct http_worker {
     struct http_host host;
     struct keel_instance *instance;
@@ -45,9 +47,11 @@ void http_worker_set_clock(struct http_worker *w);
  * as sent. HTTP_LATER: what was w->x is kept by a handler and the caller's to carry; HTTP_NEXT: it
  * was, and is over already, answered through its carrier. */
 enum http_verdict http_worker_answer(struct http_worker *w, struct http_response *response);
-/* The answer to what could not be read as a request. Only method, minor and keep_alive of
- * w->x->request.head need be there. */
-void http_worker_answer_bad(struct http_worker *w, unsigned status, struct http_response *response);
+/* The answer to what came over the connection and could not be read as a request, by the rules of
+ * the site that TLS chose, or of the one for hosts that no site has. Only method, minor and
+ * keep_alive of w->x->request.head need be there. */
+void http_worker_answer_bad(struct http_worker *w, const struct http_connection *c, unsigned status,
+                            struct http_response *response);
 /* Bytes that a client must take in a send-timeout: one at least. */
 uint64_t http_worker_least_taken(const struct http_worker *w);
 /* A connection speaks HTTP/2; it was cut off because it asked for too much. */

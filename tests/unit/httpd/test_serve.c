@@ -177,6 +177,41 @@ static unsigned time_until_closed(int fd, int drip)
     return (unsigned)((keel_clock_monotonic() - start) / (KEEL_NS_PER_S / 10));
 }
 
+/* The rules and pages of the site for hosts that no site has are for what is malformed, too; those
+ * of the site asked for when only the path is. */
+START_TEST(test_bad_rules)
+{
+    static const struct {
+        const char *text;
+        bool first;
+    } rows[] = {
+        {"garbage\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", false},
+        {"GET /../x HTTP/1.1\r\nHost: a\r\n\r\n", true},
+        {"GET /../x HTTP/1.1\r\nHost: b\r\n\r\n", false},
+        {"GET /../x HTTP/1.1\r\nHost: none\r\n\r\n", false},
+    };
+    server_folder();
+    server_file("page", "a page\n");
+    server_start(
+        "listen = \"127.0.0.1:0\"\nsite \"a\" { headers = { \"X-Site: a\" } }\n"
+        "site \"b\" { default = true headers = { \"X-Site: b\", \"-Server\" } root = \"%s\"\n"
+        "error-pages = { \"400 page\" } location \"/\" { headers = { \"X-More: c\" } } }\n",
+        NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int fd = client();
+        const char *text = exchange(fd, rows[i].text);
+        ck_assert(strncmp(text, "HTTP/1.1 400 ", 13) == 0);
+        ck_assert_msg(count(text, rows[i].first ? "X-Site: a\r\n" : "X-Site: b\r\n") == 1, "%s",
+                      text);
+        ck_assert(count(text, "Server: ") == rows[i].first && !strstr(text, "X-More"));
+        ck_assert(!rows[i].first == (strstr(text, "\r\n\r\na page\n") != NULL));
+        close(fd);
+    }
+    server_stop();
+}
+END_TEST
+
 START_TEST(test_deadlines)
 {
     int fd = client(); /* says nothing */
@@ -578,6 +613,9 @@ Suite *serve_suite(void)
     tcase_add_test(t, test_metrics);
     tcase_add_test(t, test_configurations);
     tcase_add_test(t, test_configure_no_memory);
+    suite_add_tcase(s, t);
+    t = tcase_create("sites");
+    tcase_add_test(t, test_bad_rules);
     suite_add_tcase(s, t);
     return s;
 }
