@@ -267,38 +267,44 @@ static void io_ready(evutil_socket_t fd, short what, void *arg)
     keel_loop_leave(loop, name);
 }
 
-int keel_io_start(struct keel_io *io, struct keel_loop *loop, int fd, short what,
-                  enum keel_priority priority, const char *name,
-                  void (*on_ready)(struct keel_io *io, short what))
+static int start(struct event *ev, struct keel_loop *loop, int fd, short what,
+                 enum keel_priority priority, event_callback_fn on_event, void *arg)
 {
-    io->loop = loop;
-    io->on_ready = on_ready;
-    io->name = name;
-    if (event_assign(&io->ev, loop->base, fd, (short)(what | EV_PERSIST), io_ready, io) < 0 ||
-        event_priority_set(&io->ev, priority) < 0 || (what && event_add(&io->ev, NULL) < 0)) {
-        io->loop = NULL;
+    if (event_assign(ev, loop->base, fd, (short)(what | EV_PERSIST), on_event, arg) < 0 ||
+        event_priority_set(ev, priority) < 0 || (what && event_add(ev, NULL) < 0))
         return KEEL_ESYS;
-    }
     return 0;
 }
 
-int keel_io_change(struct keel_io *io, short what)
+static int change(struct event *ev, struct keel_loop *loop, short what)
 {
-    short old = event_get_events(&io->ev);
-    bool added = event_pending(&io->ev, EV_READ | EV_WRITE, NULL) != 0;
+    short old = event_get_events(ev);
+    bool added = event_pending(ev, EV_READ | EV_WRITE, NULL) != 0;
     what = (short)(what & (EV_READ | EV_WRITE));
     if (added && (old & (EV_READ | EV_WRITE)) == what)
         return 0;
     if (added)
-        event_del(&io->ev);
+        event_del(ev);
     if (what == 0)
         return 0;
-    int priority = event_get_priority(&io->ev);
-    if (event_assign(&io->ev, io->loop->base, event_get_fd(&io->ev), (short)(what | EV_PERSIST),
-                     io_ready, io) < 0 ||
-        event_priority_set(&io->ev, priority) < 0 || event_add(&io->ev, NULL) < 0)
-        return KEEL_ESYS;
-    return 0;
+    return start(ev, loop, event_get_fd(ev), what, (enum keel_priority)event_get_priority(ev),
+                 event_get_callback(ev), event_get_callback_arg(ev));
+}
+
+int keel_io_start(struct keel_io *io, struct keel_loop *loop, int fd, short what,
+                  enum keel_priority priority, const char *name,
+                  void (*on_ready)(struct keel_io *io, short what))
+{
+    io->on_ready = on_ready;
+    io->name = name;
+    int err = start(&io->ev, loop, fd, what, priority, io_ready, io);
+    io->loop = err ? NULL : loop;
+    return err;
+}
+
+int keel_io_change(struct keel_io *io, short what)
+{
+    return change(&io->ev, io->loop, what);
 }
 
 void keel_io_stop(struct keel_io *io)
@@ -307,6 +313,27 @@ void keel_io_stop(struct keel_io *io)
         return;
     event_del(&io->ev);
     io->loop = NULL;
+}
+
+int keel_poll_start(struct keel_poll *poll, struct keel_loop *loop, int fd, short what,
+                    enum keel_priority priority, event_callback_fn on_event)
+{
+    int err = start(&poll->ev, loop, fd, what, priority, on_event, poll);
+    poll->loop = err ? NULL : loop;
+    return err;
+}
+
+int keel_poll_change(struct keel_poll *poll, short what)
+{
+    return change(&poll->ev, poll->loop, what);
+}
+
+void keel_poll_stop(struct keel_poll *poll)
+{
+    if (!poll->loop)
+        return;
+    event_del(&poll->ev);
+    poll->loop = NULL;
 }
 
 static void signal_ready(evutil_socket_t number, short what, void *arg)

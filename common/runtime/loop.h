@@ -69,6 +69,13 @@ int keel_io_change(struct keel_io *io, short what);
 /* Safe when stopped; safe inside its own callback. */
 void keel_io_stop(struct keel_io *io);
 
+/* What of a keel_io its owner cannot have elsewhere: for those of which there are very many. The
+ * functions are the runtime's own (loop_private.h). */
+struct keel_poll {
+    struct event ev;
+    struct keel_loop *loop; /* NULL while stopped */
+};
+
 /* A signal as an event. The only place where the suite catches one asynchronously. */
 struct keel_signal {
     struct event ev;

@@ -51,6 +51,13 @@ struct keel_loop {
 void keel_loop_enter(struct keel_loop *loop);
 void keel_loop_leave(struct keel_loop *loop, const char *name);
 
+/* As keel_io_start, _change and _stop. on_event gets the poll as its argument, and enters and
+ * leaves the loop itself. */
+int keel_poll_start(struct keel_poll *poll, struct keel_loop *loop, int fd, short what,
+                    enum keel_priority priority, event_callback_fn on_event);
+int keel_poll_change(struct keel_poll *poll, short what);
+void keel_poll_stop(struct keel_poll *poll);
+
 void keel_wheel_init(struct keel_loop *loop);
 void keel_wheel_fini(struct keel_loop *loop);
 

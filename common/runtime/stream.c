@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(struct keel_stream) <= 320, "an idle connection is small");
+_Static_assert(sizeof(struct keel_stream) <= 272, "an idle connection is small");
 
-#define DEFAULT_HIGH (256 * 1024)
-#define DEFAULT_LOW (64 * 1024)
+#define DEFAULT_HIGH_K 256
+#define DEFAULT_LOW_K 64
 
-static void on_io(struct keel_io *io, short what);
+static void on_event(evutil_socket_t fd, short what, void *arg);
 static void on_task(struct keel_task *task);
 static void on_deadline(struct keel_deadline *deadline);
 
@@ -23,8 +23,8 @@ static void stream_init(struct keel_stream *s, const struct keel_stream_ops *ops
     memset(s, 0, sizeof *s);
     s->ops = ops;
     s->input_limit = KEEL_STREAM_INPUT_LIMIT;
-    s->high = DEFAULT_HIGH;
-    s->low = DEFAULT_LOW;
+    s->high_k = DEFAULT_HIGH_K;
+    s->low_k = DEFAULT_LOW_K;
     if (peer)
         s->peer = *peer;
     keel_deadline_init(&s->deadline, on_deadline);
@@ -44,7 +44,7 @@ static void destroy(struct keel_stream *s)
     keel_stream_drop_input(s);
     if (s->tls)
         keel_stream_tls_free(s);
-    keel_io_stop(&s->io);
+    keel_poll_stop(&s->io);
     if (fd >= 0)
         close(fd);
     s->ops->on_close(s, (enum keel_stream_end)s->end);
@@ -78,7 +78,7 @@ void keel_stream_update(struct keel_stream *s)
         what |= KEEL_WRITE;
     if (what == s->interest || keel_stream_fd(s) < 0)
         return;
-    if (keel_io_change(&s->io, what))
+    if (keel_poll_change(&s->io, what))
         keel_stream_fail(s, KEEL_END_RESET, errno);
     else
         s->interest = (uint8_t)what;
@@ -173,9 +173,8 @@ static void connected(struct keel_stream *s)
 
 /* ---- Entries from the loop ---- */
 
-static void on_io(struct keel_io *io, short what)
+static void on_io(struct keel_stream *s, short what)
 {
-    struct keel_stream *s = KEEL_CONTAINER(io, struct keel_stream, io);
     enter(s);
     if (s->tls)
         keel_stream_tls_turn(s);
@@ -192,6 +191,17 @@ static void on_io(struct keel_io *io, short what)
             keel_stream_read(s);
     }
     leave(s);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct keel_stream *s = KEEL_CONTAINER(arg, struct keel_stream, io);
+    /* The callbacks may free the memory of s. */
+    struct keel_loop *loop = s->io.loop;
+    const char *name = s->ops->name;
+    keel_loop_enter(loop);
+    on_io(s, what);
+    keel_loop_leave(loop, name);
 }
 
 static void on_task(struct keel_task *task)
@@ -232,13 +242,13 @@ int keel_stream_start(struct keel_stream *s, struct keel_loop *loop, int fd,
 {
     stream_init(s, ops, peer);
     s->interest = KEEL_READ;
-    int err = keel_io_start(&s->io, loop, fd, KEEL_READ, KEEL_PRIORITY_TRAFFIC, ops->name, on_io);
+    int err = keel_poll_start(&s->io, loop, fd, KEEL_READ, KEEL_PRIORITY_TRAFFIC, on_event);
     if (err)
         return err;
     if (tls) {
         err = keel_stream_tls_start(s, tls, false, NULL, NULL);
         if (err) {
-            keel_io_stop(&s->io);
+            keel_poll_stop(&s->io);
             return err;
         }
         s->flags |= KEEL_ST_HANDSHAKE;
@@ -253,7 +263,7 @@ static int start_client(struct keel_stream *s, struct keel_loop *loop, int fd,
     int error = errno;
     s->flags = KEEL_ST_CLIENT | KEEL_ST_CONNECTING;
     s->interest = fd >= 0 ? KEEL_WRITE : 0;
-    int err = keel_io_start(&s->io, loop, fd, s->interest, KEEL_PRIORITY_TRAFFIC, ops->name, on_io);
+    int err = keel_poll_start(&s->io, loop, fd, s->interest, KEEL_PRIORITY_TRAFFIC, on_event);
     if (err)
         return err;
     if (fd < 0)
@@ -277,7 +287,7 @@ int keel_stream_connect(struct keel_stream *s, struct keel_loop *loop, const str
     if (err) {
         keel_deadline_clear(&s->deadline);
         keel_task_stop(&s->flush);
-        keel_io_stop(&s->io);
+        keel_poll_stop(&s->io);
         if (fd >= 0)
             close(fd);
     }

@@ -54,7 +54,7 @@ struct keel_stream_ops {
 };
 
 struct keel_stream {
-    struct keel_io io; /* the descriptor is io.ev.ev_fd */
+    struct keel_poll io; /* the descriptor is io.ev.ev_fd */
     const struct keel_stream_ops *ops;
     struct keel_deadline deadline;
     struct keel_task flush;           /* collected output leaves when the callback ends */
@@ -63,15 +63,15 @@ struct keel_stream {
     struct keel_tls *tls;             /* NULL: plain */
     uint32_t input_size;
     uint32_t input_limit;
-    uint32_t flags; /* private: state, paused, finishing, tls ... */
     struct keel_addr peer;
     int16_t error; /* errno of KEEL_END_RESET or KEEL_END_CONNECT */
     uint16_t linger_ms;
-    uint32_t high, low;  /* watermarks of the output */
-    uint8_t input_power; /* input has room for 1 << this; 0: none */
-    uint8_t depth;       /* callbacks of this stream that are running */
-    uint8_t interest;    /* what io polls for */
-    uint8_t end;         /* enum keel_stream_end, once it is closing */
+    uint16_t high_k, low_k;  /* watermarks of the output, KiB */
+    uint16_t flags;          /* private: state, paused, finishing, tls ... */
+    uint8_t input_power : 5; /* input has room for 1 << this; 0: none */
+    uint8_t interest : 3;    /* what io polls for */
+    uint8_t depth : 5;       /* callbacks of this stream that are running */
+    uint8_t end : 3;         /* enum keel_stream_end, once it is closing */
 };
 
 #define KEEL_STREAM_INPUT_LIMIT 65536 /* default input_limit */
@@ -106,7 +106,8 @@ int keel_stream_write_file(struct keel_stream *s, int file, uint64_t offset, uin
                            void (*release)(void *arg), void *arg);
 /* Bytes waiting to leave. */
 size_t keel_stream_pending(const struct keel_stream *s);
-/* Watermarks of the output queue; default 256 KiB and 64 KiB. */
+/* Watermarks of the output queue; default 256 KiB and 64 KiB. In KiB: high is rounded up, low down;
+ * less than 64 MiB. */
 void keel_stream_watermarks(struct keel_stream *s, size_t high, size_t low);
 
 /* Stops and restarts reading (backpressure). resume offers kept input again when the running

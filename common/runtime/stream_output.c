@@ -179,7 +179,7 @@ void keel_stream_flush(struct keel_stream *s)
         s->flags &= ~(uint32_t)KEEL_ST_BLOCKED;
         keel_stream_drop_output(s);
     }
-    if ((s->flags & KEEL_ST_HIGH) && keel_stream_pending(s) <= s->low) {
+    if ((s->flags & KEEL_ST_HIGH) && keel_stream_pending(s) <= (size_t)s->low_k * 1024) {
         s->flags &= ~(uint32_t)KEEL_ST_HIGH;
         if (s->ops->on_drained && !(s->flags & KEEL_ST_FINISH))
             s->ops->on_drained(s);
@@ -210,7 +210,7 @@ static int written(struct keel_stream *s, int err)
         return err;
     if (!(s->flags & KEEL_ST_BLOCKED))
         keel_task_start(s->io.loop, &s->flush);
-    if (keel_stream_pending(s) <= s->high)
+    if (keel_stream_pending(s) <= (size_t)s->high_k * 1024)
         return 0;
     s->flags |= KEEL_ST_HIGH;
     return KEEL_EAGAIN;
@@ -259,8 +259,9 @@ size_t keel_stream_pending(const struct keel_stream *s)
 
 void keel_stream_watermarks(struct keel_stream *s, size_t high, size_t low)
 {
-    s->high = high < UINT32_MAX ? (uint32_t)high : UINT32_MAX;
-    s->low = low < s->high ? (uint32_t)low : s->high;
+    size_t high_k = high / 1024 + (high % 1024 != 0), low_k = low / 1024;
+    s->high_k = high_k < UINT16_MAX ? (uint16_t)high_k : UINT16_MAX;
+    s->low_k = low_k < s->high_k ? (uint16_t)low_k : s->high_k;
 }
 
 void keel_stream_finish(struct keel_stream *s, uint64_t linger_ns)

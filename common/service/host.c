@@ -575,7 +575,7 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
         host->ops.on_close = host_on_close;
     }
     keel_slab_init(&host->slab,
-                   p->connection_size ? p->connection_size : sizeof(struct keel_connection), 32);
+                   p->connection_size ? p->connection_size : sizeof(struct keel_connection), 0);
     keel_list_init(&host->sources);
     keel_list_init(&host->connections);
     keel_timer_init(&host->drain_tick, options->loop, "drain", on_drain_tick);

@@ -52,6 +52,7 @@ static enum http_h1_event read_body(struct http_h1 *h1, const uint8_t *bytes, si
         return HTTP_H1_CONTENT; /* the end is told by the next call */
     if (!done)
         return HTTP_H1_NEED;
+    h1->scan = (struct http_head_scan){0};
     h1->state = HTTP_H1_HEAD;
     return HTTP_H1_END;
 }

@@ -15,8 +15,10 @@ enum http_h1_state {
     HTTP_H1_CLOSED, /* no further request is read: the last one said so, or was malformed */
 };
 struct http_h1 {
-    struct http_body body;
-    struct http_head_scan scan;
+    union {
+        struct http_body body;      /* HTTP_H1_BODY */
+        struct http_head_scan scan; /* HTTP_H1_HEAD */
+    };
     uint32_t taken; /* bytes of the body so far, framing included */
     uint8_t state;  /* enum http_h1_state */
 };

@@ -26,20 +26,25 @@ enum http_wait {
 struct http_connection {
     struct keel_connection core;
     struct http_h1 h1;
-    struct http_exchange *x;  /* of HTTP/1, kept by a handler: nothing behind it is read */
-    struct http_serve_h2 *h2; /* heap; NULL: HTTP/1, and all below is its */
-    uint32_t taken;           /* WAIT_SEND: low bits of what the peer had taken when it began */
-    uint32_t requests;        /* that were read */
-    uint8_t wait;             /* enum http_wait */
-    bool counted;             /* against the connections of its client */
-    bool chunked;             /* the answer under way is */
-    bool last;                /* the connection ends with it */
-    bool eof;                 /* the client sends no more */
-    bool busy;                /* on_data runs */
-    bool paused;              /* output is above the high watermark: no request is read */
+    union {
+        struct http_exchange *x;  /* of HTTP/1, kept by a handler: nothing behind it is read */
+        struct http_serve_h2 *h2; /* heap */
+    };
+    /* all below is HTTP/1's */
+    uint32_t taken;         /* WAIT_SEND: low bits of what the peer had taken when it began */
+    uint32_t requests : 22; /* that were read, and no more than it can tell */
+    uint32_t wait : 3;      /* enum http_wait */
+    bool is_h2 : 1;         /* but this: it speaks HTTP/2, and has h2 */
+    bool counted : 1;       /* and this: against the connections of its client */
+    bool chunked : 1;       /* the answer under way is */
+    bool last : 1;          /* the connection ends with it */
+    bool eof : 1;           /* the client sends no more */
+    bool busy : 1;          /* on_data runs */
+    bool paused : 1;        /* output is above the high watermark: no request is read */
 };
-_Static_assert(sizeof(struct http_connection) - sizeof(struct keel_stream) <= 256,
-               "a connection is small");
+#define HTTP_REQUESTS_TOLD ((1u << 22) - 1)
+/* What 400 bytes for an idle connection leave beside what libevent has for each descriptor. */
+_Static_assert(sizeof(struct http_connection) <= 352, "a connection is small");
 
 static inline struct http_connection *http_connection_of(struct keel_stream *s)
 {

@@ -6,7 +6,7 @@
 uint64_t http_serve_unsent(void *connection, uint32_t stream)
 {
     const struct http_connection *c = connection;
-    return c->h2 ? http_serve_h2_unsent(c, stream) : keel_stream_pending(&c->core.stream);
+    return c->is_h2 ? http_serve_h2_unsent(c, stream) : keel_stream_pending(&c->core.stream);
 }
 
 /* Of HTTP/1. */
@@ -28,16 +28,16 @@ void http_serve_describe(struct keel_connection *connection, json_t *row)
 {
     const struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
     char target[256] = "";
-    unsigned requests = c->h2 ? http_serve_h2_requests(c) : c->requests;
-    const struct http_exchange *x = c->h2 ? http_serve_h2_oldest(c) : c->x;
+    unsigned requests = c->is_h2 ? http_serve_h2_requests(c) : c->requests;
+    const struct http_exchange *x = c->is_h2 ? http_serve_h2_oldest(c) : c->x;
     if (x) {
         struct keel_str text = http_span_str(&x->request.head, x->request.head.target);
         keel_escape(target, sizeof target, text.p, text.n);
     }
-    json_object_set_new(row, "protocol", json_string(c->h2 ? "HTTP/2" : "HTTP/1"));
-    json_object_set_new(row, "state", json_string(c->h2 ? http_serve_h2_state(c) : state_of(c)));
+    json_object_set_new(row, "protocol", json_string(c->is_h2 ? "HTTP/2" : "HTTP/1"));
+    json_object_set_new(row, "state", json_string(c->is_h2 ? http_serve_h2_state(c) : state_of(c)));
     json_object_set_new(row, "requests", json_integer((json_int_t)requests));
     json_object_set_new(row, "streams",
-                        c->h2 ? json_integer(http_serve_h2_streams(c)) : json_null());
+                        c->is_h2 ? json_integer(http_serve_h2_streams(c)) : json_null());
     json_object_set_new(row, "target", target[0] ? json_string(target) : json_null());
 }

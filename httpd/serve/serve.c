@@ -14,7 +14,7 @@
 
 static void wait_for(struct http_connection *c, enum http_wait wait, uint64_t ns)
 {
-    c->wait = (uint8_t)wait;
+    c->wait = wait;
     keel_stream_deadline(&c->core.stream, ns);
 }
 
@@ -266,7 +266,7 @@ static void take_request(struct http_connection *c)
     x->connection = c;
     x->peer = &c->core.stream.peer;
     x->tls = keel_stream_is_tls(&c->core.stream);
-    c->requests++;
+    c->requests += c->requests < HTTP_REQUESTS_TOLD;
     c->wait = WAIT_IDLE; /* what comes next has a time of its own */
     switch (http_worker_answer(w, &response)) {
     case HTTP_DONE:
@@ -342,7 +342,7 @@ static size_t on_data(struct keel_stream *s, const uint8_t *bytes, size_t size)
 {
     struct http_connection *c = http_connection_of(s);
     http_worker_set_clock(http_worker_of(c));
-    if (c->h2)
+    if (c->is_h2)
         return http_serve_h2_data(c, bytes, size);
     c->busy = true;
     size_t used = take_bytes(c, bytes, size);
@@ -355,18 +355,18 @@ static void on_eof(struct keel_stream *s)
 {
     struct http_connection *c = http_connection_of(s);
     c->eof = true;
-    if (c->h2)
+    if (c->is_h2)
         keel_stream_finish(s, 0);
     else if (!c->paused)
         end_of_input(c);
-    if (c->x) /* the handler's time to answer one who may be gone */
+    if (!c->is_h2 && c->x) /* the handler's time to answer one who may be gone */
         wait_for(c, WAIT_LATER, http_worker_of(c)->settings->send_timeout);
 }
 
 static void on_drained(struct keel_stream *s)
 {
     struct http_connection *c = http_connection_of(s);
-    if (c->h2) {
+    if (c->is_h2) {
         http_serve_h2_drained(c);
         return;
     }
@@ -381,7 +381,7 @@ static void on_deadline(struct keel_stream *s)
     struct http_connection *c = http_connection_of(s);
     struct http_worker *w = http_worker_of(c);
     size_t pending = keel_stream_pending(s);
-    if (c->h2) {
+    if (c->is_h2) {
         http_serve_h2_deadline(c);
         return;
     }
@@ -431,12 +431,13 @@ static void on_open(struct keel_stream *s)
 static void on_close(struct keel_stream *s, enum keel_stream_end why)
 {
     struct http_connection *c = http_connection_of(s);
-    struct http_exchange *x = c->x;
-    c->x = NULL;
     struct http_worker *w = http_worker_of(c);
-    unsigned requests = c->h2 ? http_serve_h2_requests(c) : c->requests;
-    if (x)
+    unsigned requests = c->is_h2 ? http_serve_h2_requests(c) : c->requests;
+    struct http_exchange *x = c->is_h2 ? NULL : c->x;
+    if (x) {
+        c->x = NULL;
         http_exchange_gone(x);
+    }
     http_serve_h2_stop(c);
     if (http_follow_on(&w->follow))
         http_follow_closed(&w->follow, &c->core, why, requests);
@@ -484,7 +485,7 @@ int http_serve_file(struct keel_instance *instance, const char *path, const char
 static int hurry_idle(void *arg, struct keel_connection *connection)
 {
     struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
-    if (c->h2)
+    if (c->is_h2)
         http_serve_h2_drain(c);
     else if ((c->wait == WAIT_IDLE || c->wait == WAIT_TAKE) && c->h1.state == HTTP_H1_HEAD && !c->x)
         wait_for(c, WAIT_IDLE, DRAIN_IDLE);
@@ -502,7 +503,9 @@ void http_serve_connect(struct keel_connection *connection)
     struct http_worker *w = http_worker_of(c);
     if (http_follow_on(&w->follow))
         http_follow_opened(&w->follow, connection);
-    if (http_worker_connect(w, &connection->stream.peer, &c->counted))
+    bool counted, may = http_worker_connect(w, &connection->stream.peer, &counted);
+    c->counted = counted;
+    if (may)
         wait_for(c, WAIT_HEAD, w->settings->header_timeout);
     else
         keel_stream_close(&connection->stream);
@@ -511,6 +514,6 @@ void http_serve_connect(struct keel_connection *connection)
 bool http_serve_evictable(struct keel_connection *connection)
 {
     const struct http_connection *c = KEEL_CONTAINER(connection, struct http_connection, core);
-    return (c->h2 ? http_serve_h2_is_idle(c) : c->h1.state != HTTP_H1_BODY && !c->x) &&
+    return (c->is_h2 ? http_serve_h2_is_idle(c) : c->h1.state != HTTP_H1_BODY && !c->x) &&
            keel_stream_pending(&connection->stream) == 0;
 }

@@ -203,6 +203,7 @@ int http_serve_h2_start(struct http_connection *c)
 {
     struct http_worker *w = worker_of(c);
     c->h2 = keel_calloc(1, sizeof *c->h2);
+    c->is_h2 = c->h2 != NULL;
     if (c->h2)
         keel_list_init(&c->h2->reads);
     if (!c->h2 || http_h2_init(&c->h2->core, &w->h2, now_of(c)) != 0) {
@@ -220,7 +221,7 @@ int http_serve_h2_start(struct http_connection *c)
 
 void http_serve_h2_stop(struct http_connection *c)
 {
-    if (!c->h2)
+    if (!c->is_h2)
         return;
     c->busy = true;
     while (!keel_list_empty(&c->h2->reads)) {
@@ -231,6 +232,7 @@ void http_serve_h2_stop(struct http_connection *c)
     http_h2_fini(&c->h2->core);
     keel_free(c->h2);
     c->h2 = NULL;
+    c->is_h2 = false;
 }
 
 /* --- exchanges that handlers keep --- */

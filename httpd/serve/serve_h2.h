@@ -6,12 +6,13 @@
 
 #include "httpd/serve/connection.h"
 
-/* From here on the connection speaks HTTP/2: c->h2 is set. 0 or KEEL_ENOMEM: it closes. */
+/* From here on the connection speaks HTTP/2: c->is_h2 is true, c->h2 set. 0 or KEEL_ENOMEM: it
+ * closes. */
 int http_serve_h2_start(struct http_connection *c);
 /* The connection is closed. Nothing when it never spoke HTTP/2. */
 void http_serve_h2_stop(struct http_connection *c);
 
-/* As the callbacks of a stream, for a connection with c->h2. */
+/* As the callbacks of a stream, for a connection with c->is_h2. */
 size_t http_serve_h2_data(struct http_connection *c, const uint8_t *bytes, size_t size);
 void http_serve_h2_drained(struct http_connection *c);
 void http_serve_h2_deadline(struct http_connection *c);

@@ -97,6 +97,7 @@ class Server:
 
 class Httpd(Server):
     name = 'httpd'
+    most = FILES - FILES // 8 - 200  # above that it makes room by closing idle ones
 
     def start(self):
         conf = '''listen = { "127.0.0.1:0", "127.0.0.1:0 tls" }

@@ -139,6 +139,7 @@ static void close_now(struct owner *owner)
 
 START_TEST(closed_inside_every_callback)
 {
+    static const char kib[1024];
     for (int i = 0; i < 4; i++) {
         owner_init(&o);
         int client = start_tcp(&owner_ops);
@@ -157,8 +158,9 @@ START_TEST(closed_inside_every_callback)
             break;
         case 3:
             o.in_drained = close_now;
-            keel_stream_watermarks(&o.s, 1, 0);
-            ck_assert_int_eq(keel_stream_write(&o.s, "xx", 2), KEEL_EAGAIN);
+            keel_stream_watermarks(&o.s, 1, 0); /* 1 KiB */
+            ck_assert_int_eq(keel_stream_write(&o.s, kib, sizeof kib), 0);
+            ck_assert_int_eq(keel_stream_write(&o.s, kib, 1), KEEL_EAGAIN);
         }
         turn_until(loop, &o.closed, 1);
         ck_assert_int_eq(o.why, KEEL_END_LOCAL);
