@@ -173,7 +173,7 @@ static int add_rules(struct keel_tls_context *c, const struct keel_tls_options *
         c->rules = grown;
     struct keel_tls_rules *rules = grown ? keel_calloc(1, sizeof *rules) : NULL;
     if (!rules)
-        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+        return keel_diag_memory(diag);
     c->rules[c->count++] = rules;
     rules->context = c;
     rules->ssl = SSL_CTX_new(c->client ? TLS_client_method() : TLS_server_method());
@@ -228,7 +228,7 @@ static int load(struct loaded *l, const struct keel_tls_options *o, const char *
     BIO_free(bio);
     if (x) {
         X509_free(x);
-        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+        return keel_diag_memory(diag);
     }
     if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
         return keel_tls_fail(diag, file, "cannot load the chain behind the certificate");
@@ -244,7 +244,7 @@ static int begin_item(struct keel_tls_item *item, const struct keel_tls_certific
     item->file = keel_strdup(pair->certificate);
     item->name = pair->name_count > 0 ? keel_strdup(pair->names[0]) : keel_tls_name_first(x);
     if (!item->file || (pair->name_count > 0 && !item->name))
-        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+        return keel_diag_memory(diag);
     return 0;
 }
 
@@ -298,7 +298,7 @@ static int add_loaded(struct keel_tls_context *c, const struct keel_tls_options 
         err = use(item->rules, o, pair, l, diag);
     for (unsigned i = 0; i < pair->name_count && !err; i++)
         if (keel_tls_name_add(item->rules, pair->names[i], strlen(pair->names[i])) != 0)
-            err = keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+            err = keel_diag_memory(diag);
     if (err)
         return err;
     item->x = SSL_CTX_get0_certificate(item->rules->ssl);
@@ -371,7 +371,7 @@ static int fill_server(struct keel_tls_context *c, const struct keel_tls_options
         return keel_diag_set(diag, KEEL_EINVAL, "TLS: a server needs a certificate");
     c->items = keel_calloc(o->certificate_count, sizeof *c->items);
     if (!c->items)
-        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+        return keel_diag_memory(diag);
     int err = 0;
     for (unsigned i = 0; !err && i < o->certificate_count; i++)
         err = add_certificate(c, o, &o->certificates[i], diag);
@@ -381,7 +381,7 @@ static int fill_server(struct keel_tls_context *c, const struct keel_tls_options
     for (unsigned i = 0; !err && i < c->item_count; i++)
         err = keel_tls_names_add_of(c->items[i].rules, c->items[i].x);
     if (err)
-        return keel_diag_set(diag, err, "TLS: no memory");
+        return keel_diag_memory(diag);
     for (unsigned i = 0; !err && i < c->count; i++)
         err = bind_sessions(c, c->rules[i]);
     if (!err)
@@ -395,7 +395,7 @@ int keel_tls_context_new(const struct keel_tls_options *options, struct keel_tls
     *out = NULL;
     struct keel_tls_context *c = keel_calloc(1, sizeof *c);
     if (!c)
-        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+        return keel_diag_memory(diag);
     c->references = 1;
     c->client = options->client;
     c->insecure = options->insecure;
@@ -408,7 +408,7 @@ int keel_tls_context_new(const struct keel_tls_options *options, struct keel_tls
     int err = set_alpn(c, options, diag);
     c->method = keel_stream_tls_method();
     if (!err && !c->method)
-        err = keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+        err = keel_diag_memory(diag);
     if (!err)
         err = c->client ? fill_client(c, options, diag) : fill_server(c, options, diag);
     if (err) {

@@ -32,7 +32,7 @@ static int read_file(struct keel_tls_item *item, const char *file, const char *w
     int n = item->response ? BIO_read(bio, item->response, KEEL_TLS_RESPONSE_MAX + 1) : -1;
     BIO_free(bio);
     if (!item->response)
-        return keel_diag_set(diag, KEEL_ENOMEM, "%s: no memory", file);
+        return keel_diag_memory(diag);
     if (n <= 0 || n > KEEL_TLS_RESPONSE_MAX)
         return keel_diag_set(diag, KEEL_ETLS, "%s: no OCSP response: the file is %s", file,
                              n <= 0 ? "empty" : "larger than 64 KiB");
@@ -152,7 +152,7 @@ static int examine(struct keel_tls_item *item, STACK_OF(X509) * chain, struct ke
     }
     OCSP_RESPONSE_free(response);
     ERR_clear_error();
-    return err == KEEL_ENOMEM ? keel_diag_set(diag, err, "TLS: no memory") : err;
+    return err == KEEL_ENOMEM ? keel_diag_memory(diag) : err;
 }
 
 int keel_tls_staple_read(struct keel_tls_item *item, const char *file, const char *where,
@@ -160,7 +160,7 @@ int keel_tls_staple_read(struct keel_tls_item *item, const char *file, const cha
 {
     item->response_file = keel_strdup(file);
     if (!item->response_file)
-        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+        return keel_diag_memory(diag);
     int err = read_file(item, file, where, diag);
     return err ? err : examine(item, chain, diag);
 }
@@ -176,7 +176,7 @@ static int restaple(struct keel_tls_item *item, const void *bytes, size_t size,
     fresh.response = keel_malloc(size);
     fresh.response_size = size;
     if (!fresh.response)
-        return keel_diag_set(diag, KEEL_ENOMEM, "TLS: no memory");
+        return keel_diag_memory(diag);
     memcpy(fresh.response, bytes, size);
     if (SSL_CTX_select_current_cert(item->rules->ssl, item->x) == 1)
         SSL_CTX_get0_chain_certs(item->rules->ssl, &chain);

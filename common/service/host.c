@@ -583,7 +583,7 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
     int err = keel_peers_init(&host->peers, options->loop, options->peers, on_peer_change,
                               on_peer_message);
     if (err)
-        keel_diag_set(diag, err, "no memory");
+        keel_diag_memory(diag);
     else
         err = call_start(host, diag);
     host->ready = host->ready || err == 0;

@@ -66,7 +66,7 @@ static int add_listen_value(struct keel_endpoints *list, const struct keel_conf 
             return keel_conf_error_at(conf, option, i, diag, "the address stands there twice");
         int err = keel_endpoints_add(list, &e);
         if (err)
-            return keel_diag_set(diag, err, "no memory");
+            return keel_diag_memory(diag);
     }
     return 0;
 }

@@ -183,7 +183,7 @@ static int kept_open(struct keel_kept *kept, unsigned wanted, struct keel_diag *
         int fd = open_one(kept, at, diag);
         int err = fd;
         if (fd >= 0 && (err = kept_add_fd(kept, fd)) != 0)
-            keel_diag_set(diag, err, "no memory");
+            keel_diag_memory(diag);
         if (err == 0 && kept->count == 1)
             learn_place(kept, fd);
         if (err == 0)

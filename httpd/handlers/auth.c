@@ -277,7 +277,7 @@ static int start(struct http_host *host, void **state, struct keel_diag *diag)
         return 0;
     }
     stop(auth);
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return keel_diag_memory(diag);
 }
 
 const struct http_handler http_auth_handler = {HTTP_HANDLER,       .name = "auth",

@@ -15,7 +15,7 @@ static int start(struct http_host *host, void **state, struct keel_diag *diag)
         return 0;
     }
     keel_free(clients);
-    return keel_diag_set(diag, KEEL_ENOMEM, "%s", keel_strerror(KEEL_ENOMEM));
+    return keel_diag_memory(diag);
 }
 
 static void stop(void *state)
