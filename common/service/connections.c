@@ -1,14 +1,28 @@
 #include "common/service/connections.h"
 
+#include "common/base/mem.h"
 #include "common/runtime/sock.h"
 
 #include <stdio.h>
 
+/* Rows that are made before others get their turn: some milliseconds of work. */
+#define SLICE 100
+
 struct listing {
+    struct keel_list node; /* in the host's */
     struct keel_rows rows;
-    uint64_t now_ns;
+    json_t *args;
+    struct keel_host *host;
+    struct keel_loop *loop;
+    struct keel_timer timer;
+    /* Connections stand in the order of opened_ns. All those up to after_ns were seen; those of one
+     * time are seen in one slice. */
+    uint64_t after_ns, at_ns;
+    unsigned made; /* rows, in this slice */
+    bool rest;     /* there are more to see */
+    struct keel_deferred *deferred;
     int err;
-    struct keel_diag *diag;
+    struct keel_diag diag;
 };
 
 /* A text, null when it is empty. */
@@ -72,27 +86,102 @@ static json_t *make_row(struct keel_connection *c, uint64_t now_ns)
 static int visit(void *arg, struct keel_connection *c)
 {
     struct listing *l = arg;
-    if (keel_rows_wants(&l->rows, &c->stream.peer))
-        l->err = keel_rows_add(&l->rows, make_row(c, l->now_ns), l->diag);
+    if (c->opened_ns <= l->after_ns)
+        return 0;
+    if (l->made >= SLICE && c->opened_ns != l->at_ns) {
+        l->after_ns = l->at_ns;
+        l->rest = true;
+        return 1;
+    }
+    l->at_ns = c->opened_ns;
+    if (keel_rows_wants(&l->rows, &c->stream.peer)) {
+        l->made++;
+        l->err = keel_rows_add(&l->rows, make_row(c, keel_loop_now(l->loop)), &l->diag);
+    }
     return l->err || l->rows.more;
 }
 
-static const char *const detail[] = {"listener",    "tls_version", "tls_cipher", "tls_resumed",
-                                     "server_name", "rtt_ms",      "received",   "sent",
-                                     "unsent",      NULL};
+static void slice(struct listing *l)
+{
+    l->made = 0;
+    l->rest = false;
+    keel_instance_each_connection(keel_host_instance(l->host), visit, l);
+}
+
+static json_t *result_of(const struct listing *l)
+{
+    static const char *const detail[] = {"listener",    "tls_version", "tls_cipher", "tls_resumed",
+                                         "server_name", "rtt_ms",      "received",   "sent",
+                                         "unsent",      NULL};
+    return keel_rows_end(&l->rows,
+                         json_pack("{s:i, s:O}", "open", (int)keel_host_connections(l->host),
+                                   "connections", l->rows.list),
+                         detail);
+}
+
+static void listing_free(struct listing *l)
+{
+    keel_timer_stop(&l->timer);
+    keel_list_remove(&l->node);
+    keel_rows_fini(&l->rows);
+    json_decref(l->args);
+    keel_free(l);
+}
+
+static void on_timer(struct keel_timer *timer)
+{
+    struct listing *l = KEEL_CONTAINER(timer, struct listing, timer);
+    slice(l);
+    if (l->rest) {
+        keel_timer_start(timer, 0, 0);
+        return;
+    }
+    keel_command_reply(l->deferred, l->err, l->err ? NULL : result_of(l), l->diag.text);
+    listing_free(l);
+}
+
+void keel_connections_abort(struct keel_list *listings)
+{
+    keel_list_for_safe (node, listings) {
+        struct listing *l = KEEL_CONTAINER(node, struct listing, node);
+        keel_command_reply(l->deferred, KEEL_EOF, NULL, "the worker ends");
+        listing_free(l);
+    }
+}
+
+/* The first slice has shown that there are too many to list at once. */
+static int put_off(struct listing *l)
+{
+    l->deferred = keel_command_defer(keel_host_instance(l->host));
+    if (!l->deferred)
+        return keel_diag_memory(&l->diag);
+    keel_list_push_back(keel_host_listings(l->host), &l->node);
+    keel_timer_start(&l->timer, 0, 0);
+    return KEEL_EAGAIN;
+}
 
 int keel_connections_list(struct keel_host *host, struct keel_loop *loop, json_t *args,
                           json_t **result, struct keel_diag *diag)
 {
-    struct listing l = {.now_ns = keel_loop_now(loop), .diag = diag};
-    l.err = keel_rows_init(&l.rows, args, diag);
-    if (!l.err)
-        keel_instance_each_connection(keel_host_instance(host), visit, &l);
-    if (!l.err)
-        *result = keel_rows_end(&l.rows,
-                                json_pack("{s:i, s:O}", "open", (int)keel_host_connections(host),
-                                          "connections", l.rows.list),
-                                detail);
-    keel_rows_fini(&l.rows);
-    return l.err;
+    struct listing *l = keel_calloc(1, sizeof *l);
+    if (!l)
+        return keel_diag_memory(diag);
+    l->host = host;
+    l->loop = loop;
+    l->args = json_incref(args);
+    keel_list_init(&l->node);
+    keel_timer_init(&l->timer, loop, "connections", on_timer);
+    int err = keel_rows_init(&l->rows, args, diag);
+    if (!err) {
+        slice(l);
+        err = l->rest ? put_off(l) : l->err;
+        if (err == KEEL_EAGAIN)
+            return err;
+    }
+    if (l->diag.text[0])
+        *diag = l->diag;
+    if (!err)
+        *result = result_of(l);
+    listing_free(l);
+    return err;
 }

@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/runtime/accept.h"
 #include "common/service/certificates.h"
+#include "common/service/connections.h"
 #include "common/service/log.h"
 #include "common/service/peers.h"
 
@@ -36,6 +37,7 @@ struct keel_host {
     void (*on_drained)(void *arg);
     void *on_drained_arg;
     struct keel_running *running;
+    struct keel_list listings;
     json_t *certificates; /* see keel_host_certificates */
     bool collected;
 };
@@ -66,6 +68,11 @@ struct keel_instance *keel_host_instance(struct keel_host *host)
 unsigned keel_host_connections(const struct keel_host *host)
 {
     return (unsigned)host->slab.live;
+}
+
+struct keel_list *keel_host_listings(struct keel_host *host)
+{
+    return &host->listings;
 }
 
 const json_t *keel_host_certificates(struct keel_host *host)
@@ -578,6 +585,7 @@ int keel_host_new(const struct keel_host_options *options, struct keel_host **ou
                    p->connection_size ? p->connection_size : sizeof(struct keel_connection), 0);
     keel_list_init(&host->sources);
     keel_list_init(&host->connections);
+    keel_list_init(&host->listings);
     keel_timer_init(&host->drain_tick, options->loop, "drain", on_drain_tick);
 
     int err = keel_peers_init(&host->peers, options->loop, options->peers, on_peer_change,
@@ -609,6 +617,7 @@ void keel_host_free(struct keel_host *host)
     if (!host)
         return;
     keel_timer_stop(&host->drain_tick);
+    keel_connections_abort(&host->listings);
     close_sources(host);
     close_connections(host);
     call_stop(host);

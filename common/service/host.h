@@ -71,6 +71,8 @@ void keel_host_log_file(struct keel_host *host, unsigned index, int fd);
 void keel_host_drain(struct keel_host *host, uint64_t deadline_ns, void (*on_drained)(void *arg),
                      void *arg);
 unsigned keel_host_connections(const struct keel_host *host);
+/* Replies to `connections` that are being made (service/connections.h). */
+struct keel_list *keel_host_listings(struct keel_host *host);
 /* Its certificates (service/certificates.h), borrowed; NULL: none. They are collected when they are
  * asked for, and again after keel_host_restapled: a stapled response was replaced. */
 const json_t *keel_host_certificates(struct keel_host *host);

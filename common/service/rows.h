@@ -2,7 +2,7 @@
  * Rows that a control command lists, and which of them an operator wants: arguments KEY=VALUE.
  *
  *     client=PREFIX   those of an address
- *     limit=N         at most so many (1000), of each worker
+ *     limit=N         at most so many (500), of each worker
  *     FIELD=VALUE     those whose field is that: a text whatever its case, "/app*" one that begins
  *                     so, yes or no, a number, or a range of numbers "0.5..", "..10", "1..2"
  *
@@ -17,8 +17,8 @@
 #include <stdbool.h>
 
 #define KEEL_ROWS_USAGE "[client=PREFIX] [FIELD=VALUE] [limit=N]"
-#define KEEL_ROWS_LIMIT 1000
-#define KEEL_ROWS_LIMIT_MAX 10000
+#define KEEL_ROWS_LIMIT 500
+#define KEEL_ROWS_LIMIT_MAX 5000
 
 struct keel_rows {
     json_t *list;    /* those that fit; the caller's once it is done */

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keel import (Daemon, Follow, Refused, directory, module, need_program, output, run, spawn,
@@ -325,7 +326,40 @@ def traced():
             pass
 
 
-run(('a client is followed', traced),
+def many():
+    """More than are looked at in one turn of the loop: each is listed once, to the limit; and while
+    they come and go each that stays is."""
+    with httpd() as daemon:
+        stay = [socket.create_connection(daemon.address('tcp')) for _ in range(700)]
+        names = {'%s:%d' % s.getsockname() for s in stay}
+        until(lambda: daemon.metric('keel_connections_open') == 700, 'all')
+        for _ in range(5):
+            peers = [r['peer'] for r in connections(daemon, 'tls=no')]
+            assert len(peers) == len(set(peers)) == 700 and set(peers) == names, len(peers)
+            assert connections(daemon, 'client=127.0.0.2', 'age_s=..3600') == []
+        assert all(len(each['result']['connections']) == 150 and each['result']['more']
+                   for each in daemon.ctl('connections', 'limit=150'))
+
+        def come_and_go():
+            while not over.is_set():
+                for _ in range(20):
+                    socket.create_connection(daemon.address('tcp')).close()
+        over = threading.Event()
+        others = threading.Thread(target=come_and_go)
+        others.start()
+        try:
+            for _ in range(10):
+                peers = [r['peer'] for r in connections(daemon)]
+                assert len(peers) == len(set(peers)) and names <= set(peers), len(peers)
+        finally:
+            over.set()
+            others.join()
+        for s in stay:
+            s.close()
+
+
+run(('many connections', many),
+    ('a client is followed', traced),
     ('requests under way', under_way),
     ('certificates, stapled responses and their metrics', certificates),
     ('connections of each kind', of_each_kind),

@@ -46,7 +46,7 @@ static const struct {
     {"=x", KEEL_EINVAL},
     {"", KEEL_EINVAL},
     {"limit=0", KEEL_EINVAL},
-    {"limit=10001", KEEL_EINVAL},
+    {"limit=5001", KEEL_EINVAL},
     {"limit=x", KEEL_EINVAL},
     {"client=x", KEEL_EINVAL},
     {"limit=1", 1},
