@@ -70,7 +70,11 @@ static json_t *one_reply(const struct ask *ask)
 {
     if (ask->count > 0)
         return part_reply(&ask->parts[0]);
-    return json_pack("{s:b s:s}", "ok", 0, "error", "nobody can answer that at the moment");
+    return json_pack("{s:b s:s}", "ok", 0, "error",
+                     ask->scope >= KEEL_COMMAND_HELPER
+                         ? "the process that would answer does not run: the configuration asks "
+                           "nothing of it, or it is being replaced"
+                         : "nobody can answer that at the moment");
 }
 
 static void ask_finish(struct ask *ask)
