@@ -89,7 +89,8 @@ httpd_httpd_LDADD = httpd/libhttpd.la common/libkeel.la
 # Modules call it.
 httpd_httpd_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
 nobase_keelinclude_HEADERS += httpd/request/handler.h httpd/request/request.h httpd/request/rate.h \
-	httpd/request/route.h httpd/request/headers.h httpd/request/rewrite.h httpd/request/access.h \
+	httpd/request/route.h httpd/request/headers.h httpd/request/rewrite.h \
+	httpd/request/predicate.h httpd/request/expression.h httpd/request/access.h \
 	httpd/wire/head.h httpd/wire/field.h httpd/wire/date.h httpd/wire/accept.h httpd/wire/mime.h
 
 # The options in the manual are the rows of the program.

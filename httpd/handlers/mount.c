@@ -22,29 +22,30 @@ static bool is_local(struct keel_str type)
 
 /* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the first word is the id, the
  * type follows the lonely "-" (proc(5)). */
-static bool line_is_local(struct keel_str line, uint64_t id)
+static enum http_mount_kind in_line(struct keel_str line, uint64_t id)
 {
     struct keel_str word;
     uint64_t number;
     if (!keel_str_split(&line, ' ', &word) || keel_parse_u64(word, UINT64_MAX, &number) != 0 ||
         number != id)
-        return false;
+        return HTTP_MOUNT_ABSENT;
     while (keel_str_split(&line, ' ', &word))
         if (keel_str_equal(word, KEEL_STR("-")))
-            return keel_str_split(&line, ' ', &word) && is_local(word);
-    return false;
+            return keel_str_split(&line, ' ', &word) && is_local(word) ? HTTP_MOUNT_LOCAL
+                                                                       : HTTP_MOUNT_OTHER;
+    return HTTP_MOUNT_OTHER;
 }
 
-bool http_mount_text_is_local(const char *text, size_t size, uint64_t id)
+enum http_mount_kind http_mount_in_text(const char *text, size_t size, uint64_t id)
 {
     struct keel_str rest = {text, size}, line;
-    while (rest.p && keel_str_split(&rest, '\n', &line))
-        if (line_is_local(line, id))
-            return true;
-    return false;
+    enum http_mount_kind kind = HTTP_MOUNT_ABSENT;
+    while (kind == HTTP_MOUNT_ABSENT && rest.p && keel_str_split(&rest, '\n', &line))
+        kind = in_line(line, id);
+    return kind;
 }
 
-static bool look_up(uint64_t id)
+static enum http_mount_kind look_up(uint64_t id)
 {
     struct keel_buf text = {.limit = 4 << 20};
     int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
@@ -55,12 +56,13 @@ static bool look_up(uint64_t id)
         if (n > 0)
             keel_buf_commit(&text, (size_t)n);
     } while (n > 0);
-    bool local = n == 0 && http_mount_text_is_local((const char *)keel_buf_bytes(&text),
-                                                    keel_buf_size(&text), id);
+    enum http_mount_kind kind = HTTP_MOUNT_ABSENT;
+    if (n == 0)
+        kind = http_mount_in_text((const char *)keel_buf_bytes(&text), keel_buf_size(&text), id);
     if (fd >= 0)
         close(fd);
     keel_buf_fini(&text);
-    return local;
+    return kind;
 }
 
 bool http_mount_is_local(struct http_mounts *mounts, int fd)
@@ -74,11 +76,17 @@ bool http_mount_is_local(struct http_mounts *mounts, int fd)
         if (mounts->known[i].id == st.stx_mnt_id)
             return mounts->known[i].local;
     const unsigned room = sizeof mounts->known / sizeof *mounts->known;
+    /* read page by page, while others mount and unmount, the table may miss a line */
+    enum http_mount_kind kind = HTTP_MOUNT_ABSENT;
+    for (int tries = 3; kind == HTTP_MOUNT_ABSENT && tries > 0; tries--)
+        kind = look_up(st.stx_mnt_id);
+    if (kind == HTTP_MOUNT_ABSENT)
+        return false;
     unsigned at = mounts->next++ % room;
     if (mounts->count < room)
         mounts->count++;
     mounts->known[at].id = st.stx_mnt_id;
-    mounts->known[at].local = look_up(st.stx_mnt_id);
+    mounts->known[at].local = kind == HTTP_MOUNT_LOCAL;
     return mounts->known[at].local;
 }
 

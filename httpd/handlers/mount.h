@@ -23,7 +23,8 @@ bool http_mount_is_local(struct http_mounts *mounts, int fd);
 /* Mounts have changed. */
 void http_mounts_forget(struct http_mounts *mounts);
 
-/* Does this text of /proc/self/mountinfo say that the mount is local? */
-bool http_mount_text_is_local(const char *text, size_t size, uint64_t id);
+enum http_mount_kind { HTTP_MOUNT_ABSENT, HTTP_MOUNT_LOCAL, HTTP_MOUNT_OTHER };
+/* What this text of /proc/self/mountinfo says of a mount. */
+enum http_mount_kind http_mount_in_text(const char *text, size_t size, uint64_t id);
 
 #endif

@@ -459,8 +459,17 @@ class Daemon:
         return result
 
     def ctl(self, command, *args, patience=PATIENCE):
-        """The result of a control command; Refused when the answer is an error."""
-        result = self.ask(command, *args, patience=patience)()
+        """The result of a control command; Refused when the answer is an error. Who is told to try
+        again does."""
+        limit = time.monotonic() + patience
+        while True:
+            try:
+                result = self.ask(command, *args, patience=patience)()
+                break
+            except Refused as refused:
+                if not str(refused).endswith('try again') or time.monotonic() > limit:
+                    raise
+                time.sleep(0.05)
         if not isinstance(result, dict) or 'rows' not in result:
             return result
         rows = result['rows']  # a list in pages

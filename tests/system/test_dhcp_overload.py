@@ -73,32 +73,47 @@ def one_relay():
                   'the relay is cut')
 
 
+def figures(daemon):
+    return (daemon.metric('dhcpd_messages_received_total', type='discover'),
+            daemon.metric('dhcpd_messages_dropped_total', reason='backlog'))
+
+
+def burst(daemon, known, address):
+    """1,200 new clients while the worker is stopped, then one with an address, who is answered."""
+    worker = until(lambda: next((w['pid'] for w in daemon.ctl('workers')
+                                 if w['state'] == 'active'), None), 'one serves')
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect(daemon.address('udp'))
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            for n in range(1200):
+                s.send(discover(n))
+            known.sock.send(message(REQUEST, 4711, known.hardware, known.giaddr, None,
+                                    ciaddr=socket.inet_aton(address)))
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        known.sock.settimeout(10)
+        answer = known.sock.recv(4096)
+        assert answer[4:8] == (4711).to_bytes(4, 'big'), answer[:8]
+        assert answer[16:20] == socket.inet_aton(address), answer[16:20]
+
+
 def new_clients():
     """Everything waits in the socket: who has an address is served, the oldest of the others go."""
     with Daemon('dhcpd', conf=CONF % '', workers=2) as daemon:
         known = client(daemon, 1)
         address, options = known.lease()
-        worker = until(lambda: next((w['pid'] for w in daemon.ctl('workers')
-                                     if w['state'] == 'active'), None), 'one serves')
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.connect(daemon.address('udp'))
-            os.kill(worker, signal.SIGSTOP)
-            try:
-                for n in range(1200):
-                    s.send(discover(n))
-                known.sock.send(message(REQUEST, 4711, known.hardware, known.giaddr, None,
-                                        ciaddr=socket.inet_aton(address)))
-            finally:
-                os.kill(worker, signal.SIGCONT)
-            known.sock.settimeout(10)
-            answer = known.sock.recv(4096)
-            assert answer[4:8] == (4711).to_bytes(4, 'big'), answer[:8]
-            assert answer[16:20] == socket.inet_aton(address), answer[16:20]
-        until(lambda: daemon.metric('dhcpd_messages_received_total', type='discover') >= 400,
-              'those who waited are served')
-        dropped = daemon.metric('dhcpd_messages_dropped_total', reason='backlog')
-        tap.note('%d dropped of 1200' % dropped)
-        assert 0 < dropped < 600, dropped
+        # a worker that is stopped too long is replaced before a slow machine has sent all
+        for _ in range(10):
+            before = figures(daemon)
+            burst(daemon, known, address)
+            until(lambda: figures(daemon)[0] >= before[0] + 400, 'those who waited are served')
+            dropped = figures(daemon)[1] - before[1]
+            tap.note('%d dropped of 1200' % dropped)
+            assert dropped < 600, dropped
+            if dropped > 0:
+                break
+        assert dropped > 0
         assert client(daemon, 2).lease()[1][53] == bytes([ACK])
         # under a flood of new clients the known one renews
         with Flood(daemon.address('udp'), [discover(n) for n in range(1000)]):

@@ -1,5 +1,6 @@
 """httpd and files that change: what is served is what is there, and nothing is looked at twice."""
 import os
+import select
 import subprocess
 import sys
 import time
@@ -28,6 +29,23 @@ def write(path, text):
 def replace(path, text):
     write(path + '.new', text)
     os.rename(path + '.new', path)
+
+
+def undisturbed(test):
+    """Whoever mounts something makes httpd look at all files again, so what is expected of files
+    that nobody touches holds only while nobody else does (other tests have network namespaces)."""
+    def run_it():
+        for _ in range(10):
+            with open('/proc/self/mountinfo', encoding='utf-8') as f:
+                table = select.poll()
+                table.register(f, select.POLLPRI)
+                try:
+                    return test()
+                except AssertionError:
+                    if not table.poll(0):
+                        raise
+        raise Skip('others mount and unmount all the time')
+    return run_it
 
 
 def at_once():
@@ -139,8 +157,8 @@ def symlinks():
 
 
 if __name__ == '__main__':
-    run(('changes are seen at once', at_once),
-        ('what does not change is not looked at', nothing_is_asked_twice),
+    run(('changes are seen at once', undisturbed(at_once)),
+        ('what does not change is not looked at', undisturbed(nothing_is_asked_twice)),
         ('without watches', without_watches),
         ('a limit of the system', system_limit),
         ('links', symlinks))

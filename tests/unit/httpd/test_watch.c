@@ -532,13 +532,13 @@ START_TEST(test_mountinfo)
                                "40 21 0:33 / /g rw";
     static const struct {
         uint64_t id;
-        bool local;
-    } cases[] = {{21, true},  {36, false}, {37, true}, {38, false},
-                 {39, false}, {40, false}, {2, false}, {1, false}};
+        enum http_mount_kind kind;
+    } cases[] = {{21, HTTP_MOUNT_LOCAL}, {36, HTTP_MOUNT_OTHER}, {37, HTTP_MOUNT_LOCAL},
+                 {38, HTTP_MOUNT_OTHER}, {39, HTTP_MOUNT_OTHER}, {40, HTTP_MOUNT_OTHER},
+                 {2, HTTP_MOUNT_ABSENT}, {1, HTTP_MOUNT_ABSENT}};
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
-        ck_assert_int_eq(http_mount_text_is_local(text, sizeof text - 1, cases[i].id),
-                         cases[i].local);
-    ck_assert(!http_mount_text_is_local("", 0, 0));
+        ck_assert_int_eq(http_mount_in_text(text, sizeof text - 1, cases[i].id), cases[i].kind);
+    ck_assert_int_eq(http_mount_in_text("", 0, 0), HTTP_MOUNT_ABSENT);
 }
 END_TEST
 
