@@ -127,8 +127,8 @@ def taken_up(daemon, times):
 def the_file_changes():
     """Workers take it up, those that are started while it is no good too; nobody asks the disk for it
     while requests come."""
-    with httpd(text=line('old', 'a', '-B', '-C', '4'), conf='respawn-budget = 0\n' + CONF,
-               workers=2, schedule='round-robin') as daemon:
+    with httpd(text=line('old', 'a', '-B', '-C', '4'),
+               conf='respawn-budget = 0\ncertificate-watch = 1s\n' + CONF, workers=2, schedule='round-robin') as daemon:
         whole(daemon, 2)
         before = worker_pids(daemon)
         assert ask(daemon, '/', 'old:a')[0] == 200
