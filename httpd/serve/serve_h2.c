@@ -413,7 +413,8 @@ void http_serve_h2_deadline(struct http_connection *c)
     if (h2->drain_ns > 0 && now >= h2->drain_ns + DRAIN_ROUND) {
         http_h2_drain(&h2->core);
         h2->drain_ns = 0;
-    } else if (head > 0 && now >= head + settings->header_timeout) {
+    }
+    if (head > 0 && now >= head + settings->header_timeout) {
         http_h2_close(&h2->core);
     } else if (now >= settings->body_timeout) {
         c->busy = true;

@@ -77,7 +77,7 @@ SYSTEM_TESTS = tests/system/test_abuse.py \
 	tests/system/test_upgrade.py
 TESTS += $(SYSTEM_TESTS)
 EXTRA_DIST += $(SYSTEM_TESTS) tests/support/tap.py tests/system/keel.py tests/system/core.py tests/system/dns.py \
-	tests/system/dns_peers.py tests/system/http_corpus.py tests/corpus tests/system/dns_questions.py tests/system/dns_rules.py \
+	tests/system/dns_peers.py tests/system/http2.py tests/system/http_corpus.py tests/corpus tests/system/dns_questions.py tests/system/dns_rules.py \
 	tests/system/dns_transfers.py \
 	tests/system/fake_daemon.py tests/system/slow_fs.py tests/system/tls.py tests/system/soak
 

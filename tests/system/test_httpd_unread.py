@@ -10,8 +10,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keel import (Daemon, directory, module, need_program, need_python_module, output, run, until,
-                  use_python_of)
+from http2 import Client
+from keel import Daemon, directory, module, need_program, output, run, until, use_python_of
 
 use_python_of('h2')
 
@@ -69,71 +69,8 @@ def tools():
 
 # ---- HTTP/2, one connection ---------------------------------------------------------------------
 
-class Client:
-    """python3-h2 on one connection."""
-
-    def __init__(self, daemon):
-        connection = need_python_module('h2.connection')
-        config = need_python_module('h2.config').H2Configuration(header_encoding='utf-8')
-        self.events = need_python_module('h2.events')
-        self.sock = socket.create_connection(daemon.address('tcp'), timeout=20)
-        self.h2 = connection.H2Connection(config)
-        self.h2.initiate_connection()
-        self.status, self.body, self.ended, self.reset, self.left = {}, {}, set(), {}, {}
-        self.flush()
-        until(lambda: self.turn() or self.h2.outbound_flow_control_window >= 0, 'settings')
-
-    def flush(self):
-        self.sock.sendall(self.h2.data_to_send())
-
-    def ask(self, path, size=0, method=None):
-        stream = self.h2.get_next_available_stream_id()
-        fields = [(':method', method or ('POST' if size else 'GET')), (':scheme', 'http'),
-                  (':authority', 'localhost'), (':path', path)]
-        self.h2.send_headers(stream, fields, end_stream=not size)
-        self.body[stream], self.left[stream] = 0, size
-        self.flush()
-        return stream
-
-    def send(self):
-        """As much of the bodies as may be sent."""
-        for stream, left in list(self.left.items()):
-            while left and stream not in self.reset:
-                n = min(left, self.h2.local_flow_control_window(stream), 16384)
-                if n <= 0:
-                    break
-                self.h2.send_data(stream, bytes(n), end_stream=n == left)
-                left -= n
-            self.left[stream] = left
-        self.flush()
-
-    def turn(self):
-        data = self.sock.recv(65536)
-        assert data, 'the server closed'
-        e = self.events
-        for event in self.h2.receive_data(data):
-            if isinstance(event, e.ResponseReceived):
-                self.status[event.stream_id] = int(dict(event.headers)[':status'])
-            elif isinstance(event, e.DataReceived):
-                self.body[event.stream_id] += len(event.data)
-                self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-            elif isinstance(event, e.StreamEnded):
-                self.ended.add(event.stream_id)
-            elif isinstance(event, e.StreamReset):
-                self.reset[event.stream_id] = event.error_code
-                self.left[event.stream_id] = 0
-        self.send()
-
-    def wait(self, condition, what):
-        deadline = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < deadline, what
-            self.turn()
-
-
 def one_connection():
     """Many such requests at once, and one after the other: more than there may be streams."""
-    need_python_module('h2')
     with httpd() as daemon:
         client = Client(daemon)
         for round_ in range(4):
@@ -157,7 +94,6 @@ def one_connection():
 
 def waiting_handler():
     """One that thinks, and does not read, keeps nobody waiting."""
-    need_python_module('h2')
     with httpd() as daemon:
         client = Client(daemon)
         waiting = [client.ask('/s/z', BIG) for _ in range(6)]  # 65535 bytes of each come

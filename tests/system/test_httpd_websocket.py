@@ -15,10 +15,11 @@ import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from http2 import Client
 from keel import (Daemon, certificate, check_conf, directory, module, need_program,
                   need_python_module, run, spawn, until, use_python_of)
 
-use_python_of('websockets')
+use_python_of('websockets', 'h2')
 
 CONF = '''
 listen = { "127.0.0.1:0", "127.0.0.1:0 tls" }
@@ -391,6 +392,49 @@ def frames():
         until(lambda: daemon.metric('keel_connections') == 0, 'all are gone')
 
 
+def http2():
+    """Tunnels on one connection of HTTP/2: silent beyond all timeouts, over a reload, to the end of a
+    drain."""
+    with httpd() as daemon:
+        client = Client(daemon)
+        websocket = {'protocol': 'websocket', 'extra': [('sec-websocket-version', '13')]}
+        tunnels = [client.ask('/echo', **websocket) for _ in range(3)]
+
+        def say(stream, text):
+            before = len(client.data[stream])
+            client.h2.send_data(stream, masked(0x81, text))
+            client.flush()
+            want = b'\x81' + bytes([len(text)]) + text
+            client.wait(lambda: client.data[stream][before:] == want, 'an echo')
+        client.wait(lambda: len(client.status) == 3, 'answers')
+        assert set(client.status.values()) == {200}, client.status
+        say(tunnels[0], b'first')
+        time.sleep(4)  # the timeouts are 1s and 2s
+        say(tunnels[0], b'still here')
+        old = client.ask('/echo', protocol='websocket', extra=[('sec-websocket-version', '12')])
+        other = client.ask('/x', protocol='websocket')
+        client.wait(lambda: client.ended.issuperset((old, other)), 'the end of these')
+        assert (client.status[old], client.status[other]) == (426, 405), client.status
+        daemon.ctl('reload')
+        client.wait(lambda: client.going, 'the word to go')
+        time.sleep(2)
+        for stream in tunnels:
+            say(stream, b'in the old generation')
+        client.h2.send_data(tunnels[0], masked(0x88))
+        client.flush()
+        client.wait(lambda: tunnels[0] in client.ended, 'the end of one')
+        assert client.data[tunnels[0]].endswith(b'\x88\0')
+        daemon.process.send_signal(signal.SIGTERM)
+        until(lambda: 'stopping' in daemon.log(), 'it drains')
+        say(tunnels[1], b'until the end')
+        for stream in tunnels:
+            client.h2.end_stream(stream)
+        client.flush()
+        client.wait(lambda: client.ended.issuperset(tunnels), 'the end of all')
+        client.sock.close()
+        daemon.process.wait(20)
+
+
 def openings():
     head = 'GET /echo HTTP/1.1\r\nHost: a\r\n'
     asks = head + 'Connection: upgrade\r\nUpgrade: websocket\r\n'
@@ -419,4 +463,5 @@ run(('a browser', browser),
     ('reload and stop', leaving),
     ('silence', silence),
     ('frames that are wrong', frames),
+    ('over HTTP/2', http2),
     ('openings', openings))
