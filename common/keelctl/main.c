@@ -37,12 +37,40 @@ static int show(const struct keel_buf *text)
 }
 
 /* A list too long for one reply comes in pages: "rows" or "text", and while there are more, "next",
- * the arguments to put behind the same ones for the page that follows. */
+ * the arguments to put behind the same ones for the page that follows. "times" names fields of
+ * rows. */
 static const json_t *page_of(const json_t *result)
 {
     const json_t *rows = json_object_get(result, "rows"), *text = json_object_get(result, "text");
-    size_t others = json_object_size(result) - (json_object_get(result, "next") != NULL);
+    size_t others = json_object_size(result) - (json_object_get(result, "next") != NULL) -
+                    (json_object_get(result, "times") != NULL);
     return others != 1 ? result : json_is_array(rows) ? rows : json_is_string(text) ? text : result;
+}
+
+/* The rows with those fields as text that the list "times" of the result names: seconds since 1970.
+ * Returns new. */
+static json_t *with_times(const json_t *result, const json_t *rows)
+{
+    json_t *list = json_array(), *given;
+    size_t i, k;
+    const json_t *name;
+    json_array_foreach((json_t *)rows, i, given)
+    {
+        json_t *row = json_copy(given);
+        json_array_foreach(json_object_get(result, "times"), k, name)
+        {
+            const char *field = json_string_value(name);
+            json_int_t at = json_integer_value(field ? json_object_get(row, field) : NULL);
+            char text[KEEL_TIME_TEXT];
+            if (at <= 0 || at > 253402300799) /* of the year 9999 */
+                continue;
+            keel_time_text(text, (uint64_t)at * KEEL_NS_PER_S);
+            text[strlen("2026-11-20T22:30:01")] = '\0'; /* UTC, as all our times */
+            json_object_set_new(row, field, json_sprintf("%sZ", text));
+        }
+        json_array_append_new(list, row);
+    }
+    return list;
 }
 
 /* Of a list in pages some may be empty: that there is nothing is said once, at the end. */
@@ -50,8 +78,12 @@ static void print_page(const json_t *result, bool wide, bool *shown, struct keel
 {
     const json_t *page = page_of(result);
     bool empty = page != result && json_is_array(page) && json_array_size(page) == 0;
+    json_t *rows = json_is_array(page) && json_object_get(result, "times")
+                       ? with_times(result, page)
+                       : json_incref((json_t *)page);
     if (!empty || (!*shown && !json_object_get(result, "next")))
-        keelctl_print(page, wide, out);
+        keelctl_print(rows, wide, out);
+    json_decref(rows);
     *shown = *shown || !empty;
 }
 

@@ -200,8 +200,9 @@ static int read_argument(struct page *p, json_t *args, size_t i, struct keel_dia
 static json_t *page_result(struct page *p)
 {
     char from[32], count[32], address[16];
-    json_t *result = p->csv ? json_pack("{s:s}", "text", keel_buf_text(&p->text))
-                            : json_pack("{s:O}", "rows", p->rows);
+    json_t *result =
+        p->csv ? json_pack("{s:s}", "text", keel_buf_text(&p->text))
+               : json_pack("{s:O, s:[s, s]}", "rows", p->rows, "times", "granted", "expires");
     if (p->more) {
         snprintf(from, sizeof from, "from=%s", dhcp_address_text(p->next, address));
         snprintf(count, sizeof count, "count=%llu", (unsigned long long)p->left);

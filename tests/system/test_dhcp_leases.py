@@ -3,6 +3,7 @@ as reservations; how full the pools are; and a start with many leases."""
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -101,6 +102,7 @@ def pages():
             refused(daemon, 'leases', *words)
         table = keelctl(daemon, 'leases')
         assert table.returncode == 0 and table.stdout.count('127.64.') == 1200, table.stderr
+        assert len(re.findall(r'  20\d\d-\d\d-\d\dT[\d:]{8}Z  20\d\d-', table.stdout)) == 1200, table.stdout[:500]
         text = keelctl(daemon, 'leases', 'format=csv').stdout
         parsed = list(csv.DictReader(io.StringIO(text)))
         assert len(parsed) == 1200 and text.count('address,') == 1, len(parsed)

@@ -101,6 +101,8 @@ def results_for_the_eye():
             workers=[{'worker': 0, 'result': [{'name': 'http', 'calls': 10}]},
                      {'worker': 1, 'result': []}, {'worker': 2, 'result': [{'name': 'udp'}]}],
             idle=[{'worker': 0, 'result': []}],
+            times={'rows': [{'a': 'x', 'at': 1795253426}, {'a': 'y', 'at': -1}, {'a': 'z', 'at': None}],
+                   'times': ['at', 'b', 7]},
             lists=[{'worker': w, 'result': {'open': w + 1, 'detail': ['b'], 'none': [],
                                             'all': [{'a': w, 'b': 'x'}]}} for w in (0, 1)],
             texts=[{'worker': 0, 'result': 'fine'}, {'worker': 1, 'result': {'text': 'a\nb'}}]) as fake:
@@ -114,6 +116,7 @@ def results_for_the_eye():
         fake.shows('items', 'a\n2\n')
         fake.shows('workers', 'worker  name  calls\n     0  http     10\n     2  udp       -\n')
         fake.shows('idle', 'none\n')
+        fake.shows('times', 'a  at\nx  2026-11-21T09:30:26Z\ny  -1\nz  -\n')
         fake.shows('lists', 'worker  open\n     0     1\n     1     2\n'
                    'none:\n  none\nall:\n  worker  a\n       0  0\n       1  1\n')
         assert 'worker  a  b\n       0  0  x\n' in fake.ctl('--wide', fake.path, 'lists').stdout
