@@ -5,12 +5,14 @@
  *
  * Of the first byte one bit says whether the client speaks HTTP/2 (its preface is sent for it), one
  * whether it reads nothing before its end, and the rest where the input is cut: what is due in
- * between happens.
+ * between happens. The same bits choose what a filter does to answers, before they are compressed;
+ * half of them have it do nothing.
  */
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/base/err.h"
+#include "httpd/handlers/encode.h"
 #include "tests/support/http_server.h"
 #include "tests/support/script_module.h"
 #include "tests/support/virtual_time.h"
@@ -21,6 +23,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 enum { HTTP2 = 1, READS_NOTHING = 2 };
+static char kind[2];
+
+static void use_filters(struct http_settings *s)
+{
+    static const struct http_filter_use filters[] = {
+        {&script_change, kind}, {&script_mark, NULL}, {&http_encode_filter, NULL}, {NULL, NULL}};
+    server_use_filters(s, filters);
+}
 
 static void start(void)
 {
@@ -28,8 +38,9 @@ static void start(void)
     server_file("n", "hello");
     server_start(
         "listen = \"127.0.0.1:0\"\nmax-discarded-body = 1k\nmax-header = 4k\nsend-timeout = 1s\n"
-        "site \"a\" { root = \"%s\" max-body = 100 location \"/\" { } }\n",
-        server_use_script);
+        "site \"a\" { root = \"%s\" max-body = 100 compress = { \"gzip\", \"zstd\" }\n"
+        "compress-min = 0 location \"/\" { } }\n",
+        use_filters);
     atexit(server_stop);
 }
 
@@ -61,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     uint8_t how = *bytes++;
     size_t cut = (how >> 2) * --size / 64;
+    kind[0] = "........dxhfslen"[how >> 2 & 15];
     bool reads = !(how & READS_NOTHING);
     int fd = client();
     if (how & HTTP2)
@@ -76,5 +88,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     KEEL_ASSERT(keel_host_connections(host) == 0, "a connection ends with its client");
     KEEL_ASSERT(virtual_time_skipped() - began < LONGEST, "and soon");
     KEEL_ASSERT(script_started == script_ended + script_gone, "each exchange ends once");
+    KEEL_ASSERT(script_changes == 0, "and so does each filter");
     return 0;
 }

@@ -270,7 +270,7 @@ static int head_of_change(struct http_exchange *x, void *arg, struct http_respon
     const char *what = arg;
     if (*what == 'n')
         return KEEL_ENOMEM;
-    if ((type.p && !keel_str_begins(type, KEEL_STR("text/"))) ||
+    if (*what == '.' || (type.p && !keel_str_begins(type, KEEL_STR("text/"))) ||
         http_response_value(response, KEEL_STR("content-encoding")).p)
         return 0;
     if (!strchr("uhsl", *what))

@@ -29,7 +29,7 @@ extern const struct http_handler http_module;
  *   h  the same, but all at the end    x  itself and "!", with "-x" in the ETag
  *   f  an error after 100,000 bytes    e  an error at the end
  *   s  a byte less than it has said    l  a byte more
- *   n  no memory for the head
+ *   n  no memory for the head          .  nothing
  * "exact" is the same, and vouches for the head; "mark" adds "X-Mark: yes" to it. */
 extern const struct http_filter script_change, script_exact, script_mark;
 /* Those that have not been released. */
