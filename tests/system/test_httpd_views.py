@@ -101,7 +101,7 @@ def of_each_kind():
         assert sorted(sending, key=str) == [('HTTP/1', 'TLSv1.2'), ('HTTP/1', None),
                                             ('HTTP/2', 'TLSv1.3'), ('HTTP/2', None)], sending
         for (protocol, _), row in sending.items():
-            assert row['requests'] == 1 and row['sent'] > 1000, row
+            assert row['requests'] == 1 and row['sent'] > 0, row
             assert row['streams'] == (1 if protocol == 'HTTP/2' else None), row
             assert row['listener'] == (tls if row['tls'] else plain), row
         assert 'ECDHE' in sending['HTTP/1', 'TLSv1.2']['tls_cipher'], sending
@@ -221,6 +221,7 @@ def under_way():
             slow.clients[-1].stdin.write(b'abc')
             slow.clients[-1].stdin.flush()
         until(lambda: len(running('state=body', 'received=3')) == 2, 'the bodies')
+        until(lambda: len(running('state=sending', 'sent=1..')) == 3, 'the answers')
         assert len(running()) == 5, running()
         assert {r['target'].split('?')[1]: (r['protocol'], r['tls'], r['state'], r['handler'])
                 for r in running()} == {
