@@ -22,6 +22,7 @@ enum {
     WAITS_UNKNOWN, /* the kernel says for each page */
     WAITS_NEVER,   /* it lives in memory */
     WAITS_EACH,    /* the file system cannot say: every read may wait */
+    WAITS_ASKED,   /* the same, until the thread that reads has found out which it is */
 };
 
 /* A part of a file that is being read, or was. It may outlive its stream. */
@@ -33,6 +34,7 @@ struct keel_slice {
     size_t size, done;
     int error; /* errno */
     bool reading;
+    uint8_t waits;  /* WAITS_ASKED: to be found out; then what it is. WAITS_UNKNOWN: not asked */
     uint8_t *bytes; /* made by the thread: what waits for one takes no room */
 };
 
@@ -58,9 +60,25 @@ bool keel_stream_waits_for_file(const struct keel_stream *s)
     return s->output && s->output->slice && s->output->slice->reading;
 }
 
+/* Of a file of which no read can be made that must not wait. In a thread: a file server is asked.
+ */
+static uint8_t find_out(int file)
+{
+    struct statfs fs;
+    if (fstatfs(file, &fs) != 0)
+        return WAITS_EACH;
+    /* an overlay hides whether what is below it is in memory; mostly it is a local disk */
+    return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ||
+                   fs.f_type == OVERLAYFS_SUPER_MAGIC
+               ? WAITS_NEVER
+               : WAITS_EACH;
+}
+
 static void run(struct keel_job *job)
 {
     struct keel_slice *slice = KEEL_CONTAINER(job, struct keel_slice, job);
+    if (slice->waits == WAITS_ASKED)
+        slice->waits = find_out(slice->fd);
     if (!slice->bytes)
         slice->bytes = keel_malloc(SLICE);
     if (!slice->bytes) {
@@ -105,6 +123,7 @@ static int start(struct keel_stream *s, const struct keel_piece *piece)
     slice->stream = s;
     slice->offset = piece->offset;
     slice->size = piece->size < SLICE ? (size_t)piece->size : SLICE;
+    slice->waits = piece->waits == WAITS_ASKED ? WAITS_ASKED : WAITS_UNKNOWN;
     slice->fd = fcntl(piece->file, F_DUPFD_CLOEXEC, 0);
     if (slice->fd >= 0 && keel_offload_start(pool, &slice->job, run, on_done) == 0) {
         slice->reading = true;
@@ -119,13 +138,15 @@ static int start(struct keel_stream *s, const struct keel_piece *piece)
 
 /* Bytes at the front of the piece that were read, KEEL_EAGAIN while they are, KEEL_ESYS with
  * s->error; 0: none were asked for. */
-static ssize_t take(struct keel_stream *s, const struct keel_piece *piece, const uint8_t **bytes)
+static ssize_t take(struct keel_stream *s, struct keel_piece *piece, const uint8_t **bytes)
 {
     struct keel_slice *slice = s->output->slice;
     if (!slice)
         return 0;
     if (slice->reading)
         return KEEL_EAGAIN;
+    if (slice->waits != WAITS_UNKNOWN)
+        piece->waits = slice->waits;
     if (slice->done == 0) { /* the end of the file, before what was promised */
         s->error = (int16_t)(slice->error ? slice->error : ENODATA);
         return KEEL_ESYS;
@@ -139,19 +160,6 @@ static ssize_t take(struct keel_stream *s, const struct keel_piece *piece, const
     return (ssize_t)(slice->done - used);
 }
 
-/* After a read that must not wait could not be made. */
-static int find_out(struct keel_piece *piece)
-{
-    struct statfs fs;
-    if (fstatfs(piece->file, &fs) != 0)
-        return WAITS_EACH;
-    /* an overlay hides whether what is below it is in memory; mostly it is a local disk */
-    return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ||
-                   fs.f_type == OVERLAYFS_SUPER_MAGIC
-               ? WAITS_NEVER
-               : WAITS_EACH;
-}
-
 /* Reads what can be had without waiting. Bytes; 0: the end of the file; KEEL_EAGAIN: it would wait;
  * KEEL_ESYS with errno. */
 static ssize_t read_cached(struct keel_piece *piece, uint64_t offset, uint8_t *out, size_t size)
@@ -162,9 +170,9 @@ static ssize_t read_cached(struct keel_piece *piece, uint64_t offset, uint8_t *o
         n = preadv2(piece->file, &iov, 1, (off_t)offset, RWF_NOWAIT);
         if (n >= 0 || errno == EAGAIN || errno == EINTR)
             return n >= 0 ? n : KEEL_EAGAIN;
-        piece->waits = (uint8_t)find_out(piece);
+        piece->waits = WAITS_ASKED;
     }
-    if (piece->waits == WAITS_EACH)
+    if (piece->waits != WAITS_NEVER)
         return KEEL_EAGAIN;
     do
         n = pread(piece->file, out, size, (off_t)offset);

@@ -14,14 +14,15 @@ _DIRECTORY, _FILE = 0o040755, 0o100644
 
 
 class SlowFs:
-    """`files` (name to bytes) appear in the folder. Looking up, opening and reading a file take
-    `lookup`, `open` and `read` seconds, which may be changed at any time."""
+    """`files` (name to bytes) appear in the folder. Looking up, opening and reading a file,
+    and saying what file system it is, take `lookup`, `open`, `read` and `statfs` seconds, which may
+    be changed at any time."""
 
     def __init__(self, folder, files):
         need_root()
         self.folder, self.names = folder, sorted(files)
         self.files = files
-        self.lookup = self.open = self.read = 0
+        self.lookup = self.open = self.read = self.statfs = 0
         self.reads = 0
         os.makedirs(folder, exist_ok=True)
         try:
@@ -35,7 +36,7 @@ class SlowFs:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def hurry(self):
-        self.lookup = self.open = self.read = 0
+        self.lookup = self.open = self.read = self.statfs = 0
 
     def close(self):
         _libc.umount2(self.folder.encode(), _MNT_FORCE | _MNT_DETACH)  # who waits gets an error
@@ -86,6 +87,7 @@ class SlowFs:
             time.sleep(self.read)
             return 0, self.files[self.names[node - 2]][offset:offset + size]
         if opcode == 17:  # STATFS
+            time.sleep(self.statfs)
             return 0, struct.pack('<5Q10I', 0, 0, 0, 0, 0, 4096, 255, 4096, *[0] * 7)
         if opcode in (18, 25, 28, 29):  # RELEASE, FLUSH, READDIR, RELEASEDIR
             return 0, b''
