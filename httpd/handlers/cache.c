@@ -112,7 +112,7 @@ static void look(struct http_cache *cache, const struct http_wanted *wanted,
                  struct http_subject *subject, struct http_resource *resource, bool *blocks)
 {
     struct http_looking looking = {
-        .watch = cache->watch, .subject = subject, .cached = blocks != NULL};
+        .watch = cache->watch, .subject = subject, .cached = blocks ? &cache->mounts : NULL};
     http_watch_forget(cache->watch, subject);
     http_resource_open(resource, wanted, &looking);
     subject->state = looking.watched ? HTTP_WATCHED : HTTP_UNWATCHED;

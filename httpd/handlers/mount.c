@@ -9,15 +9,17 @@
 
 /* Not here: whatever others can change behind our back (NFS, SMB, FUSE, 9p), whatever changes by
  * itself (proc, sysfs), and those that find a name in any case but tell of it in its own. */
-static bool is_local(struct keel_str type)
+static enum http_mount_kind kind_of(struct keel_str type)
 {
-    static const char *const names[] = {"ext2",  "ext3",     "ext4",     "xfs",      "btrfs",
-                                        "f2fs",  "bcachefs", "zfs",      "tmpfs",    "ramfs",
-                                        "erofs", "overlay",  "squashfs", "reiserfs", "jfs"};
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
-        if (keel_str_equal(type, keel_str(names[i])))
-            return true;
-    return false;
+    static const char *const local[] = {"ext2",  "ext3",     "ext4",  "xfs",     "btrfs",
+                                        "f2fs",  "bcachefs", "zfs",   "overlay", "squashfs",
+                                        "erofs", "reiserfs", "jfs"};
+    if (keel_str_equal(type, KEEL_STR("tmpfs")) || keel_str_equal(type, KEEL_STR("ramfs")))
+        return HTTP_MOUNT_MEMORY;
+    for (unsigned i = 0; i < sizeof local / sizeof *local; i++)
+        if (keel_str_equal(type, keel_str(local[i])))
+            return HTTP_MOUNT_LOCAL;
+    return HTTP_MOUNT_OTHER;
 }
 
 /* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the first word is the id, the
@@ -31,8 +33,7 @@ static enum http_mount_kind in_line(struct keel_str line, uint64_t id)
         return HTTP_MOUNT_ABSENT;
     while (keel_str_split(&line, ' ', &word))
         if (keel_str_equal(word, KEEL_STR("-")))
-            return keel_str_split(&line, ' ', &word) && is_local(word) ? HTTP_MOUNT_LOCAL
-                                                                       : HTTP_MOUNT_OTHER;
+            return keel_str_split(&line, ' ', &word) ? kind_of(word) : HTTP_MOUNT_OTHER;
     return HTTP_MOUNT_OTHER;
 }
 
@@ -65,29 +66,39 @@ static enum http_mount_kind look_up(uint64_t id)
     return kind;
 }
 
-bool http_mount_is_local(struct http_mounts *mounts, int fd)
+static enum http_mount_kind kind_behind(struct http_mounts *mounts, int fd)
 {
     struct statx st;
     /* what the kernel knows: a file server is not asked */
     if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) != 0 ||
         !(st.stx_mask & STATX_MNT_ID))
-        return false;
+        return HTTP_MOUNT_ABSENT;
     for (unsigned i = 0; i < mounts->count; i++)
         if (mounts->known[i].id == st.stx_mnt_id)
-            return mounts->known[i].local;
+            return mounts->known[i].kind;
     const unsigned room = sizeof mounts->known / sizeof *mounts->known;
     /* read page by page, while others mount and unmount, the table may miss a line */
     enum http_mount_kind kind = HTTP_MOUNT_ABSENT;
     for (int tries = 3; kind == HTTP_MOUNT_ABSENT && tries > 0; tries--)
         kind = look_up(st.stx_mnt_id);
     if (kind == HTTP_MOUNT_ABSENT)
-        return false;
+        return kind;
     unsigned at = mounts->next++ % room;
     if (mounts->count < room)
         mounts->count++;
     mounts->known[at].id = st.stx_mnt_id;
-    mounts->known[at].local = kind == HTTP_MOUNT_LOCAL;
-    return mounts->known[at].local;
+    mounts->known[at].kind = kind;
+    return kind;
+}
+
+bool http_mount_is_local(struct http_mounts *mounts, int fd)
+{
+    return kind_behind(mounts, fd) >= HTTP_MOUNT_LOCAL;
+}
+
+bool http_mount_is_memory(struct http_mounts *mounts, int fd)
+{
+    return kind_behind(mounts, fd) == HTTP_MOUNT_MEMORY;
 }
 
 void http_mounts_forget(struct http_mounts *mounts)

@@ -24,6 +24,26 @@ int http_open_beneath(int root, const char *path, int flags, unsigned resolve)
     return -1;
 }
 
+int http_open_cached(struct http_mounts *mounts, int root, const char *path, int flags,
+                     unsigned resolve)
+{
+    int fd = http_open_beneath(root, path, flags, resolve | RESOLVE_CACHED);
+    if (fd >= 0 || errno != EAGAIN)
+        return fd;
+    if (http_mount_is_memory(mounts, root)) /* and without leaving it */
+        return http_open_beneath(root, path, flags, resolve | RESOLVE_NO_XDEV);
+    errno = EAGAIN;
+    return -1;
+}
+
+static int open_below(const struct http_site *site, const char *path, struct http_looking *looking,
+                      unsigned resolve)
+{
+    return looking->cached
+               ? http_open_cached(looking->cached, site->root_fd, path, O_RDONLY, resolve)
+               : http_open_beneath(site->root_fd, path, O_RDONLY, resolve);
+}
+
 /* With links, as the site allows them. */
 static int open_links(const struct http_site *site, const char *path, struct http_looking *looking,
                       unsigned resolve)
@@ -36,7 +56,7 @@ static int open_links(const struct http_site *site, const char *path, struct htt
         !http_watch_look(looking->watch, looking->subject, site, path, HTTP_LOOK_LINKS))
         looking->watched = false;
     if (site->symlinks == HTTP_SYMLINKS_INSIDE)
-        return http_open_beneath(site->root_fd, path, O_RDONLY, resolve);
+        return open_below(site, path, looking, resolve);
     if (!looking->cached)
         return http_link_owner_open(site->root_fd, path);
     errno = EAGAIN;
@@ -48,13 +68,13 @@ static int open_path(const struct http_site *site, const char *path, struct http
 {
     bool known =
         looking->watch && http_watch_look(looking->watch, looking->subject, site, path, HTTP_LOOK);
-    unsigned resolve = looking->cached ? RESOLVE_CACHED : 0;
+    unsigned resolve = 0;
     /* the last step of opening a file may wait for a server, whatever the flags say: what is
      * watched is known to be local, as is the root's own file system */
     if (!known)
-        resolve |= looking->cached ? RESOLVE_NO_XDEV : 0;
+        resolve = looking->cached ? RESOLVE_NO_XDEV : 0;
     looking->watched = looking->watched && known;
-    int fd = http_open_beneath(site->root_fd, path, O_RDONLY, resolve | RESOLVE_NO_SYMLINKS);
+    int fd = open_below(site, path, looking, resolve | RESOLVE_NO_SYMLINKS);
     if (fd < 0 && errno == ELOOP)
         fd = open_links(site, path, looking, resolve);
     if (fd < 0 && looking->cached && (errno == EAGAIN || errno == EXDEV))

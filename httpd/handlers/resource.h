@@ -42,7 +42,8 @@ struct http_wanted {
 struct http_looking {
     struct http_watch *watch; /* NULL: nothing is watched */
     struct http_subject *subject;
-    bool cached;  /* only at what the kernel has in memory, so that nothing is waited for */
+    /* NULL: all may be waited for; else only what the kernel has in memory is looked at */
+    struct http_mounts *cached;
     bool blocks;  /* and that was not enough: the resource is not known */
     bool watched; /* the subject will hear of all that may change it */
 };
@@ -56,5 +57,9 @@ void http_resource_close(struct http_resource *resource);
 /* Opens a path below an open folder; flags as of open, resolve more of openat2's. Never waits for a
  * FIFO, never becomes a tty's process. A descriptor, or -1 with errno. */
 int http_open_beneath(int root, const char *path, int flags, unsigned resolve);
+/* The same without waiting: of what the kernel has in memory, or of a file system that lives there
+ * (of which the kernel does not remember what names it has not). EAGAIN: one has to wait. */
+int http_open_cached(struct http_mounts *mounts, int root, const char *path, int flags,
+                     unsigned resolve);
 
 #endif

@@ -86,8 +86,8 @@ static enum step enter(struct walk *walk)
     struct stat st;
     if (!path_of(walk->name, path))
         return STEP_FAILED;
-    int fd = http_open_beneath(walk->site->root_fd, path, O_PATH | O_NOFOLLOW,
-                               RESOLVE_NO_SYMLINKS | RESOLVE_CACHED);
+    int fd = http_open_cached(walk->watch->mounts, walk->site->root_fd, path, O_PATH | O_NOFOLLOW,
+                              RESOLVE_NO_SYMLINKS);
     if (fd < 0) /* nothing: until something comes there */
         return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? STEP_END : STEP_FAILED;
     enum step step = STEP_END;

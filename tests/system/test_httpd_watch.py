@@ -1,8 +1,10 @@
 """httpd and files that change: what is served is what is there, and nothing is looked at twice."""
 import os
 import select
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -86,6 +88,26 @@ def at_once():
         assert daemon.metric('httpd_file_cache_changes_total') >= 20
 
 
+def in_memory():
+    """The same on a file system of which the kernel forgets what is not there."""
+    if not os.path.isdir('/dev/shm') or not os.access('/dev/shm', os.W_OK):
+        raise Skip('no /dev/shm')
+    folder = tempfile.mkdtemp(prefix='keel-test-', dir='/dev/shm')
+    try:
+        write(folder + '/a', 'old')
+        with httpd(SITE.replace('"www"', '"%s"' % folder) + NEVER) as daemon:
+            assert curl(daemon, '/a')[2] == b'old'
+            assert [curl(daemon, path)[0] for path in ('/new', '/sub/new')] == [404, 404]
+            replace(folder + '/a', 'changed')
+            write(folder + '/new', 'now')
+            os.mkdir(folder + '/sub')
+            write(folder + '/sub/new', 'and this')
+            assert [curl(daemon, path)[2] for path in ('/a', '/new', '/sub/new')] == \
+                [b'changed', b'now', b'and this']
+    finally:
+        shutil.rmtree(folder)
+
+
 def nothing_is_asked_twice():
     """What does not change is not looked at, however long it is served."""
     files = {'www/d%d/f%d' % (i % 3, i): str(i) for i in range(30)}
@@ -159,6 +181,7 @@ def symlinks():
 if __name__ == '__main__':
     run(('changes are seen at once', undisturbed(at_once)),
         ('what does not change is not looked at', undisturbed(nothing_is_asked_twice)),
+        ('files in memory', undisturbed(in_memory)),
         ('without watches', without_watches),
         ('a limit of the system', system_limit),
         ('links', symlinks))

@@ -533,7 +533,7 @@ START_TEST(test_mountinfo)
     static const struct {
         uint64_t id;
         enum http_mount_kind kind;
-    } cases[] = {{21, HTTP_MOUNT_LOCAL}, {36, HTTP_MOUNT_OTHER}, {37, HTTP_MOUNT_LOCAL},
+    } cases[] = {{21, HTTP_MOUNT_LOCAL}, {36, HTTP_MOUNT_OTHER}, {37, HTTP_MOUNT_MEMORY},
                  {38, HTTP_MOUNT_OTHER}, {39, HTTP_MOUNT_OTHER}, {40, HTTP_MOUNT_OTHER},
                  {2, HTTP_MOUNT_ABSENT}, {1, HTTP_MOUNT_ABSENT}};
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
