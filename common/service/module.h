@@ -15,8 +15,9 @@
 #include "common/service/control.h"
 #include "common/service/metric.h"
 
-#define KEEL_ABI_MAJOR 1
-#define KEEL_ABI_MINOR 4
+/* 2: struct keel_connection and the stream in it are smaller. A record of version 1 is refused. */
+#define KEEL_ABI_MAJOR 2
+#define KEEL_ABI_MINOR 0
 
 /* A descriptor that the master opens and keeps for the protocol. */
 enum keel_endpoint_kind {
