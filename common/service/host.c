@@ -515,11 +515,9 @@ int keel_host_activate(struct keel_host *host, struct keel_diag *diag)
     return host->ready ? start_sources(host, diag) : 0;
 }
 
-/* A record of an older version ends before the member. */
 static bool can_retire(const struct keel_host *host)
 {
-    return host->options.helper && host->options.protocol->abi_minor >= 2 &&
-           host->options.helper->retire;
+    return host->options.helper && host->options.helper->retire;
 }
 
 void keel_host_retire(struct keel_host *host)

@@ -191,8 +191,8 @@ void keel_access_fini(struct keel_access *access)
 
 /* --- the record ------------------------------------------------------------------------------ */
 
-/* The record ended here in version 1.0; later versions only add behind it. */
-#define SIZE_1_0                                                                                   \
+/* A record has this much at least; what is added behind it, it may lack. */
+#define SIZE_LEAST                                                                                   \
     (offsetof(struct keel_protocol, on_helper_message) +                                           \
      sizeof(((struct keel_protocol *)0)->on_helper_message))
 /* size, abi_major and abi_minor: in the same place in every version. */
@@ -202,16 +202,16 @@ static int check_abi(const struct keel_protocol *r, struct keel_diag *diag)
 {
     if (r->size < SIZE_OF_ABI)
         return keel_diag_set(diag, KEEL_ENOTSUP, "size is %u, this host needs at least %zu",
-                             (unsigned)r->size, SIZE_1_0);
+                             (unsigned)r->size, SIZE_LEAST);
     if (r->abi_major != KEEL_ABI_MAJOR)
         return keel_diag_set(diag, KEEL_ENOTSUP, "abi_major is %u, this host has %u",
                              (unsigned)r->abi_major, KEEL_ABI_MAJOR);
     if (r->abi_minor > KEEL_ABI_MINOR)
         return keel_diag_set(diag, KEEL_ENOTSUP, "abi_minor is %u, this host has %u",
                              (unsigned)r->abi_minor, KEEL_ABI_MINOR);
-    if (r->size < SIZE_1_0)
+    if (r->size < SIZE_LEAST)
         return keel_diag_set(diag, KEEL_ENOTSUP, "size is %u, this host needs at least %zu",
-                             (unsigned)r->size, SIZE_1_0);
+                             (unsigned)r->size, SIZE_LEAST);
     return 0;
 }
 

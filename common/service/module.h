@@ -69,10 +69,8 @@ struct keel_instance {
     const struct keel_helper *helper; /* whose role this process has; NULL: a worker */
     bool draining;                    /* finish: answer, then close (HTTP: Connection: close) */
     void *host;                       /* private to the core */
-    /* Version 1.2: */
     bool replaces; /* another generation (or binary) serves as long as this one is not ready: a
                       start that fails costs nothing */
-    /* Version 1.3: */
     const struct keel_board *board; /* figures of all processes, see keel_instance_sum; NULL: there
                                        are none (a test) */
     unsigned slot;                  /* private to the core */
@@ -114,7 +112,6 @@ struct keel_helper {
     void (*on_message)(struct keel_instance *instance, unsigned worker,
                        struct keel_message *message);
 
-    /* Version 1.2: */
     /* A newer generation (or binary) serves now: give up what may have one owner only, and say so
      * with keel_instance_retired, from here or later; the newer helper becomes active then, while
      * this one serves its own workers to their end. NULL: the newer one waits until this process is
@@ -299,18 +296,15 @@ struct keel_protocol {
      * from now on. May be NULL when none was asked for. */
     void (*on_log_file)(struct keel_instance *instance, unsigned index, int fd);
 
-    /* Version 1.2: */
     /* For --check alone, after configure: what a start would find wrong later, in a helper. An
      * error with diag. May be NULL. */
     int (*check)(void *settings, struct keel_diag *diag);
     const struct keel_tool *tools; /* may be NULL */
 
-    /* Version 1.3: */
     const struct keel_series *series; /* may be NULL */
     /* Adds what the protocol knows of a connection to its row of `connections`. May be NULL. */
     void (*describe)(struct keel_connection *connection, json_t *row);
 
-    /* Version 1.4: */
     /* In a worker: a file of keel_access_add_live has another content (borrowed, with a NUL behind
      * it), with which configure was happy in the master. 0, or an error with diag. */
     int (*on_file)(struct keel_instance *instance, const char *path, const char *text, size_t size,

@@ -335,8 +335,7 @@ static int enter_sandbox(struct worker *w, struct keel_diag *diag)
 {
     struct keel_sandbox_report report = {0};
     if (keel_access_add(&w->access, w->core.state_dir, true) != 0 ||
-        (w->helper && w->protocol->abi_minor >= 2 && w->helper->access &&
-         w->helper->access(w->settings, &w->access) != 0))
+        (w->helper && w->helper->access && w->helper->access(w->settings, &w->access) != 0))
         return keel_diag_memory(diag);
     bool root = geteuid() == 0; /* nobody else can become another user */
     const struct keel_sandbox_options options = {

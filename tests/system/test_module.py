@@ -110,7 +110,7 @@ def refused(module, *texts):
 
 
 def wrong_record():
-    refused(built('tests/unit/service/modules/major'), 'abi_major is 2, this host has 1')
+    refused(built('tests/unit/service/modules/major'), 'abi_major is 3, this host has 2')
     refused(built('tests/unit/service/modules/small'), 'size is 64')
     refused(built('tests/unit/service/modules/empty'), 'exports no keel_module')
 
