@@ -59,7 +59,7 @@ static int buf_make_room(struct keel_buf *buf, size_t n)
     return 0;
 }
 
-uint8_t *keel_buf_reserve(struct keel_buf *buf, size_t n)
+uint8_t *keel_buf_grow(struct keel_buf *buf, size_t n)
 {
     if (buf->failed)
         return NULL;

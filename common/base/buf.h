@@ -8,6 +8,7 @@
 #define KEEL_BASE_BUF_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,7 +38,12 @@ static inline uint8_t *keel_buf_bytes(const struct keel_buf *buf)
 }
 /* Makes room for n more bytes at the end and lends it, until the next call; NULL after a failure.
  */
-uint8_t *keel_buf_reserve(struct keel_buf *buf, size_t n);
+uint8_t *keel_buf_grow(struct keel_buf *buf, size_t n); /* the same, where there is not enough */
+static inline uint8_t *keel_buf_reserve(struct keel_buf *buf, size_t n)
+{
+    bool fits = n < buf->capacity - buf->end && buf->limit == 0 && !buf->failed;
+    return fits ? buf->data + buf->end : keel_buf_grow(buf, n);
+}
 /* Appends the first n bytes of the room that was reserved; n may be less than that. */
 void keel_buf_commit(struct keel_buf *buf, size_t n);
 /* 0, or the error that `failed` holds; an append that fails adds nothing. */

@@ -8,16 +8,18 @@
 
 void http_h2_head_begin(struct http_h2_head *head)
 {
-    struct keel_buf text = head->text, cookies = head->cookies;
-    *head = (struct http_h2_head){.text = text, .cookies = cookies};
+    struct keel_buf text = head->text, cookies = head->cookies, lines = head->lines;
+    *head = (struct http_h2_head){.text = text, .cookies = cookies, .lines = lines};
     keel_buf_clear(&head->text);
     keel_buf_clear(&head->cookies);
+    keel_buf_clear(&head->lines);
 }
 
 void http_h2_head_fini(struct http_h2_head *head)
 {
     keel_buf_fini(&head->text);
     keel_buf_fini(&head->cookies);
+    keel_buf_fini(&head->lines);
 }
 
 static void refuse(struct http_h2_head *head, int status)
@@ -33,18 +35,15 @@ static struct keel_str text_of(const struct http_h2_head *head, struct http_span
     return (struct keel_str){(const char *)keel_buf_bytes(&head->text) + span.at, span.size};
 }
 
-static void put(struct http_h2_head *head, struct keel_str text)
+/* A line "name: value". What would end the line early never comes here. Offsets beyond 16 bits are
+ * of a head that is refused for its size. */
+static void put_field(struct http_h2_head *head, enum http_field_id id, struct keel_str name,
+                      struct keel_str value)
 {
-    if (keel_buf_append(&head->text, text.p, text.n) != 0)
-        refuse(head, -503);
-}
-
-/* A line "name: value". What would end the line early never comes here. */
-static void put_field(struct http_h2_head *head, struct keel_str name, struct keel_str value)
-{
-    size_t n = name.n + 2 + value.n + 2;
+    size_t n = name.n + 2 + value.n + 2, at = keel_buf_size(&head->text) - head->start;
     char *to = (char *)keel_buf_reserve(&head->text, n);
-    if (!to) {
+    struct http_field *line = (void *)keel_buf_reserve(&head->lines, sizeof *line);
+    if (!to || !line) {
         refuse(head, -503);
         return;
     }
@@ -52,7 +51,11 @@ static void put_field(struct http_h2_head *head, struct keel_str name, struct ke
     memcpy(to + name.n, ": ", 2);
     memcpy(to + name.n + 2, value.p, value.n);
     memcpy(to + n - 2, "\r\n", 2);
-    keel_buf_commit(&head->text, n);
+    *line = (struct http_field){.name = {(uint16_t)at, (uint16_t)name.n},
+                                .value = {(uint16_t)(at + name.n + 2), (uint16_t)value.n},
+                                .id = (uint16_t)id};
+    head->text.end += n;
+    head->lines.end += sizeof *line;
 }
 
 static void add_pseudo(struct http_h2_head *head, const struct http_head_limits *limits,
@@ -77,13 +80,15 @@ static void add_pseudo(struct http_h2_head *head, const struct http_head_limits 
         refuse(head, span == &head->path ? -414 : -431);
     } else {
         *span = (struct http_span){(uint16_t)keel_buf_size(&head->text), (uint16_t)value.n};
-        put(head, value);
+        if (keel_buf_append(&head->text, value.p, value.n) != 0)
+            refuse(head, -503);
     }
 }
 
 /* "GET /path HTTP/1.1" and Host, out of the pseudo fields. */
 static void put_request_line(struct http_h2_head *head, const struct http_head_limits *limits)
 {
+    static const char version[] = " HTTP/1.1\r\n";
     struct http_span target = head->path;
     size_t size = keel_buf_size(&head->text);
     head->start = (uint32_t)size;
@@ -97,8 +102,9 @@ static void put_request_line(struct http_h2_head *head, const struct http_head_l
     } else if (!http_token_is(text_of(head, head->scheme), KEEL_STR("http")) &&
                !http_token_is(text_of(head, head->scheme), KEEL_STR("https"))) {
         refuse(head, -400);
-    } else if (target.size == 0 || (text_of(head, target).p[0] != '/' &&
-                                    !keel_str_equal(text_of(head, target), KEEL_STR("*")))) {
+    } else if (head->method.size == 0 || target.size == 0 ||
+               (text_of(head, target).p[0] != '/' &&
+                !keel_str_equal(text_of(head, target), KEEL_STR("*")))) {
         refuse(head, -400); /* RFC 9113, 8.3.1: never the absolute form */
     }
     if (!http_is_all(text_of(head, head->method), HTTP_CHAR_TOKEN) ||
@@ -106,20 +112,29 @@ static void put_request_line(struct http_h2_head *head, const struct http_head_l
         !http_is_all(text_of(head, head->authority), HTTP_CHAR_TARGET) ||
         !http_is_all(text_of(head, head->protocol), HTTP_CHAR_TOKEN))
         refuse(head, -400);
-    if ((size_t)head->method.size + target.size + sizeof "  HTTP/1.1" - 1 > limits->line)
+    if ((size_t)head->method.size + 1 + target.size + sizeof version - 3 > limits->line)
         refuse(head, -414);
-    if (head->status != 0 || !keel_buf_reserve(&head->text, 512 + 2 * size))
+    /* with room for the lines of all of them the values do not move while they are copied */
+    char *to = (char *)keel_buf_reserve(&head->text, 512 + 2 * size);
+    if (!to)
+        refuse(head, -503);
+    if (head->status != 0)
         return;
-    /* with the room reserved, the values do not move while they are copied */
-    put(head, head->protocol.size > 0 ? KEEL_STR("GET") : text_of(head, head->method));
-    put(head, KEEL_STR(" "));
-    put(head, text_of(head, target));
-    put(head, KEEL_STR(" HTTP/1.1\r\n"));
+    struct keel_str method = text_of(head, head->method), path = text_of(head, target);
+    if (head->protocol.size > 0)
+        method = KEEL_STR("GET");
+    memcpy(to, method.p, method.n);
+    to[method.n] = ' ';
+    memcpy(to + method.n + 1, path.p, path.n);
+    memcpy(to + method.n + 1 + path.n, version, sizeof version - 1);
+    head->text.end += method.n + 1 + path.n + sizeof version - 1;
+    head->line_method = (struct http_span){0, (uint16_t)method.n};
+    head->line_target = (struct http_span){(uint16_t)(method.n + 1), (uint16_t)path.n};
     if (head->authority.size > 0)
-        put_field(head, KEEL_STR("host"), text_of(head, head->authority));
+        put_field(head, HTTP_FIELD_HOST, KEEL_STR("host"), text_of(head, head->authority));
     if (head->protocol.size > 0) { /* what HTTP/1.1 says in two fields */
-        put_field(head, KEEL_STR("connection"), KEEL_STR("upgrade"));
-        put_field(head, KEEL_STR("upgrade"), text_of(head, head->protocol));
+        put_field(head, HTTP_FIELD_CONNECTION, KEEL_STR("connection"), KEEL_STR("upgrade"));
+        put_field(head, HTTP_FIELD_UPGRADE, KEEL_STR("upgrade"), text_of(head, head->protocol));
     }
 }
 
@@ -131,14 +146,17 @@ static void add_field(struct http_h2_head *head, const struct http_head_limits *
     if (++head->fields > limits->fields || name.n + 2 + value.n > limits->line)
         refuse(head, -431);
     else if (name.n == 0 || !http_is_all(name, HTTP_CHAR_TOKEN) ||
-             !http_is_all(value, HTTP_CHAR_VALUE))
+             http_skip_value((const uint8_t *)value.p, (const uint8_t *)value.p + value.n) !=
+                 (const uint8_t *)value.p + value.n)
         refuse(head, -400);
     if (head->status != 0)
         return;
-    switch (http_field_find((const uint8_t *)name.p, name.n)) {
+    enum http_field_id id = http_field_find((const uint8_t *)name.p, name.n);
+    value = keel_str_trim(value);
+    switch (id) {
     case HTTP_FIELD_HOST:
         if (head->authority.size == 0)
-            put_field(head, name, value);
+            put_field(head, id, name, value);
         else if (!keel_str_equal_nocase(text_of(head, head->authority), value))
             refuse(head, -400); /* RFC 9113, 8.3.1: two hosts */
         break;
@@ -152,7 +170,7 @@ static void add_field(struct http_h2_head *head, const struct http_head_limits *
         refuse(head, -400); /* RFC 9113, 8.2.2 */
         break;
     default:
-        put_field(head, name, value);
+        put_field(head, id, name, value);
     }
 }
 
@@ -173,20 +191,33 @@ int http_h2_head_add(struct http_h2_head *head, const struct http_head_limits *l
     return 0;
 }
 
+static int assemble(const struct http_h2_head *head, size_t size, struct http_head *out)
+{
+    const struct http_head_parts parts = {
+        .bytes = keel_buf_bytes(&head->text) + head->start,
+        .size = size,
+        .method = head->line_method,
+        .target = head->line_target,
+        .fields = (const void *)keel_buf_bytes(&head->lines),
+        .count = (unsigned)(keel_buf_size(&head->lines) / sizeof(struct http_field)),
+    };
+    return http_head_assemble(out, &parts);
+}
+
 int http_h2_head_finish(struct http_h2_head *head, const struct http_head_limits *limits,
                         struct http_head *out, bool has_body)
 {
     if (head->start == 0 && head->status == 0)
         put_request_line(head, limits);
     if (keel_buf_size(&head->cookies) > 0)
-        put_field(head, KEEL_STR("cookie"),
+        put_field(head, HTTP_FIELD_COOKIE, KEEL_STR("cookie"),
                   (struct keel_str){(const char *)keel_buf_bytes(&head->cookies),
                                     keel_buf_size(&head->cookies)});
-    put(head, KEEL_STR("\r\n"));
+    keel_buf_append(&head->text, "\r\n", 2);
     size_t size = keel_buf_size(&head->text) - head->start;
     if (head->protocol.size > 0)
-        put(head, KEEL_STR("CONNECT")); /* behind it, for method_text */
-    if (head->cookies.failed)
+        keel_buf_append(&head->text, "CONNECT", 7); /* behind it, for method_text */
+    if (head->cookies.failed || head->text.failed)
         refuse(head, -503);
     if (size > limits->head)
         refuse(head, -431);
@@ -195,7 +226,7 @@ int http_h2_head_finish(struct http_h2_head *head, const struct http_head_limits
     out->body = HTTP_BODY_NONE;
     out->expect_continue = false;
     if (head->status == 0)
-        refuse(head, http_head_parse(out, keel_buf_bytes(&head->text) + head->start, size));
+        refuse(head, assemble(head, size, out));
     out->major = 2;
     out->minor = 0;
     out->keep_alive = true;

@@ -4,8 +4,9 @@
  * An extended CONNECT (RFC 8441) becomes what asks for the same on HTTP/1.1, a request with
  * Upgrade; its method is HTTP_CONNECT all the same.
  *
- * The fields are put as the text of an HTTP/1.1 head and parsed as one: so a request means the same
- * whichever way it came, and what HTTP/1.1 cannot say unambiguously is refused here too.
+ * The fields are put as the text of an HTTP/1.1 head, with the parts of it remembered, and mean
+ * what that text would (wire/head.h): so a request means the same whichever way it came, and what
+ * HTTP/1.1 cannot say unambiguously is refused here too.
  */
 #ifndef HTTPD_CONN_H2_HEAD_H
 #define HTTPD_CONN_H2_HEAD_H
@@ -17,7 +18,9 @@
 struct http_h2_head {
     struct keel_buf text; /* values of the pseudo fields, then from `start` on the HTTP/1.1 head */
     struct keel_buf cookies; /* the crumbs of Cookie, joined: RFC 9113, 8.2.3 */
+    struct keel_buf lines;   /* of struct http_field: what is in the text, from `start` on */
     struct http_span method, scheme, authority, path, protocol; /* in text */
+    struct http_span line_method, line_target;                  /* in the request line */
     uint32_t start;                                             /* 0: no request line yet */
     uint32_t received; /* RFC 9113, 10.5.1: name, value and 32 */
     uint16_t fields;

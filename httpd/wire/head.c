@@ -342,12 +342,17 @@ static int check_fields(struct http_head *head)
     return 0;
 }
 
-int http_head_parse(struct http_head *head, const uint8_t *bytes, size_t size)
+static void begin(struct http_head *head, const uint8_t *bytes, size_t size)
 {
     memset(head, 0, offsetof(struct http_head, fields));
     head->bytes = bytes;
     head->size = (uint32_t)size;
     head->major = head->minor = 1;
+}
+
+int http_head_parse(struct http_head *head, const uint8_t *bytes, size_t size)
+{
+    begin(head, bytes, size);
     if (size > HTTP_HEAD_MAX)
         return -431;
     const uint8_t *end = bytes + size;
@@ -373,5 +378,28 @@ int http_head_parse(struct http_head *head, const uint8_t *bytes, size_t size)
         return -400;
     head->count = (uint16_t)count;
     head->known = known & ~HTTP_FIELD_BIT(HTTP_FIELD_OTHER);
+    return check_fields(head);
+}
+
+int http_head_assemble(struct http_head *head, const struct http_head_parts *parts)
+{
+    begin(head, parts->bytes, parts->size);
+    if (parts->size > HTTP_HEAD_MAX || parts->count > HTTP_FIELDS_MAX)
+        return -431;
+    head->method_text = parts->method;
+    head->method = find_method(http_span_str(head, parts->method));
+    const uint8_t *target = parts->bytes + parts->target.at;
+    int status = parse_target(head, target, target + parts->target.size);
+    if (status != 0)
+        return status;
+    for (unsigned i = 0; i < parts->count; i++) {
+        uint64_t bit = HTTP_FIELD_BIT(parts->fields[i].id);
+        if (head->known & bit & SINGLETONS)
+            return -400;
+        head->known |= bit;
+        head->fields[i] = parts->fields[i];
+    }
+    head->count = (uint16_t)parts->count;
+    head->known &= ~HTTP_FIELD_BIT(HTTP_FIELD_OTHER);
     return check_fields(head);
 }

@@ -84,6 +84,17 @@ int http_head_scan(struct http_head_scan *scan, const struct http_head_limits *l
 /* Parses a complete head of `size` bytes as scan found it, behind scan->skip. Returns 0 or the
  * negative status: -400, -417, -431, -501, -505. head->minor and keep_alive are set in any case. */
 int http_head_parse(struct http_head *head, const uint8_t *bytes, size_t size);
+/* A head of which each part is known, and well-formed: tokens, a target of HTTP_CHAR_TARGET, values
+ * of HTTP_CHAR_VALUE without blanks around them. */
+struct http_head_parts {
+    const uint8_t *bytes; /* the text that parse would read, and all spans are of */
+    size_t size;
+    struct http_span method, target;
+    const struct http_field *fields;
+    unsigned count;
+};
+/* What they mean together: does and returns what parse does, HTTP/1.1 being the version. */
+int http_head_assemble(struct http_head *head, const struct http_head_parts *parts);
 
 static inline struct keel_str http_span_str(const struct http_head *head, struct http_span span)
 {

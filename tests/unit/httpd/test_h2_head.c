@@ -55,6 +55,27 @@ static bool from_text(struct fields *f, char *text, size_t size)
     return true;
 }
 
+/* A head put together is what its text says. */
+static void expect_as_parsed(const struct http_head *head)
+{
+    static struct http_head parsed;
+    ck_assert_int_eq(http_head_parse(&parsed, head->bytes, head->size), 0);
+    ck_assert_uint_eq(parsed.count, head->count);
+    for (unsigned i = 0; i < head->count; i++) {
+        const struct http_field *a = &parsed.fields[i], *b = &head->fields[i];
+        ck_assert_uint_eq(a->id, b->id);
+        ck_assert(a->name.at == b->name.at && a->name.size == b->name.size);
+        ck_assert(a->value.at == b->value.at && a->value.size == b->value.size);
+    }
+    ck_assert_uint_eq(parsed.known, head->known);
+    ck_assert_uint_eq(parsed.form, head->form);
+    ck_assert_uint_eq(parsed.port, head->port);
+    ck_assert(parsed.expect_continue == head->expect_continue || head->body != parsed.body);
+    const struct http_span *a = &parsed.method_text, *b = &head->method_text;
+    for (unsigned i = 0; i < 5; i++) /* method_text, target, path, query, host */
+        ck_assert(a[i].at == b[i].at && a[i].size == b[i].size);
+}
+
 static int run(struct http_h2_head *builder, struct http_head *head, const struct fields *f,
                bool authority)
 {
@@ -72,6 +93,8 @@ static int run(struct http_h2_head *builder, struct http_head *head, const struc
             ck_assert_int_eq(http_h2_head_add(builder, &limits, f->name[i], f->value[i]), 0);
     }
     int status = http_h2_head_finish(builder, &limits, head, true);
+    if (status == 0)
+        expect_as_parsed(head);
     return status == 0 ? OK : status;
 }
 
